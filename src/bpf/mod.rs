@@ -1,0 +1,1 @@
+//! The only hands in the kernel: load, attach, read.

@@ -1,0 +1,1 @@
+//! YAML to spec: raw types, positions, checks.

@@ -1,0 +1,3 @@
+//! The command `bpftally`.
+
+fn main() {}

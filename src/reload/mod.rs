@@ -1,0 +1,1 @@
+//! The supervisor: from files to the live generation.

@@ -1,0 +1,1 @@
+//! HTTP with hyper: routes, connections, limits.

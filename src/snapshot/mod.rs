@@ -1,0 +1,146 @@
+//! The seam to the kernel: sources, the batches they push, and snapshots.
+//!
+//! A source is read whole. It pushes batches of *copied* memory, never a slice
+//! over memory that the kernel writes; what metrics need of a value is projected
+//! batch by batch, so a map on 512 CPUs never exists raw.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// The shape of what a source pushes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shape {
+    /// Bytes of a key.
+    pub key_size: usize,
+    /// Bytes of one CPU's value.
+    pub value_size: usize,
+    /// Values in an entry: possible CPUs for per-CPU kinds, else 1.
+    pub lanes: usize,
+    /// Bytes from one lane's value to the next: the kernel rounds per-CPU values up to 8.
+    pub lane_stride: usize,
+}
+
+/// Some entries, copied out of the kernel.
+#[derive(Clone, Copy, Debug)]
+pub struct Batch<'a> {
+    /// Their shape.
+    pub shape: Shape,
+    /// How many.
+    pub rows: usize,
+    /// `rows * shape.key_size` bytes.
+    pub keys: &'a [u8],
+    /// `rows * shape.lanes * shape.lane_stride` bytes.
+    pub values: &'a [u8],
+}
+
+/// What bounds a read.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// When to give up.
+    pub deadline: Instant,
+    /// Bytes that a snapshot may hold.
+    pub max_bytes: usize,
+}
+
+/// What a read that succeeded has to tell.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ReadStatistics {
+    /// Entries pushed.
+    pub entries: u64,
+    /// Keys that vanished between being named and being looked up.
+    pub vanished: u64,
+}
+
+/// Why a source could not be read whole. Its families are left out, and that is said.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum ReadError {
+    /// The kernel refused.
+    #[error("{operation}: {message}")]
+    Kernel {
+        /// The operation that failed.
+        operation: &'static str,
+        /// The kernel's answer.
+        message: String,
+        /// The errno.
+        errno: i32,
+    },
+    /// The deadline passed.
+    #[error("not read within its deadline")]
+    Late,
+    /// More than the limits allow.
+    #[error("holds more than {0} bytes, the limit")]
+    TooLarge(usize),
+    /// The scan did not come to an end within the map's capacity, because keys changed under it.
+    #[error("its keys changed faster than they could be read")]
+    Unstable,
+}
+
+/// Something that can be read whole.
+pub trait Source: Send + Sync {
+    /// The shape of its entries.
+    fn shape(&self) -> Shape;
+
+    /// Its capacity, where it has one.
+    fn max_entries(&self) -> Option<u64>;
+
+    /// Reads all entries, each key once, pushing batches of copied memory.
+    ///
+    /// # Errors
+    /// When it could not be read whole; what was pushed so far must then be thrown away.
+    fn read(
+        &self,
+        limits: &Limits,
+        push: &mut dyn FnMut(Batch<'_>) -> Result<(), ReadError>,
+    ) -> Result<ReadStatistics, ReadError>;
+}
+
+/// What the kernel says of one program.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ProgramStatus {
+    /// The program's name in the object.
+    pub name: String,
+    /// The kernel's id.
+    pub id: u32,
+    /// The tag, as 16 hex digits.
+    pub tag: String,
+    /// Whether a link holds it.
+    pub attached: bool,
+    /// Time spent in it, when the kernel keeps statistics.
+    pub run_time: Duration,
+    /// How often it ran, when the kernel keeps statistics.
+    pub run_count: u64,
+}
+
+/// Answers for the programs of one config.
+pub trait Programs: Send + Sync {
+    /// Every loaded program, in the object's order.
+    fn programs(&self) -> Vec<ProgramStatus>;
+}
+
+/// A source by the name of its map.
+#[derive(Clone)]
+pub struct NamedSource {
+    /// The map's name.
+    pub map: String,
+    /// How to read it.
+    pub source: Arc<dyn Source>,
+}
+
+/// What a scrape may see of a loaded config.
+#[derive(Clone)]
+pub struct View {
+    /// The config's name.
+    pub config: String,
+    /// What can be read.
+    pub sources: Vec<NamedSource>,
+    /// What the programs say of themselves.
+    pub programs: Arc<dyn Programs>,
+}
+
+impl View {
+    /// The source behind a map's name.
+    #[must_use]
+    pub fn source(&self, map: &str) -> Option<&Arc<dyn Source>> {
+        self.sources.iter().find(|named| named.map == map).map(|named| &named.source)
+    }
+}

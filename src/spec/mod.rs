@@ -1,0 +1,148 @@
+//! Checked configuration as plain data: what a config means, free of doubt.
+//!
+//! Two halves: the load spec concerns the kernel, the view spec what the numbers
+//! mean. Equal load specs mean that the kernel is not touched.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::decode::Chain;
+use crate::problem::Place;
+use crate::series::Buckets;
+
+/// A config after it was checked against its object.
+#[derive(Clone, Debug)]
+pub struct Spec {
+    /// What concerns the kernel.
+    pub load: LoadSpec,
+    /// What the numbers mean.
+    pub view: ViewSpec,
+}
+
+/// What the kernel is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoadSpec {
+    /// The config's name: the stem of its file.
+    pub name: String,
+    /// The object file.
+    pub object: PathBuf,
+    /// The object's bytes, read once: what was checked is what is loaded.
+    pub object_bytes: Arc<[u8]>,
+    /// Symbols whose addresses go into `kaddr_<symbol>` globals before the load.
+    pub kaddrs: Vec<String>,
+}
+
+/// What the numbers mean.
+#[derive(Clone, Debug)]
+pub struct ViewSpec {
+    /// The config's name.
+    pub name: String,
+    /// Its metrics, in the file's order.
+    pub metrics: Vec<MetricSpec>,
+}
+
+/// The kind of a family.
+#[derive(Clone, Debug, PartialEq)]
+pub enum MetricKind {
+    /// Only rises.
+    Counter,
+    /// Rises and falls.
+    Gauge,
+    /// Counts by size.
+    Histogram(Histogram),
+}
+
+/// A histogram whose slots are keys.
+#[derive(Clone, Debug)]
+pub struct Histogram {
+    /// Bounds.
+    pub buckets: Buckets,
+    /// The field that holds the slot's index.
+    pub slot: LabelSpec,
+}
+
+impl PartialEq for Histogram {
+    /// Two configs may share a family when the bounds are equal; where the slot lies is each one's own affair.
+    fn eq(&self, other: &Self) -> bool {
+        self.buckets == other.buckets
+    }
+}
+
+/// One metric of one config.
+#[derive(Clone, Debug)]
+pub struct MetricSpec {
+    /// The family's full name, with its namespace.
+    pub family: String,
+    /// The name as written in the config.
+    pub name: String,
+    /// The family's help.
+    pub help: String,
+    /// Its kind.
+    pub kind: MetricKind,
+    /// The map that it is read from.
+    pub map: String,
+    /// Bytes of the map's key.
+    pub key_size: usize,
+    /// Labels, sorted by name, which is the order of the page.
+    pub labels: Vec<LabelSpec>,
+    /// How the number is taken from the value.
+    pub value: ValueSpec,
+    /// Multiplies the number; 1.0 leaves integers exact. Not for histograms (the multiplier of their buckets is).
+    pub scale: f64,
+    /// How the CPUs of a per-CPU value become one number, or one each.
+    pub reduce: Reduce,
+    /// Where it was written, for conflicts between configs.
+    pub place: Place,
+}
+
+/// Where a label's bytes come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LabelSource {
+    /// Bytes of the key.
+    Key {
+        /// First byte.
+        offset: usize,
+        /// How many.
+        size: usize,
+    },
+    /// The CPU's number, 2 bytes in host order, of a map that is split by CPU.
+    Cpu,
+}
+
+/// One label.
+#[derive(Clone, Debug)]
+pub struct LabelSpec {
+    /// Its name.
+    pub name: String,
+    /// Where its bytes come from.
+    pub source: LabelSource,
+    /// How they become text.
+    pub chain: Arc<Chain>,
+}
+
+/// How a number is taken from a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ValueSpec {
+    /// First byte inside one CPU's value.
+    pub offset: usize,
+    /// 1, 2, 4 or 8 bytes.
+    pub width: usize,
+    /// Two's complement.
+    pub signed: bool,
+}
+
+/// How the CPUs of a per-CPU value are reduced. Maps that are not per-CPU have one lane: all but `Split` are the same there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub enum Reduce {
+    /// Their sum.
+    #[default]
+    Sum,
+    /// The largest.
+    Max,
+    /// The smallest.
+    Min,
+    /// The mean, a float.
+    Avg,
+    /// One number for each CPU, told apart by the label `cpu`.
+    Split,
+}
