@@ -1,3 +1,5 @@
 //! What several topics share.
 
+pub mod exporter;
+pub mod folder;
 pub mod objects;
