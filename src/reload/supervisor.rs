@@ -23,6 +23,9 @@ pub trait Kernel: Sync {
     /// # Errors
     /// Why nothing of it is loaded.
     fn load(&self, spec: &LoadSpec) -> Result<Started<Self::Loaded>, Vec<Problem>>;
+
+    /// Detaches and closes all of these; side by side where that is safe, because one takes long.
+    fn retire(&self, loaded: Vec<Self::Loaded>);
 }
 
 /// What a load gave.
@@ -47,14 +50,15 @@ pub struct ReadConfig {
 
 /// Owns everything that is loaded.
 pub struct Supervisor<K: Kernel> {
+    kernel: K,
     live: Arc<Live>,
     loaded: Vec<K::Loaded>,
 }
 
 impl<K: Kernel> Supervisor<K> {
     /// Loads every config that can be, each on its own, and publishes the generation.
-    pub fn start(kernel: &K, configs: Vec<ReadConfig>, live: Arc<Live>) -> Self {
-        let started = load_all(kernel, &configs);
+    pub fn start(kernel: K, configs: Vec<ReadConfig>, live: Arc<Live>) -> Self {
+        let started = load_all(&kernel, &configs);
         let mut loaded = Vec::new();
         let mut members = Vec::new();
         let mut states = Vec::new();
@@ -66,21 +70,22 @@ impl<K: Kernel> Supervisor<K> {
                     is_loaded = true;
                     problems.extend(started.problems);
                     loaded.push(started.loaded);
-                    members.push(Member { spec: spec.view, view: started.view });
+                    members.push(Member { view_spec: spec.view, view: started.view });
                 }
                 (Some(Err(failure)), _) => problems.extend(failure),
                 (None, _) | (_, None) => {}
             }
-            states.push(ConfigState::new(name, is_loaded, problems));
+            let warnings = problems.iter().filter(|problem| problem.severity == Severity::Warning).count();
+            states.push(ConfigState { name, loaded: is_loaded, warnings, problems });
         }
-        live.swap(Arc::new(Generation::plan(members, states)));
-        Self { live, loaded }
+        live.swap(Generation::plan(members, states));
+        Self { kernel, live, loaded }
     }
 
     /// Ends the serving of numbers and then detaches and closes everything.
     pub fn retire(self) {
-        self.live.swap(Arc::new(Generation::plan(Vec::new(), Vec::new())));
-        drop(self.loaded);
+        self.live.swap(Generation::default());
+        self.kernel.retire(self.loaded);
     }
 
     /// What is loaded, for questions that only its owner can answer.
