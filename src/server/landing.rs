@@ -86,7 +86,9 @@ fn render(html: &mut String, status: &Status) -> fmt::Result {
         Escaped(&status.version)
     )?;
     write!(html, "<li><a href=\"{}\">Metrics</a></li>\n", Href(&status.telemetry_path))?;
-    html.push_str("<li><a href=\"/-/healthy\">Health</a></li>\n<li><a href=\"/-/ready\">Readiness</a></li>\n");
+    html.push_str(
+        "<li><a href=\"/-/healthy\">Health</a></li>\n<li><a href=\"/-/ready\">Readiness</a></li>\n",
+    );
     if status.debug {
         html.push_str("<li><a href=\"/maps\">Maps</a></li>\n");
     }
@@ -97,7 +99,9 @@ fn render(html: &mut String, status: &Status) -> fmt::Result {
     if status.configs.is_empty() {
         html.push_str("<p>There are no configs.</p>\n");
     } else {
-        html.push_str("<table>\n<tr><th>Config</th><th>State</th><th>Metrics</th><th>Programs attached</th></tr>\n");
+        html.push_str(
+            "<table>\n<tr><th>Config</th><th>State</th><th>Metrics</th><th>Programs attached</th></tr>\n",
+        );
         for config in &status.configs {
             render_config(html, config)?;
         }
@@ -197,9 +201,14 @@ mod tests {
     #[test]
     fn it_shows_version_links_and_configs() {
         let html = page(&status());
-        for part in
-            ["Version 1.2.3, ready.", "href=\"/metrics\"", "<td>biolatency</td>", "degraded", "1 of 3", "unknown decoder"]
-        {
+        for part in [
+            "Version 1.2.3, ready.",
+            "href=\"/metrics\"",
+            "<td>biolatency</td>",
+            "degraded",
+            "1 of 3",
+            "unknown decoder",
+        ] {
             assert!(html.contains(part), "{part} is not in {html}");
         }
         assert!(!html.contains("/maps"));

@@ -85,7 +85,8 @@ pub fn start(
         stopped,
         next_id: AtomicU64::new(0),
     });
-    let thread = std::thread::Builder::new().name("http".into()).spawn(move || run(runtime, listeners, serving))?;
+    let thread =
+        std::thread::Builder::new().name("http".into()).spawn(move || run(runtime, listeners, serving))?;
     Ok(Server { stop, thread })
 }
 

@@ -72,11 +72,7 @@ pub struct Response {
 impl Response {
     /// A page with a content type.
     #[must_use]
-    pub fn new(
-        status: u16,
-        content_type: impl Into<Cow<'static, str>>,
-        body: impl Into<Bytes>,
-    ) -> Self {
+    pub fn new(status: u16, content_type: impl Into<Cow<'static, str>>, body: impl Into<Bytes>) -> Self {
         Self {
             status,
             content_type: content_type.into(),

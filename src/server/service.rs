@@ -95,7 +95,8 @@ impl Service {
         headers: &HeaderMap,
         arrived: Instant,
     ) -> (Response, Option<OwnedSemaphorePermit>) {
-        let timeout = headers.get("x-prometheus-scrape-timeout-seconds").and_then(|value| value.to_str().ok());
+        let timeout =
+            headers.get("x-prometheus-scrape-timeout-seconds").and_then(|value| value.to_str().ok());
         let request = Request {
             page,
             accept: joined(headers, &ACCEPT),
@@ -181,7 +182,8 @@ fn finish(response: Response, connection: &Arc<Connection>) -> hyper::Response<C
     let status = StatusCode::from_u16(response.status).ok().filter(|status| !status.is_informational());
     *finished.status_mut() = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let encoding = response.content_encoding.map(|encoding| (CONTENT_ENCODING.as_str(), encoding.into()));
-    let all = [(CONTENT_TYPE.as_str(), response.content_type)].into_iter().chain(encoding).chain(response.headers);
+    let all =
+        [(CONTENT_TYPE.as_str(), response.content_type)].into_iter().chain(encoding).chain(response.headers);
     for (name, value) in all {
         match (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(&value)) {
             (Ok(name), Ok(value)) => {
