@@ -283,3 +283,6 @@ impl Drop for Entry {
         self.table.changed.notify_one();
     }
 }
+
+#[cfg(test)]
+mod tests;

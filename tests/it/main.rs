@@ -14,6 +14,12 @@ mod config;
 /// What the kernel gives: loading, attaching, reading.
 mod kernel;
 
+/// HTTP over real sockets: what slow and hostile clients can do, and what they cannot.
+mod server;
+
+/// The process around it: descriptors, capabilities, signals.
+mod process;
+
 /// The whole exporter as a process: flags, pages, faults, signals.
 mod exporter;
 
