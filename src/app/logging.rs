@@ -23,7 +23,15 @@ pub fn begin(options: LogOptions) -> Result<(), Box<dyn std::error::Error + Send
         // Complaining about a closed stderr on stderr panics.
         .log_internal_errors(false)
         .event_format(Lines { format: options.format, timestamps: options.timestamps })
-        .try_init()
+        .try_init()?;
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        let payload = panic.payload();
+        let text = payload.downcast_ref::<&str>().copied();
+        let reason = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+        tracing::error!(place, reason, "a bug: a thread panicked; please report it");
+    }));
+    Ok(())
 }
 
 fn filter(level: LogLevel) -> LevelFilter {

@@ -224,7 +224,8 @@ impl Table {
 
     /// How many requests for dear pages a client has under way.
     pub(super) fn dear_requests(&self, client: Client) -> usize {
-        self.rows().values().filter(|row| row.client == client && row.state().dear).count()
+        let group = client.group();
+        self.rows().values().filter(|row| row.client.group() == group && row.state().dear).count()
     }
 
     /// Ends every connection on which no request is being answered.
@@ -247,13 +248,13 @@ impl Table {
         let mut rows = self.rows();
         let mut held: HashMap<Client, usize> = HashMap::new();
         for connection in rows.values() {
-            *held.entry(connection.client).or_default() += 1;
+            *held.entry(connection.client.group()).or_default() += 1;
         }
         let candidates = rows.iter().filter_map(|(id, connection)| {
             let state = *connection.state();
             let age = now.saturating_duration_since(state.began);
             let can_go = may_go(&state) && (state.phase.is_waiting() || age >= GRACE);
-            let rank = (held.get(&connection.client).copied(), state.phase.is_waiting(), age);
+            let rank = (held.get(&connection.client.group()).copied(), state.phase.is_waiting(), age);
             can_go.then_some((rank, *id))
         });
         let Some((_, id)) = candidates.max() else { return false };

@@ -85,7 +85,7 @@ fn render(html: &mut String, status: &Status) -> fmt::Result {
          <style>{STYLE}</style></head>\n<body><h1>bpftally</h1>\n<p>Version {}, {ready}.</p>\n<ul>\n",
         Escaped(&status.version)
     )?;
-    write!(html, "<li><a href=\"{}\">Metrics</a></li>\n", Href(&status.telemetry_path))?;
+    writeln!(html, "<li><a href=\"{}\">Metrics</a></li>", Href(&status.telemetry_path))?;
     html.push_str(
         "<li><a href=\"/-/healthy\">Health</a></li>\n<li><a href=\"/-/ready\">Readiness</a></li>\n",
     );

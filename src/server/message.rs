@@ -20,6 +20,19 @@ pub enum Client {
     Local,
 }
 
+impl Client {
+    /// Whom connections are counted for: a host with IPv6 usually has 2^64 addresses to come from.
+    pub(super) fn group(self) -> Self {
+        match self {
+            Self::Address(IpAddr::V6(address)) => {
+                let network = u128::from(address) >> 64 << 64;
+                Self::Address(IpAddr::V6(network.into()))
+            }
+            other => other,
+        }
+    }
+}
+
 /// A request for a page.
 #[derive(Clone, Debug)]
 pub struct Request {
@@ -100,6 +113,15 @@ impl Response {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn addresses_of_one_ipv6_network_count_as_one_client() {
+        let group = |address: &str| Client::Address(address.parse().unwrap()).group();
+        assert_eq!(group("2001:db8:1:2::1"), group("2001:db8:1:2:ffff::2"));
+        assert_ne!(group("2001:db8:1:2::1"), group("2001:db8:1:3::1"));
+        assert_ne!(group("192.0.2.1"), group("192.0.2.2"));
+        assert_eq!(Client::Local.group(), Client::Local);
+    }
 
     #[track_caller]
     fn check_header(value: &str, expected_millis: Option<u64>) {

@@ -3,6 +3,9 @@
 //! They run as root against the real kernel. A kernel test that cannot run
 //! fails; it does not skip.
 
+// Clippy's leave for tests does not reach the helpers beside them.
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 /// The rules of the house that a grep can hold.
