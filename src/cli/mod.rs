@@ -18,7 +18,7 @@ use std::time::Duration;
 use clap::Parser;
 
 pub use address::Listen;
-pub use capabilities::Keep;
+pub use capabilities::{Keep, KeptCapability};
 
 use crate::host::Roots;
 use crate::server::Limits;

@@ -415,6 +415,40 @@ fn memory_held_by_deaf_clients_is_given_to_others() {
     running.server.stop();
 }
 
+/// A connection from another address of this host.
+fn connect_from(last: u8, to: SocketAddr) -> TcpStream {
+    use rustix::net::{AddressFamily, SocketType};
+    let socket = rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+    rustix::net::bind(&socket, &SocketAddr::from(([127, 0, 0, last], 0))).unwrap();
+    rustix::net::connect(&socket, &to).unwrap();
+    TcpStream::from(socket)
+}
+
+#[test]
+fn a_hostile_host_does_not_hold_up_the_scrapes_of_others() {
+    let limits = Limits { max_connections: 64, write_timeout: None, ..Limits::default() };
+    let running = start(limits, |request| {
+        std::thread::sleep(milliseconds(20));
+        if request.page == Page::Metrics { huge() } else { hello(request) }
+    });
+    let deaf: &[u8] = b"GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n";
+    let slow: &[u8] = b"GET /metrics HTTP/1.1\r\n";
+    let mut hostile = Vec::new();
+    let begin = Instant::now();
+    for _ in 0..10 {
+        for index in 0..30 {
+            let mut stream = connect_from(2, running.address);
+            // It may have been refused already.
+            let _ = stream.write_all(if index % 2 == 0 { deaf } else { slow });
+            hostile.push(stream);
+        }
+        assert_eq!(body(&running.get("/metrics")).len(), 512 * 64 * 1024);
+        running.check_healthy();
+    }
+    assert!(begin.elapsed() < PATIENCE, "{:?}", begin.elapsed());
+    running.server.stop();
+}
+
 #[test]
 fn a_handler_that_panics_costs_its_request_alone() {
     let running = start(Limits::default(), |request| {
