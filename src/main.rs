@@ -1,3 +1,31 @@
 //! The command `bpftally`.
 
-fn main() {}
+use std::io::Write;
+use std::process::ExitCode;
+
+use bpftally::{app, cli};
+
+fn main() -> ExitCode {
+    let options = match cli::parse(std::env::args_os().skip(1)) {
+        Ok(options) => options,
+        Err(refusal) => return refuse(&refusal),
+    };
+    app::run(&options).unwrap_or_else(|error| {
+        if tracing::dispatcher::has_been_set() {
+            tracing::error!("{error:#}");
+        } else {
+            let _ = writeln!(std::io::stderr(), "error: {error:#}");
+        }
+        ExitCode::FAILURE
+    })
+}
+
+/// Prints help, the version or a mistake; whoever closed the pipe wants to see no more of it.
+fn refuse(refusal: &cli::Refusal) -> ExitCode {
+    if refusal.is_mistake {
+        let _ = write!(std::io::stderr(), "{}", refusal.text);
+        return ExitCode::from(2);
+    }
+    let _ = write!(std::io::stdout(), "{}", refusal.text);
+    ExitCode::SUCCESS
+}

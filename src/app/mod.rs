@@ -1,1 +1,16 @@
 //! Wiring, signals, privileges.
+//!
+//! The order of a life: signals are taken over and the log begins; configs are loaded
+//! and attached by threads that end; the main thread drops capabilities; only then do
+//! the threads start that stay (the server, its workers), so that all of them have
+//! what is kept and no more.
+
+pub mod listeners;
+pub mod logging;
+pub mod notify;
+pub mod privileges;
+pub mod signals;
+
+mod run;
+
+pub use run::run;

@@ -3,6 +3,9 @@
 //! They run as root against the real kernel. A kernel test that cannot run
 //! fails; it does not skip.
 
+// Clippy's leave for tests does not reach the helpers beside them.
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 /// The rules of the house that a grep can hold.
@@ -13,6 +16,12 @@ mod config;
 
 /// What the kernel gives: loading, attaching, reading.
 mod kernel;
+
+/// HTTP over real sockets: what slow and hostile clients can do, and what they cannot.
+mod server;
+
+/// The process around it: descriptors, capabilities, signals.
+mod process;
 
 /// The whole exporter as a process: flags, pages, faults, signals.
 mod exporter;

@@ -1,0 +1,91 @@
+//! Signals as events. SIGPIPE needs nothing: Rust's runtime ignores it.
+
+use std::collections::VecDeque;
+use std::io;
+
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator;
+
+/// What a signal asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signal {
+    /// SIGTERM or SIGINT: end gracefully. A second one asks for nothing more: the end is bounded anyway.
+    Stop {
+        /// The signal's name.
+        name: &'static str,
+    },
+    /// SIGHUP: never deadly.
+    Hangup,
+}
+
+impl Signal {
+    fn from_number(number: i32) -> Option<Self> {
+        match number {
+            SIGTERM => Some(Self::Stop { name: "SIGTERM" }),
+            SIGINT => Some(Self::Stop { name: "SIGINT" }),
+            SIGHUP => Some(Self::Hangup),
+            _ => None,
+        }
+    }
+}
+
+/// The signals of this process.
+#[derive(Debug)]
+pub struct Signals {
+    iterator: iterator::Signals,
+    waiting: VecDeque<Signal>,
+}
+
+impl Signals {
+    /// Takes the signals over; from now on none of them ends the process by itself.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn take_over() -> io::Result<Self> {
+        let iterator = iterator::Signals::new([SIGTERM, SIGINT, SIGHUP])?;
+        Ok(Self { iterator, waiting: VecDeque::new() })
+    }
+
+    /// Waits for the next signal.
+    #[allow(clippy::should_implement_trait)]
+    pub fn next(&mut self) -> Signal {
+        loop {
+            if let Some(signal) = self.waiting.pop_front() {
+                return signal;
+            }
+            self.waiting.extend(self.iterator.wait().filter_map(Signal::from_number));
+        }
+    }
+
+    /// Whether the process was asked to end while nobody waited, as between two configs that are loaded.
+    pub fn stop_is_waiting(&mut self) -> bool {
+        self.waiting.extend(self.iterator.pending().filter_map(Signal::from_number));
+        self.waiting.iter().any(|signal| matches!(signal, Signal::Stop { .. }))
+    }
+
+    /// Gives the signals a thread that forwards each, for whoever waits for more than signals.
+    ///
+    /// # Errors
+    /// When the thread cannot be started.
+    pub fn forward(mut self, tell: impl Fn(Signal) + Send + 'static) -> io::Result<()> {
+        let forward = move || {
+            loop {
+                tell(self.next());
+            }
+        };
+        std::thread::Builder::new().name("signals".into()).spawn(forward).map(drop)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_have_meanings() {
+        assert_eq!(Signal::from_number(SIGTERM), Some(Signal::Stop { name: "SIGTERM" }));
+        assert_eq!(Signal::from_number(SIGINT), Some(Signal::Stop { name: "SIGINT" }));
+        assert_eq!(Signal::from_number(SIGHUP), Some(Signal::Hangup));
+        assert_eq!(Signal::from_number(9), None);
+    }
+}

@@ -1,0 +1,240 @@
+//! One request: from its head to a response.
+
+use std::convert::Infallible;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use hyper::body::{Body, Frame, Incoming, SizeHint};
+use hyper::header::{
+    ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
+};
+use hyper::{Method, StatusCode};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::connections::{Connection, Table};
+use super::message::scrape_timeout;
+use super::routes::{Page, Route, Routes, route};
+use super::{Handler, Limits, Request, Response};
+
+/// Requests for cheap pages that are worked on at a time, so that no scrape holds them up.
+const CHEAP_WORKERS: usize = 2;
+
+/// How often a request that waits for memory looks for a client that can be spared.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
+
+/// What all connections share.
+pub(super) struct Service {
+    pub(super) handler: Arc<dyn Handler>,
+    pub(super) routes: Routes,
+    pub(super) limits: Limits,
+    pub(super) table: Arc<Table>,
+    pages: Arc<Semaphore>,
+    workers: Arc<Semaphore>,
+    cheap_workers: Arc<Semaphore>,
+}
+
+impl Service {
+    pub(super) fn new(handler: Arc<dyn Handler>, routes: Routes, limits: Limits) -> Self {
+        Self {
+            handler,
+            routes,
+            table: Arc::default(),
+            pages: Arc::new(Semaphore::new(limits.max_pages)),
+            workers: Arc::new(Semaphore::new(limits.workers)),
+            cheap_workers: Arc::new(Semaphore::new(CHEAP_WORKERS)),
+            limits,
+        }
+    }
+
+    /// Threads that are needed to work on as many requests as are allowed at a time.
+    pub(super) fn threads(limits: &Limits) -> usize {
+        limits.workers + CHEAP_WORKERS
+    }
+
+    /// Answers a request.
+    pub(super) async fn respond(
+        &self,
+        connection: &Arc<Connection>,
+        request: hyper::Request<Incoming>,
+    ) -> hyper::Response<Chunks> {
+        let arrived = Instant::now();
+        let route = route(request.method().as_str(), request.uri().path(), &self.routes);
+        let dear = matches!(route, Route::Page(page) if page.is_dear());
+        connection.working(dear, arrived);
+        let (response, page) = match route {
+            Route::Page(page) => self.page(page, connection, request.headers(), arrived).await,
+            Route::Healthy => (Response::text(200, "healthy\n"), None),
+            Route::NotFound => (self.not_found(), None),
+            Route::MapsNeedDebug => {
+                (Response::text(404, "What the maps hold is served with the flag --debug only.\n"), None)
+            }
+            Route::MethodNotAllowed => {
+                let text = "This page can be read (GET, HEAD), nothing else.\n";
+                (Response::text(405, text).header("allow", "GET, HEAD"), None)
+            }
+        };
+        tracing::debug!(
+            method = %Shown(request.method()),
+            path = ?request.uri().path(),
+            status = response.status,
+            milliseconds = arrived.elapsed().as_millis(),
+            "answered a request"
+        );
+        connection.answered(page, Instant::now());
+        finish(response, connection)
+    }
+
+    /// Waits for the request's turn and lets the handler work.
+    async fn page(
+        &self,
+        page: Page,
+        connection: &Arc<Connection>,
+        headers: &HeaderMap,
+        arrived: Instant,
+    ) -> (Response, Option<OwnedSemaphorePermit>) {
+        let timeout =
+            headers.get("x-prometheus-scrape-timeout-seconds").and_then(|value| value.to_str().ok());
+        let request = Request {
+            page,
+            accept: joined(headers, &ACCEPT),
+            accept_encoding: joined(headers, &ACCEPT_ENCODING),
+            arrived,
+            timeout: timeout.and_then(scrape_timeout),
+            client: connection.client,
+        };
+        let until = request.deadline(self.limits.queue_timeout);
+        let memory = if page.is_dear() {
+            if self.table.dear_requests(connection.client) > self.limits.max_pages_of_client {
+                return (busy("This client has too many requests under way.\n"), None);
+            }
+            let Some(memory) = self.memory(until).await else {
+                return (busy("Too many responses are being read by their clients.\n"), None);
+            };
+            Some(memory)
+        } else {
+            None
+        };
+        let workers = if page.is_dear() { &self.workers } else { &self.cheap_workers };
+        let turn = tokio::time::timeout_at(until.into(), workers.clone().acquire_owned()).await;
+        let Ok(Ok(worker)) = turn else {
+            return (busy("Others are being answered, and the time to wait is over.\n"), None);
+        };
+        let handler = self.handler.clone();
+        // The worker counts as taken until the handler is done, even when its client is gone.
+        let work = move || {
+            let response = handler.answer(&request);
+            drop(worker);
+            response
+        };
+        match tokio::task::spawn_blocking(work).await {
+            Ok(response) => (response, memory),
+            Err(error) => {
+                tracing::error!(page = ?page, error = %error, "a page could not be made");
+                (Response::text(500, "This page could not be made; the log says more.\n"), None)
+            }
+        }
+    }
+
+    /// Waits for the right to hold one more page, if need be at the cost of a client that is slow to read.
+    async fn memory(&self, until: Instant) -> Option<OwnedSemaphorePermit> {
+        let mut permit = pin!(self.pages.clone().acquire_owned());
+        let mut wait = Duration::ZERO;
+        loop {
+            tokio::select! {
+                biased;
+                permit = &mut permit => return permit.ok(),
+                () = tokio::time::sleep(wait) => {}
+            }
+            let now = Instant::now();
+            if now >= until {
+                return None;
+            }
+            self.table.spare_page(now);
+            wait = LOOK_AGAIN.min(until - now);
+        }
+    }
+
+    fn not_found(&self) -> Response {
+        let path = &self.routes.telemetry_path;
+        Response::text(404, format!("Nothing is served here. The metrics are at {path}, an overview at /.\n"))
+    }
+}
+
+fn busy(text: &str) -> Response {
+    Response::text(503, text).header("retry-after", "1")
+}
+
+/// All values of a header, joined as HTTP allows.
+fn joined(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
+    let values: Vec<&str> = headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect();
+    (!values.is_empty()).then(|| values.join(", "))
+}
+
+/// Makes hyper's response; a status or a header that HTTP does not allow does no harm.
+fn finish(response: Response, connection: &Arc<Connection>) -> hyper::Response<Chunks> {
+    let chunks: Vec<Bytes> = response.chunks.into_iter().filter(|chunk| !chunk.is_empty()).collect();
+    let left = chunks.iter().map(|chunk| chunk.len() as u64).sum();
+    let body = Chunks { chunks: chunks.into_iter(), left, connection: connection.clone() };
+    let mut finished = hyper::Response::new(body);
+    let status = StatusCode::from_u16(response.status).ok().filter(|status| !status.is_informational());
+    *finished.status_mut() = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let encoding = response.content_encoding.map(|encoding| (CONTENT_ENCODING.as_str(), encoding.into()));
+    let all =
+        [(CONTENT_TYPE.as_str(), response.content_type)].into_iter().chain(encoding).chain(response.headers);
+    for (name, value) in all {
+        match (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(&value)) {
+            (Ok(name), Ok(value)) => {
+                finished.headers_mut().append(name, value);
+            }
+            _ => tracing::error!(name, value = &*value, "a header is not valid and was left out"),
+        }
+    }
+    finished
+}
+
+/// A body that tells its connection when hyper has all of it.
+pub(super) struct Chunks {
+    chunks: std::vec::IntoIter<Bytes>,
+    left: u64,
+    connection: Arc<Connection>,
+}
+
+impl Body for Chunks {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let chunk = self.chunks.next();
+        self.left -= chunk.as_ref().map_or(0, |chunk| chunk.len() as u64);
+        Poll::Ready(chunk.map(|chunk| Ok(Frame::data(chunk))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.left == 0
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.left)
+    }
+}
+
+impl Drop for Chunks {
+    fn drop(&mut self) {
+        self.connection.body_ended();
+    }
+}
+
+/// A method is up to the client: it is cut to what a log line can bear.
+struct Shown<'a>(&'a Method);
+
+impl std::fmt::Display for Shown<'_> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{:.16}", self.0.as_str())
+    }
+}
