@@ -94,8 +94,8 @@ fn children(hierarchy: &Hierarchy, parent: &str, buffer: &mut [MaybeUninit<u8>])
     let path = hierarchy.root.join(parent.trim_start_matches('/'));
     // A cgroup without children has two links; most are such, and reading their 40 files is most of a walk.
     let flags = if parent.is_empty() { AtFlags::empty() } else { AtFlags::SYMLINK_NOFOLLOW };
-    let leaf = |links: u64| links == 2 && hierarchy.kind != Kind::Plain;
-    if statat(CWD, &path, flags).is_ok_and(|found| leaf(u64::from(found.st_nlink))) {
+    let leaf = statat(CWD, &path, flags).is_ok_and(|found| found.st_nlink == 2);
+    if leaf && hierarchy.kind != Kind::Plain {
         return children;
     }
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;

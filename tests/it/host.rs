@@ -1,0 +1,206 @@
+//! Real cgroups, interfaces, devices and symbols.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use bpftally::host::{Clock, Host, Roots, Symbol};
+
+/// A folder of cgroups of this test's own below the v2 root; removed with all below it.
+struct Cgroups(PathBuf);
+
+impl Cgroups {
+    fn new(name: &str) -> Self {
+        let unified = Path::new("/sys/fs/cgroup/unified");
+        let root = if unified.exists() { unified } else { Path::new("/sys/fs/cgroup") };
+        let path = root.join(format!("bpftally-{name}-{}", std::process::id()));
+        std::fs::create_dir(&path).unwrap();
+        Self(path)
+    }
+
+    fn create(&self, name: &str) -> (u64, PathBuf) {
+        let path = self.0.join(name);
+        std::fs::create_dir(&path).unwrap();
+        (inode(&path), path)
+    }
+}
+
+impl Drop for Cgroups {
+    fn drop(&mut self) {
+        remove(&self.0);
+    }
+}
+
+/// The files of a cgroup cannot be removed, so its folders are, from below.
+fn remove(path: &Path) {
+    for entry in std::fs::read_dir(path).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            remove(&entry.path());
+        }
+    }
+    let _ = std::fs::remove_dir(path);
+}
+
+fn inode(path: &Path) -> u64 {
+    std::fs::metadata(path).unwrap().ino()
+}
+
+fn host() -> Host {
+    Host::new(Roots::default())
+}
+
+#[track_caller]
+fn check(host: &Host, id: u64, expected: &Path) {
+    assert_eq!(host.cgroup_path(id).as_deref(), expected.to_str());
+}
+
+#[test]
+fn cgroups_are_known_as_soon_as_they_are_made() {
+    let cgroups = Cgroups::new("made");
+    let (before, path) = cgroups.create("before");
+    let host = host();
+    check(&host, before, &path);
+    assert_eq!(host.cgroup_path(88_888_888_888), None);
+    for number in 0..20 {
+        let (id, path) = cgroups.create(&format!("single{number}"));
+        let started = Instant::now();
+        check(&host, id, &path);
+        assert!(started.elapsed() < Duration::from_millis(50), "took {:?}", started.elapsed());
+    }
+    let burst: Vec<_> = (0..20).map(|number| cgroups.create(&format!("burst{number}"))).collect();
+    let walks = host.cgroup_walks();
+    for (id, path) in burst {
+        check(&host, id, &path);
+    }
+    assert_eq!(host.cgroup_walks(), walks + 1);
+}
+
+#[test]
+fn a_cgroup_made_again_is_another_one_with_the_same_path() {
+    let cgroups = Cgroups::new("again");
+    let host = host();
+    let (first, path) = cgroups.create("again");
+    check(&host, first, &path);
+    std::fs::remove_dir(&path).unwrap();
+    let (second, path) = cgroups.create("again");
+    assert_ne!(first, second);
+    check(&host, second, &path);
+    check(&host, first, &path);
+    std::fs::remove_dir(&path).unwrap();
+    let (_, other) = cgroups.create("other");
+    check(&host, inode(&other), &other);
+    check(&host, second, &path);
+    check(&host, first, &path);
+}
+
+#[test]
+fn unknown_ids_are_cheap() {
+    let host = host();
+    let started = Instant::now();
+    for id in 0..1000 {
+        assert_eq!(host.cgroup_path(u64::MAX - id), None);
+    }
+    assert!(host.cgroup_walks() <= 12, "{} walks", host.cgroup_walks());
+    assert!(started.elapsed() < Duration::from_secs(1), "took {:?}", started.elapsed());
+}
+
+#[test]
+fn cgroups_that_come_and_go_meanwhile_do_no_harm() {
+    let cgroups = Cgroups::new("churn");
+    let (id, path) = cgroups.create("stable");
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                let churning = cgroups.0.join("churning");
+                std::fs::create_dir_all(churning.join("below")).unwrap();
+                remove(&churning);
+            }
+        });
+        for _ in 0..50 {
+            check(&host(), id, &path);
+        }
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+}
+
+/// Interfaces that are removed when the test ends, however it ends.
+struct Dummy(String);
+
+impl Drop for Dummy {
+    fn drop(&mut self) {
+        let _ = Command::new("ip").args(["link", "del", &self.0]).status();
+    }
+}
+
+fn ip(arguments: &[&str]) {
+    let status =
+        Command::new("ip").args(arguments).status().expect("ip is needed (apt-get install iproute2)");
+    assert!(status.success(), "ip {arguments:?}: {status}");
+}
+
+#[test]
+fn a_renamed_interface_is_seen_after_a_while() {
+    let number = std::process::id() % 100_000;
+    let (old, peer, new) = (format!("bto{number}"), format!("btp{number}"), format!("btn{number}"));
+    ip(&["link", "add", &old, "type", "veth", "peer", "name", &peer]);
+    let mut dummy = Dummy(old.clone());
+    let index = std::fs::read_to_string(format!("/sys/class/net/{old}/ifindex")).unwrap();
+    let index = index.trim().parse().unwrap();
+
+    let clock = Clock::manual();
+    let host = Host::with_clock(Roots::default(), clock.clone());
+    assert_eq!(host.interface_name(index).as_deref(), Some(&*old));
+    ip(&["link", "set", &old, "name", &new]);
+    dummy.0 = new.clone();
+    clock.advance(Duration::from_secs(4));
+    assert_eq!(host.interface_name(index).as_deref(), Some(&*old));
+    clock.advance(Duration::from_secs(1));
+    assert_eq!(host.interface_name(index).as_deref(), Some(&*new));
+    drop(dummy);
+    clock.advance(Duration::from_secs(5));
+    assert_eq!(host.interface_name(index), None);
+}
+
+#[test]
+fn every_partition_has_its_name() {
+    let table = std::fs::read_to_string("/proc/partitions").unwrap();
+    let host = host();
+    let mut checked = 0;
+    for line in table.lines().skip(2) {
+        let fields: Vec<_> = line.split_whitespace().collect();
+        let (major, minor) = (fields[0].parse().unwrap(), fields[1].parse().unwrap());
+        assert_eq!(host.block_device(major, minor).as_deref(), Some(fields[3]));
+        checked += 1;
+    }
+    assert!(checked > 0, "{table}");
+}
+
+#[test]
+fn the_kernels_own_symbols() {
+    let host = host();
+    let started = Instant::now();
+    let address = host.symbol_address("schedule").unwrap().expect("every kernel has it");
+    let Symbol::Named(name) = host.symbol_around(address + 1) else {
+        panic!("no symbol around {address:#x}")
+    };
+    let Symbol::Named(same) = host.symbol_at(address) else { panic!("no symbol at {address:#x}") };
+    assert_eq!(name, same);
+    assert_eq!(host.symbol_address("no_such_symbol_anywhere").unwrap(), None);
+    assert_eq!(host.symbol_at(address + 1), Symbol::Unknown);
+    assert!(started.elapsed() < Duration::from_secs(10), "took {:?}", started.elapsed());
+}
+
+#[test]
+fn the_cpus_of_this_machine() {
+    let (possible, online) = (host().possible_cpus().unwrap(), host().online_cpus().unwrap());
+    assert_eq!(possible.len(), libbpf_rs::num_possible_cpus().unwrap());
+    assert!(online.iter().all(|cpu| possible.contains(cpu)));
+    assert!(!online.is_empty());
+}
+
+#[test]
+fn root_is_a_user() {
+    assert_eq!(host().user_name(0).as_deref(), Some("root"));
+}
