@@ -6,7 +6,7 @@
 //! number means can change.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 
 pub use cache::TtlCache;
 pub use clock::Clock;
@@ -67,7 +67,8 @@ pub struct Host {
     pub roots: Roots,
     clock: Clock,
     kallsyms: Mutex<kallsyms::Kallsyms>,
-    cgroups: Mutex<cgroups::Cgroups>,
+    cgroups: Arc<Mutex<cgroups::Cgroups>>,
+    cgroup_watch: Once,
     interfaces: Mutex<interfaces::Interfaces>,
     block_devices: Mutex<block::BlockDevices>,
     users: Mutex<users::Users>,
@@ -88,7 +89,8 @@ impl Host {
         Self {
             roots,
             kallsyms: Mutex::new(kallsyms),
-            cgroups: Mutex::new(cgroups::Cgroups::new(clock.clone())),
+            cgroups: Arc::new(Mutex::new(cgroups::Cgroups::new(clock.clone()))),
+            cgroup_watch: Once::new(),
             interfaces: Mutex::new(interfaces::Interfaces::new()),
             block_devices: Mutex::new(block::BlockDevices::new()),
             users: Mutex::default(),
@@ -121,7 +123,15 @@ impl Host {
     /// The last name of a cgroup that is gone is still known, within bounds.
     #[must_use]
     pub fn cgroup_path(&self, id: u64) -> Option<Arc<str>> {
+        self.watch_cgroups();
         lock(&self.cgroups).path(&self.roots, id)
+    }
+
+    /// Starts a thread that learns the names of cgroups while they live; it ends with the host. The first
+    /// [`Self::cgroup_path`] does the same, but then those that came and went before it have no name. The
+    /// thread needs no privilege: call this after privileges were given up, so that it never has any.
+    pub fn watch_cgroups(&self) {
+        self.cgroup_watch.call_once(|| cgroups::Cgroups::watch(&self.cgroups, &self.roots));
     }
 
     /// How often the tree of cgroups was walked, which is what unknown ids cost.

@@ -4,11 +4,12 @@
 //! passes and with a little saved up, so that a burst of new cgroups is seen at
 //! once and a storm of unknown ids costs a few walks. A walk is also what tells
 //! that a cgroup is gone: its last name is kept, within bounds, because the
-//! numbers that a map holds for it are still published.
+//! numbers that a map holds for it are still published. A thread watches the
+//! tree beside that, for those that nobody asked about while they lived.
 
 use std::collections::HashMap;
 use std::os::unix::fs::MetadataExt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::Roots;
@@ -18,6 +19,7 @@ use super::pace::Pace;
 
 mod hierarchy;
 mod walk;
+mod watch;
 
 use hierarchy::{Hierarchy, Kind};
 use walk::{Found, Place};
@@ -83,6 +85,15 @@ impl Cgroups {
         match self.live.get(&id) {
             Some(live) => live.place.printed(),
             None => self.gone.get(&id, now).cloned(),
+        }
+    }
+
+    /// Starts to watch the tree, where it is one of cgroup v2, for as long as the table is there.
+    pub(super) fn watch(cgroups: &Arc<Mutex<Self>>, roots: &Roots) {
+        let unified = hierarchy::find(roots).into_iter().find(|found| found.kind == Kind::Unified);
+        let started = unified.map(|found| watch::start(Arc::downgrade(cgroups), found));
+        if let Some(Err(error)) = started {
+            tracing::debug!(%error, "cgroups are not watched; unknown ones are found by walking their tree");
         }
     }
 

@@ -38,6 +38,12 @@ pub(super) struct Place {
 }
 
 impl Place {
+    /// A place below the root of a hierarchy.
+    pub(super) fn new(hierarchy: &Hierarchy, number: usize, relative: &str) -> Self {
+        let path = format!("{}{relative}", hierarchy.printed).into();
+        Self { path, prefix: hierarchy.printed.len(), hierarchy: number, ambiguous: false }
+    }
+
     /// Its path as it is printed; none when it is not certain which cgroup is meant.
     pub(super) fn printed(&self) -> Option<Arc<str>> {
         (!self.ambiguous).then(|| self.path.clone())
@@ -79,17 +85,18 @@ impl Found {
             Some(other) if other.relative() != relative => other.ambiguous = true,
             Some(_) => {}
             None => {
-                let path = format!("{}{relative}", hierarchy.printed).into();
-                let place =
-                    Place { path, prefix: hierarchy.printed.len(), hierarchy: number, ambiguous: false };
-                self.paths.insert(id, place);
+                self.paths.insert(id, Place::new(hierarchy, number, relative));
             }
         }
     }
 }
 
 /// The directories in a directory, with their inode numbers.
-fn children(hierarchy: &Hierarchy, parent: &str, buffer: &mut [MaybeUninit<u8>]) -> Vec<(u64, String)> {
+pub(super) fn children(
+    hierarchy: &Hierarchy,
+    parent: &str,
+    buffer: &mut [MaybeUninit<u8>],
+) -> Vec<(u64, String)> {
     let mut children = Vec::new();
     let path = hierarchy.root.join(parent.trim_start_matches('/'));
     // A cgroup without children has two links; most are such, and reading their 40 files is most of a walk.
