@@ -89,20 +89,15 @@ impl Watch {
             if kind.contains(ReadFlags::QUEUE_OVERFLOW) {
                 return vec![Event::Lost];
             }
-            let folder = self.folders.get(&event.wd());
-            let (Some((parent, _)), Some(name), true) =
-                (folder, event.file_name(), kind.contains(ReadFlags::ISDIR))
-            else {
-                continue;
-            };
-            let path = format!("{parent}/{}", name.to_string_lossy());
-            events.push(if kind.contains(ReadFlags::CREATE) {
-                Event::Created(path)
-            } else {
-                Event::Removed(path)
-            });
-            // What was created must be looked at before it is gone.
-            if events.len() >= 64 {
+            if let (Some((parent, _)), Some(name)) = (self.folders.get(&event.wd()), event.file_name())
+                && kind.contains(ReadFlags::ISDIR)
+            {
+                let path = format!("{parent}/{}", name.to_string_lossy());
+                let created = kind.contains(ReadFlags::CREATE);
+                events.push(if created { Event::Created(path) } else { Event::Removed(path) });
+            }
+            // What was created must be looked at before it is gone; what was read must not be lost.
+            if reader.is_buffer_empty() {
                 break;
             }
         }
