@@ -6,7 +6,24 @@
 //! number means can change.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
+
+pub use cache::TtlCache;
+pub use clock::Clock;
+pub use pace::Pace;
+pub use pci::PciIds;
+
+mod block;
+mod cache;
+mod cgroups;
+mod clock;
+mod cpus;
+mod file;
+mod interfaces;
+mod kallsyms;
+mod pace;
+mod pci;
+mod users;
 
 /// Where the machine's file systems are mounted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,93 +65,129 @@ pub enum Symbol {
 pub struct Host {
     /// Where it looks.
     pub roots: Roots,
+    clock: Clock,
+    kallsyms: Mutex<kallsyms::Kallsyms>,
+    cgroups: Arc<Mutex<cgroups::Cgroups>>,
+    cgroup_watch: Once,
+    interfaces: Mutex<interfaces::Interfaces>,
+    block_devices: Mutex<block::BlockDevices>,
+    users: Mutex<users::Users>,
+    pci: Mutex<pci::PciDatabase>,
 }
 
 impl Host {
     /// A host below these roots; reads nothing yet.
     #[must_use]
     pub fn new(roots: Roots) -> Self {
-        Self { roots }
+        Self::with_clock(roots, Clock::system())
+    }
+
+    /// The same with a clock that decides when something is looked at again.
+    #[must_use]
+    pub fn with_clock(roots: Roots, clock: Clock) -> Self {
+        let kallsyms = kallsyms::Kallsyms::new(roots.procfs.join("kallsyms"), clock.clone());
+        Self {
+            roots,
+            kallsyms: Mutex::new(kallsyms),
+            cgroups: Arc::new(Mutex::new(cgroups::Cgroups::new(clock.clone()))),
+            cgroup_watch: Once::new(),
+            interfaces: Mutex::new(interfaces::Interfaces::new()),
+            block_devices: Mutex::new(block::BlockDevices::new()),
+            users: Mutex::default(),
+            pci: Mutex::default(),
+            clock,
+        }
     }
 
     /// The symbol that starts exactly at an address.
     #[must_use]
-    pub fn symbol_at(&self, _address: u64) -> Symbol {
-        Symbol::Unknown
+    pub fn symbol_at(&self, address: u64) -> Symbol {
+        lock(&self.kallsyms).at(address)
     }
 
-    /// The symbol that an address lies in: the nearest preceding one.
+    /// The symbol that an address lies in: the nearest preceding one, however far, as with the reference.
     #[must_use]
-    pub fn symbol_around(&self, _address: u64) -> Symbol {
-        Symbol::Unknown
+    pub fn symbol_around(&self, address: u64) -> Symbol {
+        lock(&self.kallsyms).around(address)
     }
 
     /// The address of a kernel or module symbol (the first one of that name), for `kaddrs`.
     ///
     /// # Errors
     /// When kallsyms cannot be read or hides its addresses.
-    pub fn symbol_address(&self, _name: &str) -> std::io::Result<Option<u64>> {
-        Ok(None)
+    pub fn symbol_address(&self, name: &str) -> std::io::Result<Option<u64>> {
+        lock(&self.kallsyms).address(name)
     }
 
     /// The path of a cgroup as the reference prints it (`/sys/fs/cgroup/...`), by its id.
     /// The last name of a cgroup that is gone is still known, within bounds.
     #[must_use]
-    pub fn cgroup_path(&self, _id: u64) -> Option<Arc<str>> {
-        None
+    pub fn cgroup_path(&self, id: u64) -> Option<Arc<str>> {
+        self.watch_cgroups();
+        lock(&self.cgroups).path(&self.roots, id)
+    }
+
+    /// Starts a thread that learns the names of cgroups while they live; it ends with the host. The first
+    /// [`Self::cgroup_path`] does the same, but then those that came and went before it have no name. The
+    /// thread needs no privilege: call this after privileges were given up, so that it never has any.
+    pub fn watch_cgroups(&self) {
+        self.cgroup_watch.call_once(|| cgroups::Cgroups::watch(&self.cgroups, &self.roots));
+    }
+
+    /// How often the tree of cgroups was walked, which is what unknown ids cost.
+    #[must_use]
+    pub fn cgroup_walks(&self) -> u64 {
+        lock(&self.cgroups).walks()
     }
 
     /// The name of a network interface in the exporter's own network namespace.
     #[must_use]
-    pub fn interface_name(&self, _index: u32) -> Option<Arc<str>> {
-        None
+    pub fn interface_name(&self, index: u32) -> Option<Arc<str>> {
+        lock(&self.interfaces).name(index, self.clock.now())
     }
 
     /// The name of a block device by major and minor number.
     #[must_use]
-    pub fn block_device(&self, _major: u32, _minor: u32) -> Option<Arc<str>> {
-        None
+    pub fn block_device(&self, major: u32, minor: u32) -> Option<Arc<str>> {
+        let roots = (self.roots.sysfs.as_path(), self.roots.procfs.as_path());
+        lock(&self.block_devices).name(roots, (major, minor), self.clock.now())
     }
 
     /// The name of a user by number, from `etc/passwd` below the root file system.
     #[must_use]
-    pub fn user_name(&self, _uid: u32) -> Option<Arc<str>> {
-        None
+    pub fn user_name(&self, uid: u32) -> Option<Arc<str>> {
+        lock(&self.users).name(&self.roots.rootfs, uid, self.clock.now())
     }
 
     /// The PCI ID database, when the host has one.
     #[must_use]
     pub fn pci_ids(&self) -> Option<Arc<PciIds>> {
-        None
+        lock(&self.pci).get(&self.roots.rootfs, self.clock.now())
+    }
+
+    /// The CPUs that there could be, which per-CPU maps have values for.
+    ///
+    /// # Errors
+    /// When the kernel's list cannot be read or is none.
+    pub fn possible_cpus(&self) -> std::io::Result<Vec<u32>> {
+        cpus::read(&self.roots.sysfs, "possible")
+    }
+
+    /// The CPUs that are running now.
+    ///
+    /// # Errors
+    /// When the kernel's list cannot be read or is none.
+    pub fn online_cpus(&self) -> std::io::Result<Vec<u32>> {
+        cpus::read(&self.roots.sysfs, "online")
+    }
+
+    /// Lets go of what is large and was not asked for in the last ten minutes. To be called now and then.
+    pub fn release_unused(&self) {
+        lock(&self.kallsyms).release_unused();
     }
 }
 
-/// A parsed `pci.ids`.
-#[derive(Debug, Default)]
-pub struct PciIds {}
-
-impl PciIds {
-    /// A vendor's name.
-    #[must_use]
-    pub fn vendor(&self, _vendor: u16) -> Option<&str> {
-        None
-    }
-
-    /// A device's name.
-    #[must_use]
-    pub fn device(&self, _vendor: u16, _device: u16) -> Option<&str> {
-        None
-    }
-
-    /// A class's name.
-    #[must_use]
-    pub fn class(&self, _class: u8) -> Option<&str> {
-        None
-    }
-
-    /// A subclass's name.
-    #[must_use]
-    pub fn subclass(&self, _class: u8, _subclass: u8) -> Option<&str> {
-        None
-    }
+/// A thread that ended in a panic leaves names that are whole: each is written after it was found.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

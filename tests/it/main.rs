@@ -14,6 +14,9 @@ mod tidy;
 /// YAML in the styles the reference accepts, and what each bad file says.
 mod config;
 
+/// The machine's names: real cgroups, interfaces, devices, symbols.
+mod host;
+
 /// What the kernel gives: loading, attaching, reading.
 mod kernel;
 
