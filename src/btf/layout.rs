@@ -103,7 +103,8 @@ impl Layout {
         covered.sort_by_key(|range| range.start);
         let mut gaps = Vec::new();
         let mut reached = 0;
-        for range in covered.into_iter().filter(|range| !range.is_empty()).chain([self.size..self.size]) {
+        let end = std::iter::once(self.size..self.size);
+        for range in covered.into_iter().filter(|range| !range.is_empty()).chain(end) {
             if range.start > reached {
                 gaps.push(reached..range.start);
             }

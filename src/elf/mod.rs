@@ -18,7 +18,7 @@ use std::collections::BTreeSet;
 
 use crate::btf::{Btf, TypeId};
 
-pub use error::ElfError;
+pub use error::{ElfError, Guess};
 pub use kind::MapKind;
 
 /// A program of the object.
