@@ -1,5 +1,7 @@
 //! Objects as clang writes them: what is read from the file is what libbpf and C say.
 
+#![allow(clippy::unwrap_used, reason = "a test's helpers may fail as its body does")]
+
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::path::Path;
@@ -196,24 +198,26 @@ fn variables_lie_where_the_symbols_say() {
     }
 }
 
+/// Compares bytes at the place of a variable with what libbpf will put there.
+#[track_caller]
+fn check_initial_value(path: &Path, name: &str, expected: &[u8]) {
+    let object = read(path);
+    let opened = libbpf_rs::ObjectBuilder::default().open_file(path).unwrap();
+    let variable = object.variable(name).unwrap();
+    let map = opened.maps().find(|map| map.name().to_str().unwrap().ends_with(&variable.section)).unwrap();
+    let bytes = map.initial_value().unwrap();
+    assert_eq!(&bytes[variable.offset as usize..][..variable.size as usize], expected, "{name}");
+}
+
 #[test]
 fn initial_values_stand_where_variables_are_said_to_be() {
     let path = compile(MANY_VARIABLES);
-    let object = read(&path);
-    let opened = libbpf_rs::ObjectBuilder::default().open_file(&path).unwrap();
-    let value = |name: &str| {
-        let variable = object.variable(name).unwrap();
-        let map =
-            opened.maps().find(|map| map.name().to_str().unwrap().ends_with(&variable.section)).unwrap();
-        let bytes = map.initial_value().unwrap();
-        bytes[variable.offset as usize..][..variable.size as usize].to_vec()
-    };
-    assert_eq!(value("name"), b"hello\0");
-    assert_eq!(value("limit"), 7u32.to_ne_bytes());
-    assert_eq!(value("started"), 5u32.to_ne_bytes());
-    assert_eq!(value("also"), [9]);
-    assert_eq!(value("hidden_too"), 3u64.to_ne_bytes());
-    assert_eq!(value("wide"), 4u64.to_ne_bytes());
+    check_initial_value(&path, "name", b"hello\0");
+    check_initial_value(&path, "limit", &7u32.to_ne_bytes());
+    check_initial_value(&path, "started", &5u32.to_ne_bytes());
+    check_initial_value(&path, "also", &[9]);
+    check_initial_value(&path, "hidden_too", &3u64.to_ne_bytes());
+    check_initial_value(&path, "wide", &4u64.to_ne_bytes());
 }
 
 #[test]
@@ -291,7 +295,7 @@ fn layouts_are_what_c_says() {
             let (question, answer) = match member.bits {
                 Some(bits) => (
                     format!("BITS({name}, {path})"),
-                    (member.offset * 8) as u32 + bits.shift << 8 | bits.width,
+                    (((member.offset * 8) as u32 + bits.shift) << 8) | bits.width,
                 ),
                 None => (
                     format!("offsetof({name}, {path}) << 16 | sizeof((({name} *)0)->{path})"),
@@ -388,6 +392,10 @@ fn objects_for_others_are_refused_with_the_reason() {
         struct bpf_map_def_ old SEC("maps") = { 1, 4, 8, 10 }; SEC("raw_tp/sys_enter") int p(void *c) { return 0; }"#;
     assert_eq!(refusal(&compile(legacy)), ElfError::LegacyMaps);
     assert_eq!(refusal(&compile("int unused;")), ElfError::Empty);
+    let elsewhere = r#"extern int helper_of_another_file(int); SEC("raw_tp/sys_enter") int p(void *c) { return helper_of_another_file(1); }"#;
+    let undefined = compile(elsewhere);
+    assert_eq!(refusal(&undefined), ElfError::Undefined("helper_of_another_file".to_owned()));
+    assert!(libbpf_rs::ObjectBuilder::default().open_file(&undefined).is_err());
     // The licence alone is no reason to load anything; maps alone are.
     let maps_only = ONE_MAP.lines().next().unwrap();
     assert_eq!(read(&compile(maps_only)).programs, []);
@@ -432,6 +440,24 @@ fn stripping_debug_information_keeps_everything() {
         assert_eq!((whole.maps, whole.programs), (stripped.maps, stripped.programs));
         assert_eq!((whole.variables, whole.externs), (stripped.variables, stripped.externs));
     }
+}
+
+/// The linker moves sections together and writes the offsets that clang left out.
+#[test]
+fn linked_objects_are_read_as_libbpf_reads_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = folder.path().join("linked.bpf.o");
+    let mut linker = libbpf_rs::Linker::new(&output).unwrap();
+    let more = r#"struct { __uint(type, BPF_MAP_TYPE_HASH); __uint(max_entries, 1); __type(key, u64); __type(value, u32); } more SEC(".maps");
+        u32 extra = 11; SEC("raw_tp/sys_exit") int later(void *ctx) { return extra; }"#;
+    for source in [MANY_VARIABLES, MANY_MAPS, more] {
+        linker.add_file(compile(source)).unwrap();
+    }
+    linker.link().unwrap();
+    check_as_libbpf(&output);
+    check_initial_value(&output, "extra", &11u32.to_ne_bytes());
+    check_initial_value(&output, "hidden_too", &3u64.to_ne_bytes());
+    assert_eq!(read(&output).maps.len(), 14);
 }
 
 /// A file that is still being copied, whatever its length.
