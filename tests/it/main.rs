@@ -17,6 +17,9 @@ mod config;
 /// The machine's names: real cgroups, interfaces, devices, symbols.
 mod host;
 
+/// Objects as clang writes them, read without loading them.
+mod objects;
+
 /// What the kernel gives: loading, attaching, reading.
 mod kernel;
 
