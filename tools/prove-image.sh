@@ -146,6 +146,6 @@ say 'the files of the image'
 for flags in --version '--config.check --config.strict'; do
     say "${entrypoint[*]} $flags"
     # shellcheck disable=SC2086 # The flags are words.
-    env -i chroot "$root" "${entrypoint[@]}" $flags </dev/null
+    env -i "$(command -v chroot)" "$root" "${entrypoint[@]}" $flags </dev/null
 done
 say 'The image builds and its exporter starts.'
