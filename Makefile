@@ -1,0 +1,64 @@
+# Two commands for a start: `make run` and `make test`.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help run build test lint objects check-objects image-proof build-packages test-packages
+
+ARCHITECTURE := $(shell uname -m)
+TARGET := $(ARCHITECTURE)-unknown-linux-gnu
+BINARY := target/release/bpftally
+SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
+LISTEN ?= 127.0.0.1:9435
+
+BUILD_PACKAGES := gcc make pkg-config libelf-dev zlib1g-dev
+OBJECT_PACKAGES := clang llvm libbpf-dev linux-libc-dev
+TEST_PACKAGES := curl iproute2 mount prometheus util-linux
+
+# The runner of the tests: they load BPF programs, which takes root.
+RUNNER := CARGO_TARGET_$(shell echo $(TARGET) | tr a-z- A-Z_)_RUNNER
+
+help: ## Say what there is
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
+
+run: build ## Build, and start the exporter on 127.0.0.1:9435 with all shipped configs
+	@echo
+	@echo "  metrics   http://$(LISTEN)/metrics"
+	@echo "  status    http://$(LISTEN)/"
+	@echo "  try       curl -s http://$(LISTEN)/metrics | grep ^ebpf_exporter_run_queue"
+	@echo "  stop      Ctrl-C"
+	@echo
+	@exec $(SUDO) $(BINARY) --config.dir configs --object.dir bpf-objects --web.listen-address $(LISTEN)
+
+build: build-packages ## Build the static release binary, target/release/bpftally
+	RUSTFLAGS="-C target-feature=+crt-static" cargo build --locked --release --target $(TARGET)
+	install -D target/$(TARGET)/release/bpftally $(BINARY)
+	tools/prove-static.sh $(BINARY)
+
+test: build-packages test-packages ## Run all tests (as root, through sudo where needed)
+	cargo test --locked --no-run
+	$(RUNNER)=$(CURDIR)/tools/as-root.sh cargo test --locked
+
+lint: build-packages ## Check format, clippy's advice and the documentation: a warning is an error
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
+
+objects: ## Compile bpf-objects/*.bpf.c again
+	@tools/install-packages.sh $(OBJECT_PACKAGES)
+	tools/build-objects.sh
+
+check-objects: ## Prove that each committed object comes from its source
+	@tools/install-packages.sh $(OBJECT_PACKAGES)
+	tools/check-objects.sh
+
+image-proof: build-packages ## Follow the Dockerfile in clean roots, without a container engine (root)
+	@tools/install-packages.sh debootstrap
+	$(SUDO) env "PATH=$$PATH" tools/prove-image.sh
+
+build-packages:
+	@tools/install-packages.sh $(BUILD_PACKAGES)
+	@command -v cargo >/dev/null || { echo "Rust is needed: https://rustup.rs" >&2; exit 1; }
+
+test-packages:
+	@tools/install-packages.sh $(OBJECT_PACKAGES) $(TEST_PACKAGES)
