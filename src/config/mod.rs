@@ -1,1 +1,3 @@
 //! YAML to spec: raw types, positions, checks.
+
+mod yaml;
