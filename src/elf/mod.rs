@@ -1,44 +1,28 @@
 //! What an object file says of itself, without loading it.
+//!
+//! [`ObjectInfo::parse`] refuses only what libbpf refuses, and says why in words
+//! that lead to the compiler's flag or the source's line; everything else is for
+//! the kernel to judge.
+
+mod error;
+mod file;
+mod kind;
+mod maps;
+mod programs;
+mod variables;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
 
 use crate::btf::{Btf, TypeId};
 
-/// A kernel map type (`enum bpf_map_type`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct MapKind(pub u32);
-
-impl MapKind {
-    /// `BPF_MAP_TYPE_HASH`
-    pub const HASH: Self = Self(1);
-    /// `BPF_MAP_TYPE_ARRAY`
-    pub const ARRAY: Self = Self(2);
-    /// `BPF_MAP_TYPE_PERF_EVENT_ARRAY`
-    pub const PERF_EVENT_ARRAY: Self = Self(4);
-    /// `BPF_MAP_TYPE_PERCPU_HASH`
-    pub const PERCPU_HASH: Self = Self(5);
-    /// `BPF_MAP_TYPE_PERCPU_ARRAY`
-    pub const PERCPU_ARRAY: Self = Self(6);
-    /// `BPF_MAP_TYPE_LRU_HASH`
-    pub const LRU_HASH: Self = Self(9);
-    /// `BPF_MAP_TYPE_LRU_PERCPU_HASH`
-    pub const LRU_PERCPU_HASH: Self = Self(10);
-    /// `BPF_MAP_TYPE_LPM_TRIE`
-    pub const LPM_TRIE: Self = Self(11);
-
-    /// Whether each entry holds one value for each possible CPU.
-    #[must_use]
-    pub fn is_per_cpu(self) -> bool {
-        matches!(self, Self::PERCPU_HASH | Self::PERCPU_ARRAY | Self::LRU_PERCPU_HASH)
-    }
-
-    /// Whether its keys can be walked and each key's value looked up.
-    #[must_use]
-    pub fn is_scannable(self) -> bool {
-        self.is_per_cpu() || matches!(self, Self::HASH | Self::ARRAY | Self::LRU_HASH | Self::LPM_TRIE)
-    }
-}
+pub use error::ElfError;
+pub use kind::MapKind;
 
 /// A program of the object.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ProgramInfo {
     /// The C function's name.
     pub name: String,
@@ -46,6 +30,8 @@ pub struct ProgramInfo {
     pub section: String,
     /// False for `SEC("?...")`: libbpf neither loads nor attaches it.
     pub autoload: bool,
+    /// Numbers of the helpers (`enum bpf_func_id`) that it, or a function that it calls, calls.
+    pub helpers: BTreeSet<u32>,
 }
 
 /// A map of the object's `.maps` section.
@@ -67,6 +53,33 @@ pub struct MapInfo {
     pub key_type: Option<TypeId>,
     /// The value's type, when declared by `__type(value, …)`.
     pub value_type: Option<TypeId>,
+    /// Whether libbpf pins it below the BPF file system by its name.
+    pub pinned: bool,
+    /// The NUMA node that it asks for.
+    pub numa_node: Option<u32>,
+    /// What some kinds want beside the flags.
+    pub map_extra: u64,
+    /// Of a map of maps, what its `values` are declared to be.
+    pub inner: Option<Box<MapInfo>>,
+}
+
+impl Default for MapInfo {
+    fn default() -> Self {
+        Self {
+            name: String::new(),
+            kind: MapKind(0),
+            key_size: 0,
+            value_size: 0,
+            max_entries: 0,
+            flags: 0,
+            key_type: None,
+            value_type: None,
+            pinned: false,
+            numa_node: None,
+            map_extra: 0,
+            inner: None,
+        }
+    }
 }
 
 /// A global variable in `.data`, `.bss`, `.rodata` or a custom data section.
@@ -80,6 +93,34 @@ pub struct Variable {
     pub offset: u32,
     /// Bytes.
     pub size: u32,
+    /// Its type, which is one of kind `Var`.
+    pub type_id: TypeId,
+    /// Whether it is `static`.
+    pub is_static: bool,
+}
+
+/// Something that the object wants the kernel to have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Extern {
+    /// Its name.
+    pub name: String,
+    /// What it is.
+    pub kind: ExternKind,
+    /// Whether the object can live without it.
+    pub weak: bool,
+}
+
+/// What an object wants from outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExternKind {
+    /// An option of the kernel's configuration, or a value that libbpf makes up (`__kconfig`).
+    Kconfig,
+    /// The address of a kernel symbol without a type (`extern const void x __ksym`).
+    KernelSymbol,
+    /// A kernel variable with its type, found by the kernel's BTF.
+    KernelVariable,
+    /// A kernel function.
+    KernelFunction,
 }
 
 /// What an object holds.
@@ -93,16 +134,12 @@ pub struct ObjectInfo {
     pub maps: Vec<MapInfo>,
     /// Global variables.
     pub variables: Vec<Variable>,
+    /// What it wants from the kernel.
+    pub externs: Vec<Extern>,
+    /// Whether it holds CO-RE relocations, for which libbpf needs the kernel's BTF.
+    pub has_core_relocations: bool,
     /// The object's types.
     pub btf: Btf,
-}
-
-/// Why a file is not an object that can be used.
-#[derive(Debug, thiserror::Error)]
-pub enum ElfError {
-    /// The file does not start with ELF's magic.
-    #[error("not an ELF file")]
-    NotElf,
 }
 
 impl ObjectInfo {
@@ -110,8 +147,32 @@ impl ObjectInfo {
     ///
     /// # Errors
     /// When the bytes are not a whole eBPF object of this machine's endianness with BTF.
-    pub fn parse(_bytes: &[u8]) -> Result<Self, ElfError> {
-        Err(ElfError::NotElf)
+    pub fn parse(bytes: &[u8]) -> Result<Self, ElfError> {
+        let file = file::File::parse(bytes)?;
+        if file.section("maps").is_some() {
+            return Err(ElfError::LegacyMaps);
+        }
+        let programs = programs::programs(&file)?;
+        let Some(section) = file.section(".BTF") else {
+            let empty = programs.is_empty() && file.section(".maps").is_none();
+            return Err(if empty { ElfError::Empty } else { ElfError::NoBtf });
+        };
+        let btf = Btf::parse(section.data).map_err(ElfError::BadBtf)?;
+        let maps = maps::maps(&file, &btf)?;
+        if programs.is_empty() && maps.is_empty() {
+            return Err(ElfError::Empty);
+        }
+        Ok(Self {
+            license: file.section("license").map(|section| text(section.data)),
+            programs,
+            maps,
+            variables: variables::variables(&file, &btf)?,
+            externs: variables::externs(&file, &btf)?,
+            has_core_relocations: file
+                .section(".BTF.ext")
+                .is_some_and(|section| programs::has_core_relocations(section.data)),
+            btf,
+        })
     }
 
     /// The map with a name.
@@ -119,4 +180,26 @@ impl ObjectInfo {
     pub fn map(&self, name: &str) -> Option<&MapInfo> {
         self.maps.iter().find(|map| map.name == name)
     }
+
+    /// The global variable with a name.
+    #[must_use]
+    pub fn variable(&self, name: &str) -> Option<&Variable> {
+        self.variables.iter().find(|variable| variable.name == name)
+    }
+
+    /// Whether libbpf needs the kernel's BTF to load it as it is, and cannot on a kernel without.
+    #[must_use]
+    pub fn needs_kernel_btf(&self) -> bool {
+        let typed =
+            |wanted: &Extern| matches!(wanted.kind, ExternKind::KernelVariable | ExternKind::KernelFunction);
+        let by_section =
+            |program: &ProgramInfo| program.autoload && programs::attaches_by_btf(&program.section);
+        self.has_core_relocations || self.externs.iter().any(typed) || self.programs.iter().any(by_section)
+    }
+}
+
+/// The text before the first NUL.
+fn text(bytes: &[u8]) -> String {
+    let end = memchr::memchr(0, bytes).unwrap_or(bytes.len());
+    String::from_utf8_lossy(bytes.get(..end).unwrap_or_default()).into_owned()
 }
