@@ -120,7 +120,7 @@ fn refused_problem(file: &ConfigFile, refused: &yaml::Refused) -> Problem {
             let problem = Problem::error("yaml-syntax", place, format!("not YAML: {message}"));
             if message.contains("character that cannot start any token") {
                 return problem
-                    .help("indent with spaces, and put text that starts with @, ` or % into quotes");
+                    .help("indent with spaces; text that starts with @, ` or % needs quotes; | and > stand outside of [] and {} only");
             }
             problem
         }
@@ -129,9 +129,7 @@ fn refused_problem(file: &ConfigFile, refused: &yaml::Refused) -> Problem {
 }
 
 fn parse_object(file: &ConfigFile, path: &Path, bytes: &[u8]) -> Result<ObjectInfo, Box<Problem>> {
-    ObjectInfo::parse(bytes).map_err(|error| {
-        Box::new(Problem::error("bad-object", files::object_place(file, path), error.to_string()))
-    })
+    ObjectInfo::parse(bytes).map_err(|error| Box::new(error.problem(files::object_place(file, path))))
 }
 
 /// From typed data to a spec. `problems` holds those of the steps before.

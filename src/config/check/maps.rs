@@ -1,7 +1,7 @@
 //! The map behind a metric: that it is there, can be read, and holds a number.
 
 use super::{Context, Sink, spot_of};
-use crate::btf::{Btf, ScalarKind, TypeId};
+use crate::btf::ScalarKind;
 use crate::config::raw::{RawMetric, Spot};
 use crate::config::suggest;
 use crate::elf::{MapInfo, MapKind};
@@ -74,7 +74,7 @@ pub(super) fn value(
         );
         return None;
     }
-    let kind = map.value_type.and_then(|id| scalar(&context.object.btf, id)).map(|(_, kind)| kind);
+    let kind = map.value_type.and_then(|id| context.object.btf.scalar(id)).map(|(_, kind)| kind);
     if kind == Some(ScalarKind::Float) {
         sink.error(
             spot_of(raw.map.as_ref().or(raw.name.as_ref()), raw),
@@ -84,12 +84,6 @@ pub(super) fn value(
         return None;
     }
     Some(ValueSpec { offset: 0, width, signed: kind == Some(ScalarKind::Signed) })
-}
-
-/// What the object's types say of a value that is one number.
-fn scalar(btf: &Btf, id: TypeId) -> Option<(usize, ScalarKind)> {
-    let _ = (btf, id);
-    None
 }
 
 /// A kind that cannot be read in the kernel's words, and what to do.
