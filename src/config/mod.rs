@@ -1,1 +1,180 @@
-//! YAML to spec: raw types, positions, checks.
+//! YAML to spec: the files of a folder, what they say, and whether it fits their objects.
+//!
+//! Three steps, each of which tells everything that it finds: [`yaml`] makes a tree of
+//! the text, [`raw`] makes typed data of the tree, [`check`] holds it against the object.
+//! A problem of the file or the object costs the config, one of a metric that metric.
+//! What the reference serves is never refused; what it silently tolerates is a warning.
+//! `docs/config.md` describes the keys.
+
+mod check;
+mod discover;
+mod duration;
+mod files;
+mod raw;
+mod suggest;
+mod yaml;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+pub use check::settle_families;
+pub use discover::{ConfigFile, Discovered, discover};
+
+use crate::elf::ObjectInfo;
+use crate::host::Host;
+use crate::problem::{Place, Problem};
+use crate::spec::{LoadSpec, Spec, ViewSpec};
+
+/// What every config is read with.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The prefix of metric names for configs without a `namespace`; empty for none.
+    pub namespace: String,
+    /// Where objects are looked for after the config's own folder.
+    pub object_dir: Option<PathBuf>,
+    /// The machine's names, for decoders.
+    pub host: Arc<Host>,
+}
+
+/// A config that was read and checked.
+#[derive(Clone, Debug, Default)]
+pub struct Checked {
+    /// What can be served; none when the config as a whole is lost.
+    pub spec: Option<Spec>,
+    /// Everything that is wrong, warnings too, in the order of the file.
+    pub problems: Vec<Problem>,
+}
+
+/// An object that was read.
+#[derive(Clone, Copy, Debug)]
+pub struct ObjectFile<'a> {
+    /// The file.
+    pub path: &'a Path,
+    /// Its bytes, which will be loaded.
+    pub bytes: &'a Arc<[u8]>,
+    /// What it says of itself.
+    pub info: &'a ObjectInfo,
+}
+
+/// Reads a config with its object and checks the one against the other.
+#[must_use]
+pub fn read(file: &ConfigFile, options: &Options) -> Checked {
+    let text = match files::text(file) {
+        Ok(text) => text,
+        Err(problem) => return Checked { spec: None, problems: vec![*problem] },
+    };
+    let (raw, mut problems) = parse(file, &text);
+    let Some(raw) = raw else { return sorted(None, problems) };
+    let loaded = files::find_object(file, raw.object.as_ref(), options).and_then(|path| {
+        let bytes: Arc<[u8]> = files::object(file, &path)?.into();
+        let info = parse_object(file, &path, &bytes)?;
+        Ok((path, bytes, info))
+    });
+    match loaded {
+        Ok((path, bytes, info)) => {
+            let object = ObjectFile { path: &path, bytes: &bytes, info: &info };
+            let spec = checked(file, &raw, &object, options, &mut problems);
+            sorted(spec, problems)
+        }
+        Err(problem) => {
+            problems.push(*problem);
+            sorted(None, problems)
+        }
+    }
+}
+
+/// Checks the text of a config against an object that was read already.
+#[must_use]
+pub fn check_text(file: &ConfigFile, text: &str, object: &ObjectFile<'_>, options: &Options) -> Checked {
+    let (raw, mut problems) = parse(file, text);
+    let spec = raw.and_then(|raw| checked(file, &raw, object, options, &mut problems));
+    sorted(spec, problems)
+}
+
+/// From text to typed data; none when the text has no structure to go on with.
+fn parse(file: &ConfigFile, text: &str) -> (Option<raw::RawConfig>, Vec<Problem>) {
+    let document = match yaml::read(text) {
+        Ok(document) => document,
+        Err(refused) => return (None, vec![refused_problem(file, &refused)]),
+    };
+    let mut reader = raw::Reader::new(&document, file.place());
+    if document.more {
+        let problem = Problem::warning("more-documents", Place::default(), "only the first document is read");
+        reader.report(&raw::Spot::default(), problem.help("put each config into a file of its own"));
+    }
+    let Some(root) = &document.root else {
+        let problem = Problem::error("empty-config", Place::default(), "the config is empty");
+        reader
+            .report(&raw::Spot::default(), problem.expected("`metrics` with counters, gauges or histograms"));
+        return (None, reader.into_problems());
+    };
+    let raw = raw::config(&mut reader, root);
+    (Some(raw), reader.into_problems())
+}
+
+fn refused_problem(file: &ConfigFile, refused: &yaml::Refused) -> Problem {
+    let mut place = file.place();
+    match refused {
+        yaml::Refused::Syntax { message, position } => {
+            place.position = *position;
+            let problem = Problem::error("yaml-syntax", place, format!("not YAML: {message}"));
+            if message.contains("character that cannot start any token") {
+                return problem
+                    .help("indent with spaces; text that starts with @, ` or % needs quotes; | and > stand outside of [] and {} only");
+            }
+            problem
+        }
+        yaml::Refused::TooLarge => Problem::error("alias-bomb", place, refused.to_string()),
+    }
+}
+
+fn parse_object(file: &ConfigFile, path: &Path, bytes: &[u8]) -> Result<ObjectInfo, Box<Problem>> {
+    ObjectInfo::parse(bytes).map_err(|error| Box::new(error.problem(files::object_place(file, path))))
+}
+
+/// From typed data to a spec. `problems` holds those of the steps before.
+fn checked(
+    file: &ConfigFile,
+    raw: &raw::RawConfig,
+    object: &ObjectFile<'_>,
+    options: &Options,
+    problems: &mut Vec<Problem>,
+) -> Option<Spec> {
+    let mut sink = check::Sink::new(file.place());
+    let namespace = check::namespace(&mut sink, raw.namespace.as_ref(), &options.namespace);
+    let context = check::Context {
+        object: object.info,
+        namespace: namespace.as_deref().unwrap_or(&options.namespace),
+        host: &options.host,
+    };
+    let kaddrs = check::kaddrs(&context, &mut sink, raw);
+    let metrics: Vec<_> =
+        raw.metrics.iter().filter_map(|metric| check::metric(&context, &mut sink, metric)).collect();
+    problems.extend(sink.into_problems());
+    if problems.iter().any(|problem| problem.is_error() && problem.place.metric.is_none()) {
+        return None;
+    }
+    // A config that never had a metric loads its object all the same, one that lost all of them does not.
+    if metrics.is_empty() && !raw.metrics.is_empty() {
+        let message = "none of the config's metrics can be served, so its object is not loaded";
+        problems.push(Problem::error("no-metric-left", file.place(), message));
+        return None;
+    }
+    Some(Spec {
+        load: LoadSpec {
+            name: file.name.clone(),
+            object: object.path.to_owned(),
+            object_bytes: object.bytes.clone(),
+            kaddrs,
+        },
+        view: ViewSpec { name: file.name.clone(), metrics },
+    })
+}
+
+/// Problems in the order of the file; those without a position go last.
+fn sorted(spec: Option<Spec>, mut problems: Vec<Problem>) -> Checked {
+    problems.sort_by_key(|problem| {
+        problem.place.position.map_or((true, None), |position| (false, Some(position)))
+    });
+    Checked { spec, problems }
+}

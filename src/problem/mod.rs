@@ -3,6 +3,12 @@
 //! One type serves YAML, objects, BTF, loading and attaching, so that every
 //! complaint reads alike in the log, on the status page and as JSON. Tests
 //! compare `code` and `place`, never prose.
+//!
+//! `{}` renders one line for a log, `{:#}` the whole story; beside them stand
+//! [`Problem::to_json`] and [`Problem::to_github`].
+
+mod json;
+mod render;
 
 use std::path::PathBuf;
 
@@ -73,6 +79,12 @@ impl Problem {
     #[must_use]
     pub fn warning(code: &'static str, place: Place, message: impl Into<String>) -> Self {
         Self::new(Severity::Warning, code, place, message.into())
+    }
+
+    /// Whether it costs something.
+    #[must_use]
+    pub fn is_error(&self) -> bool {
+        self.severity == Severity::Error
     }
 
     fn new(severity: Severity, code: &'static str, place: Place, message: String) -> Self {

@@ -1,1 +1,163 @@
-//! (filled by its owner)
+//! YAML in the styles the reference accepts, and what each bad file says.
+
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+
+use bpftally::config::{Checked, ConfigFile, ObjectFile, Options, check_text};
+use bpftally::elf::ObjectInfo;
+use bpftally::host::{Host, Roots};
+use bpftally::problem::Problem;
+use bpftally::spec::{LabelSource, MetricKind, MetricSpec, Reduce};
+
+use crate::common::objects;
+
+/// Files that are wrong: each says what, and where.
+mod bad;
+
+/// Families that several metrics claim.
+mod families;
+
+/// From files on disk.
+mod files;
+
+/// Configs in the shapes and styles that people write.
+mod good;
+
+/// Maps of every kind that can and cannot be read, with keys of many sizes.
+const SOURCE: &str = r#"
+#define MAP(NAME, TYPE, KEY, VALUE) struct { __uint(type, BPF_MAP_TYPE_##TYPE); __uint(max_entries, 64); \
+    __type(key, KEY); __type(value, VALUE); } NAME SEC(".maps");
+#define KEY(SIZE) struct key##SIZE { char bytes[SIZE]; };
+KEY(5) KEY(6) KEY(12) KEY(16) KEY(20) KEY(24) KEY(32) KEY(33) KEY(128) KEY(160)
+struct pair { u64 one, two; };
+struct three { char bytes[3]; };
+
+MAP(hash_1, HASH, u8, u64)
+MAP(hash_2, HASH, u16, u64)
+MAP(hash_4, HASH, u32, u64)
+MAP(hash_5, HASH, struct key5, u64)
+MAP(hash_6, HASH, struct key6, u64)
+MAP(hash_8, HASH, u64, u64)
+MAP(hash_12, HASH, struct key12, u64)
+MAP(hash_16, LRU_HASH, struct key16, u64)
+MAP(hash_20, LRU_HASH, struct key20, u64)
+MAP(hash_24, HASH, struct key24, u64)
+MAP(hash_32, LRU_HASH, struct key32, u64)
+MAP(hash_33, LRU_HASH, struct key33, u64)
+MAP(hash_128, LRU_HASH, struct key128, u64)
+MAP(hash_160, LRU_HASH, struct key160, u64)
+MAP(array, ARRAY, u32, u64)
+MAP(percpu_array, PERCPU_ARRAY, u32, u64)
+MAP(percpu_hash_6, PERCPU_HASH, struct key6, u64)
+MAP(percpu_hash_8, PERCPU_HASH, u64, u64)
+MAP(percpu_lru, LRU_PERCPU_HASH, u32, u64)
+MAP(value_u32, HASH, u32, u32)
+MAP(value_s32, HASH, u32, s32)
+MAP(value_s64, HASH, u32, long long)
+MAP(value_u8, HASH, u32, u8)
+MAP(value_u16, HASH, u32, u16)
+MAP(value_struct, HASH, u32, struct pair)
+MAP(value_three, HASH, u32, struct three)
+struct { __uint(type, BPF_MAP_TYPE_LPM_TRIE); __uint(max_entries, 64); __uint(map_flags, BPF_F_NO_PREALLOC);
+    __type(key, u64); __type(value, u64); } trie SEC(".maps");
+struct { __uint(type, BPF_MAP_TYPE_RINGBUF); __uint(max_entries, 4096); } ring SEC(".maps");
+struct { __uint(type, BPF_MAP_TYPE_PERF_EVENT_ARRAY); __uint(key_size, 4); __uint(value_size, 4); } perf SEC(".maps");
+struct { __uint(type, BPF_MAP_TYPE_STACK_TRACE); __uint(key_size, 4); __uint(value_size, 160);
+    __uint(max_entries, 64); } stacks SEC(".maps");
+struct { __uint(type, BPF_MAP_TYPE_QUEUE); __uint(value_size, 8); __uint(max_entries, 64); } queue SEC(".maps");
+
+const volatile u64 kaddr_jiffies = 0;
+const volatile u64 kaddr_bpf_jit_current = 0;
+const volatile u32 kaddr_narrow = 0;
+
+SEC("raw_tp/sched_switch") int probe(void *ctx)
+{
+    u32 key = 0;
+    u64 *value = bpf_map_lookup_elem(&array, &key);
+    if (value)
+        *value += kaddr_jiffies + kaddr_bpf_jit_current + kaddr_narrow;
+    return 0;
+}
+"#;
+
+struct Object {
+    path: PathBuf,
+    bytes: Arc<[u8]>,
+    info: ObjectInfo,
+}
+
+fn object() -> &'static Object {
+    static OBJECT: OnceLock<Object> = OnceLock::new();
+    OBJECT.get_or_init(|| {
+        let path = objects::compile(SOURCE);
+        let bytes: Arc<[u8]> = std::fs::read(&path).unwrap().into();
+        let info = ObjectInfo::parse(&bytes).unwrap();
+        Object { path, bytes, info }
+    })
+}
+
+fn options() -> Options {
+    Options {
+        namespace: "ebpf_exporter".into(),
+        object_dir: None,
+        host: Arc::new(Host::new(Roots::default())),
+    }
+}
+
+/// Checks a text against the test object, under a name.
+fn checked_as(name: &str, text: &str) -> Checked {
+    let object = object();
+    let file = ConfigFile::new(format!("/configs/{name}.yaml"));
+    let object = ObjectFile { path: &object.path, bytes: &object.bytes, info: &object.info };
+    check_text(&file, text, &object, &options())
+}
+
+fn checked(text: &str) -> Checked {
+    checked_as("test", text)
+}
+
+/// Problems as `code line:column`, with a `?` before warnings and the metric that an error costs.
+fn brief(problems: &[Problem]) -> Vec<String> {
+    problems
+        .iter()
+        .map(|problem| {
+            let place = &problem.place;
+            let mark = if problem.is_error() { "" } else { "?" };
+            let position = place.position.map_or("-".into(), |p| format!("{}:{}", p.line, p.column));
+            let metric = place.metric.as_ref().map(|metric| format!(" ({metric})")).unwrap_or_default();
+            format!("{mark}{} {position}{metric}", problem.code)
+        })
+        .collect()
+}
+
+/// A metric as one line.
+fn show(metric: &MetricSpec) -> String {
+    let kind = match &metric.kind {
+        MetricKind::Counter => "counter".to_owned(),
+        MetricKind::Gauge => "gauge".to_owned(),
+        MetricKind::Histogram(histogram) => {
+            let LabelSource::Key { offset, size } = histogram.slot.source else {
+                panic!("the slot is a CPU")
+            };
+            format!("{:?}*{:?} slot {offset}+{size}", histogram.buckets.kind, histogram.buckets.multiplier)
+        }
+    };
+    let mut shown = format!("{} = {kind} of {}[{}]", metric.family, metric.map, metric.key_size);
+    for label in &metric.labels {
+        shown.push_str(&match label.source {
+            LabelSource::Key { offset, size } => format!(" {}@{offset}+{size}", label.name),
+            LabelSource::Cpu => format!(" {}@cpu", label.name),
+        });
+    }
+    if metric.reduce != Reduce::Sum {
+        shown.push_str(&format!(" {:?}", metric.reduce));
+    }
+    if metric.scale != 1.0 {
+        shown.push_str(&format!(" *{:?}", metric.scale));
+    }
+    if metric.value.width != 8 || metric.value.signed {
+        let sign = if metric.value.signed { "s" } else { "u" };
+        shown.push_str(&format!(" {sign}{}", metric.value.width * 8));
+    }
+    shown
+}

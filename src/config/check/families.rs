@@ -1,0 +1,181 @@
+//! Families that several metrics claim.
+//!
+//! Metrics of equal shape share a family and their equal label sets are summed. When the
+//! shapes differ the later one, by the name of its config, is refused: a page can say
+//! type and help of a family only once. Gauges are never summed, so they never share.
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::problem::{Place, Problem};
+use crate::spec::{MetricKind, MetricSpec, Spec};
+
+/// Names that a histogram writes beside its own.
+const SUFFIXES: [&str; 3] = ["_bucket", "_count", "_sum"];
+
+/// What a family is, by the first metric that claimed it.
+struct Claim {
+    kind: MetricKind,
+    help: String,
+    labels: Vec<String>,
+    place: Place,
+    /// Which maps of which configs feed it.
+    sources: Vec<(String, String)>,
+}
+
+/// Removes metrics whose family is another's, or the exporter's own, and says so.
+pub fn settle_families(specs: &mut [Spec], reserved: &dyn Fn(&str) -> bool) -> Vec<Problem> {
+    let mut order: Vec<usize> = (0..specs.len()).collect();
+    order.sort_by(|one, other| specs[*one].view.name.cmp(&specs[*other].view.name));
+    let mut registry = Registry::default();
+    let mut problems = Vec::new();
+    for index in order {
+        let Some(spec) = specs.get_mut(index) else { continue };
+        let config = spec.view.name.clone();
+        spec.view.metrics.retain(|metric| match registry.claim(&config, metric, reserved) {
+            Ok(()) => true,
+            Err(problem) => {
+                problems.push(*problem);
+                false
+            }
+        });
+    }
+    problems
+}
+
+#[derive(Default)]
+struct Registry {
+    claims: BTreeMap<String, Claim>,
+    /// Names that histograms write, with the family that does.
+    derived: HashMap<String, String>,
+}
+
+impl Registry {
+    fn claim(
+        &mut self,
+        config: &str,
+        metric: &MetricSpec,
+        reserved: &dyn Fn(&str) -> bool,
+    ) -> Result<(), Box<Problem>> {
+        let family = metric.family.as_str();
+        let derived = derived(metric);
+        if let Some(name) =
+            std::iter::once(family).chain(derived.iter().map(String::as_str)).find(|name| reserved(name))
+        {
+            let message = format!("`{name}` is one of the exporter's own metrics");
+            let problem = Problem::error("reserved-metric", metric.place.clone(), message);
+            return Err(Box::new(
+                problem.help("rename the metric, or give the config a `namespace` of its own"),
+            ));
+        }
+        if let Some(claim) = self.claims.get_mut(family) {
+            return claim.join(config, metric);
+        }
+        if let Some(histogram) = self.derived.get(family) {
+            return Err(self.collision(metric, family, histogram));
+        }
+        for name in &derived {
+            if self.claims.contains_key(name) {
+                return Err(self.collision(metric, name, name));
+            }
+            if let Some(histogram) = self.derived.get(name) {
+                return Err(self.collision(metric, name, histogram));
+            }
+        }
+        for name in derived {
+            self.derived.insert(name, family.to_owned());
+        }
+        self.claims.insert(family.to_owned(), Claim::new(config, metric));
+        Ok(())
+    }
+
+    fn collision(&self, metric: &MetricSpec, name: &str, other: &str) -> Box<Problem> {
+        let message = format!("`{}` and `{other}` would both write `{name}`", metric.family);
+        let place = self.claims.get(other).map(|claim| describe(&claim.place)).unwrap_or_default();
+        Box::new(
+            Problem::error("metric-collision", metric.place.clone(), message)
+                .found(format!("`{other}` {place}"))
+                .help("a histogram writes _bucket, _sum and _count behind its name: rename one of the two"),
+        )
+    }
+}
+
+impl Claim {
+    fn new(config: &str, metric: &MetricSpec) -> Self {
+        Self {
+            kind: metric.kind.clone(),
+            help: metric.help.clone(),
+            labels: label_names(metric),
+            place: metric.place.clone(),
+            sources: vec![(config.to_owned(), metric.map.clone())],
+        }
+    }
+
+    /// Lets another metric into the family, or says why not.
+    fn join(&mut self, config: &str, metric: &MetricSpec) -> Result<(), Box<Problem>> {
+        let first = describe(&self.place);
+        let refuse = |code, message: String, help: &str| {
+            let problem = Problem::error(code, metric.place.clone(), message);
+            Err(Box::new(problem.found(format!("the first is {first}")).help(help)))
+        };
+        let family = &metric.family;
+        let differences = self.differences(metric);
+        if !differences.is_empty() {
+            let message =
+                format!("`{family}` differs from a metric of the same name in {}", differences.join(", "));
+            return refuse("metric-conflict", message, "make both alike, or rename one of them");
+        }
+        if self.kind == MetricKind::Gauge {
+            let message = format!("the gauge `{family}` is defined twice, and gauges are never summed");
+            return refuse("metric-conflict", message, "rename one of them");
+        }
+        let source = (config.to_owned(), metric.map.clone());
+        if self.sources.contains(&source) {
+            let message =
+                format!("`{family}` is defined twice from the same map, which would count everything twice");
+            return refuse("duplicate-metric", message, "remove one of them");
+        }
+        self.sources.push(source);
+        Ok(())
+    }
+
+    fn differences(&self, metric: &MetricSpec) -> Vec<&'static str> {
+        let mut differences = Vec::new();
+        match (&self.kind, &metric.kind) {
+            (MetricKind::Histogram(one), MetricKind::Histogram(other)) if one.buckets != other.buckets => {
+                differences.push("its buckets");
+            }
+            (one, other) if std::mem::discriminant(one) != std::mem::discriminant(other) => {
+                differences.push("its type");
+            }
+            _ => {}
+        }
+        if self.help != metric.help {
+            differences.push("its help");
+        }
+        if self.labels != label_names(metric) {
+            differences.push("the names of its labels");
+        }
+        differences
+    }
+}
+
+fn derived(metric: &MetricSpec) -> Vec<String> {
+    match metric.kind {
+        MetricKind::Histogram(_) => {
+            SUFFIXES.iter().map(|suffix| format!("{}{suffix}", metric.family)).collect()
+        }
+        MetricKind::Counter | MetricKind::Gauge => Vec::new(),
+    }
+}
+
+/// Names in the page's order, which is theirs already.
+fn label_names(metric: &MetricSpec) -> Vec<String> {
+    metric.labels.iter().map(|label| label.name.clone()).collect()
+}
+
+fn describe(place: &Place) -> String {
+    match &place.config {
+        Some(config) => format!("in the config `{config}` ({place})"),
+        None => format!("at {place}"),
+    }
+}

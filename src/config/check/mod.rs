@@ -1,0 +1,134 @@
+//! From a config as written to a spec: one file per topic.
+//!
+//! What is wrong with a metric costs that metric; every check of it runs all the same,
+//! so that a user sees all that is wrong at once.
+
+mod buckets;
+mod decoders;
+mod families;
+mod kaddrs;
+mod labels;
+mod maps;
+mod names;
+mod numbers;
+
+use std::sync::Arc;
+
+pub use families::settle_families;
+pub(crate) use kaddrs::kaddrs;
+pub(crate) use names::namespace;
+
+use super::raw::{Found, Group, RawMetric, Spot, at};
+use crate::elf::{MapInfo, ObjectInfo};
+use crate::host::Host;
+use crate::problem::{Place, Problem};
+use crate::spec::{Histogram, MetricKind, MetricSpec};
+
+/// What a config is checked against.
+pub(crate) struct Context<'a> {
+    pub(crate) object: &'a ObjectInfo,
+    /// The prefix of family names; empty for none.
+    pub(crate) namespace: &'a str,
+    pub(crate) host: &'a Arc<Host>,
+}
+
+/// Where problems go.
+pub(crate) struct Sink {
+    place: Place,
+    metric: Option<String>,
+    map: Option<String>,
+    problems: Vec<Problem>,
+    errors: usize,
+}
+
+impl Sink {
+    /// A sink for the config at a place.
+    pub(crate) fn new(place: Place) -> Self {
+        Self { place, metric: None, map: None, problems: Vec::new(), errors: 0 }
+    }
+
+    pub(crate) fn into_problems(self) -> Vec<Problem> {
+        self.problems
+    }
+
+    pub(crate) fn report(&mut self, spot: &Spot, mut problem: Problem) {
+        self.errors += usize::from(problem.is_error());
+        problem.place.metric.clone_from(&self.metric);
+        problem.place.map.clone_from(&self.map);
+        self.problems.push(at(&self.place, spot, problem));
+    }
+
+    fn error(&mut self, spot: &Spot, code: &'static str, message: impl Into<String>) {
+        self.report(spot, Problem::error(code, Place::default(), message));
+    }
+}
+
+/// Checks one metric; none when it is lost.
+pub(crate) fn metric(context: &Context<'_>, sink: &mut Sink, raw: &RawMetric) -> Option<MetricSpec> {
+    let name = raw.name.as_ref().map(|name| name.value.clone()).filter(|name| !name.is_empty());
+    sink.metric = Some(name.clone().unwrap_or_else(|| raw.spot.path.clone()));
+    let errors = sink.errors;
+    let spec = checked(context, sink, raw, name);
+    sink.metric = None;
+    sink.map = None;
+    spec.filter(|_| sink.errors == errors && !raw.broken)
+}
+
+fn checked(
+    context: &Context<'_>,
+    sink: &mut Sink,
+    raw: &RawMetric,
+    name: Option<String>,
+) -> Option<MetricSpec> {
+    let family = names::family(sink, context.namespace, raw);
+    let help = names::help(sink, raw);
+    names::labels(sink, raw);
+    numbers::unused(sink, raw);
+    let histogram = raw.group == Group::Histograms;
+    let buckets = if histogram { buckets::buckets(sink, raw) } else { None };
+    let scale = numbers::scale(sink, raw);
+    let map = maps::find(context, sink, raw);
+    sink.map = map.map(|map| map.name.clone());
+    let value = map.and_then(|map| maps::value(context, sink, raw, map));
+    let chains = decoders::chains(context, sink, raw);
+    let layout = map.and_then(|map| labels::layout(sink, raw, map));
+    let reduce = numbers::reduce(sink, raw, map, layout.as_ref().is_some_and(|layout| layout.split));
+    // Everything was looked at: from here on nothing may be missing.
+    let (layout, map, chains) = (layout?, map?, chains?);
+    let (mut labels, slot) = layout.into_specs(raw, chains);
+    labels.sort_by(|one, other| one.name.cmp(&other.name));
+    let kind = match raw.group {
+        Group::Counters => MetricKind::Counter,
+        Group::Gauges => MetricKind::Gauge,
+        Group::Histograms => MetricKind::Histogram(Histogram { buckets: buckets?, slot: slot? }),
+    };
+    let name = name?;
+    Some(MetricSpec {
+        family: family?,
+        place: place(sink, raw, map, &name),
+        name,
+        help: help?,
+        kind,
+        map: map.name.clone(),
+        key_size: map.key_size as usize,
+        labels,
+        value: value?,
+        scale: scale?,
+        reduce: reduce?,
+    })
+}
+
+fn place(sink: &Sink, raw: &RawMetric, map: &MapInfo, name: &str) -> Place {
+    Place {
+        path: raw.spot.path.clone(),
+        position: spot_of(raw.name.as_ref(), raw).position,
+        metric: Some(name.to_owned()),
+        map: Some(map.name.clone()),
+        ..sink.place.clone()
+    }
+}
+
+/// A field's spot, or the metric's where the field is missing.
+fn spot_of<'r, T>(found: Option<&'r Found<T>>, raw: &'r RawMetric) -> &'r Spot {
+    found.map_or(&raw.spot, |found| &found.spot)
+}

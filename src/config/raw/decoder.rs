@@ -1,0 +1,66 @@
+//! One decoder of a label's chain.
+
+use super::fields::{Keys, join};
+use super::{RawDecoder, Reader};
+use crate::config::yaml::Node;
+use crate::decode::Params;
+use crate::problem::{Place, Problem};
+
+const KEYS: Keys =
+    Keys { what: "a decoder", known: &["name", "static_map", "allow_unknown", "regexps"], later: &[] };
+
+pub(super) fn decoder(reader: &mut Reader<'_>, node: &Node, path: &str) -> RawDecoder {
+    let mut raw = RawDecoder {
+        spot: reader.spot(node, path),
+        name: None,
+        params: Params::default(),
+        regexps: Vec::new(),
+        spots: Vec::new(),
+    };
+    for field in reader.fields(node, path, &KEYS) {
+        let path = join(path, field.name);
+        match field.name {
+            "name" => raw.name = reader.text(field.value, &path).or(raw.name.take()),
+            "allow_unknown" => {
+                raw.params.allow_unknown =
+                    reader.boolean(field.value, &path).is_some_and(|found| found.value);
+            }
+            "regexps" => {
+                let found = reader.texts(field.value, &path, "regular expressions");
+                raw.regexps = found.iter().map(|regexp| regexp.spot.clone()).collect();
+                raw.params.regexps = found.into_iter().map(|regexp| regexp.value).collect();
+                raw.spots.push(("regexps", reader.spot(field.value, &path)));
+            }
+            "static_map" => {
+                static_map(reader, field.value, &path, &mut raw.params);
+                raw.spots.push(("static_map", reader.spot(field.value, &path)));
+            }
+            _ => {}
+        }
+    }
+    raw
+}
+
+/// Adds to the map, as the reference does when a merge brings a second one; null empties it.
+fn static_map(reader: &mut Reader<'_>, node: &Node, path: &str, params: &mut Params) {
+    if node.is_null() {
+        params.static_map = None;
+        return;
+    }
+    let assignments = reader.assignments(node, path, "a mapping from values to names");
+    let map = params.static_map.get_or_insert_default();
+    for field in assignments {
+        // A null key is the empty text there, as in every text field.
+        let key = if field.key.is_null() { String::new() } else { field.name.to_owned() };
+        let Some(value) = reader.text(field.value, &join(path, field.name)) else { continue };
+        match map.iter_mut().find(|(known, _)| *known == key) {
+            Some((_, known)) => *known = value.value,
+            None => map.push((key, value.value)),
+        }
+    }
+    if map.len() > 100_000 {
+        let spot = reader.spot(node, path);
+        let problem = Problem::error("too-large", Place::default(), "`static_map` has too many entries");
+        reader.report(&spot, problem.expected("100000 at most").found(map.len().to_string()));
+    }
+}

@@ -1,0 +1,158 @@
+//! The keys of a mapping as the reference's parser assigns them: in the order of the
+//! text, a merge where it stands, the last one winning.
+
+use super::reader::Reader;
+use super::{later, reader::Spot};
+use crate::config::suggest;
+use crate::config::yaml::{Entry, Kind, Node};
+use crate::problem::{Place, Problem};
+
+/// One assignment.
+pub(super) struct Field<'n> {
+    pub(super) key: &'n Node,
+    pub(super) name: &'n str,
+    pub(super) value: &'n Node,
+    merged: bool,
+}
+
+/// What a mapping may hold.
+pub(super) struct Keys {
+    /// What the mapping is, for messages.
+    pub(super) what: &'static str,
+    /// Its keys.
+    pub(super) known: &'static [&'static str],
+    /// Keys of a later version: they would change the meaning, so they are refused.
+    pub(super) later: &'static [later::Later],
+}
+
+impl Reader<'_> {
+    /// The known fields of a mapping; complains of unknown and duplicate keys. Null has no fields.
+    pub(super) fn fields<'n>(&mut self, node: &'n Node, path: &str, keys: &Keys) -> Vec<Field<'n>> {
+        let mut fields = self.assignments(node, path, keys.what);
+        fields.retain(|field| {
+            if keys.known.contains(&field.name) {
+                return true;
+            }
+            // Keys starting with x- are the user's own, often a home for anchors.
+            if !field.name.starts_with("x-") {
+                self.unknown(field, path, keys);
+            }
+            false
+        });
+        fields
+    }
+
+    /// Every assignment of a mapping, merges in their place.
+    pub(super) fn assignments<'n>(&mut self, node: &'n Node, path: &str, what: &str) -> Vec<Field<'n>> {
+        let mut fields = Vec::new();
+        match &node.kind {
+            Kind::Mapping(entries) => self.collect(entries, path, false, &mut fields, 0),
+            Kind::Scalar(scalar) if scalar.is_null() => {}
+            Kind::Scalar(_) | Kind::Sequence(_) => self.wrong_type(node, path, what),
+        }
+        fields
+    }
+
+    fn collect<'n>(
+        &mut self,
+        entries: &'n [Entry],
+        path: &str,
+        merged: bool,
+        fields: &mut Vec<Field<'n>>,
+        depth: usize,
+    ) {
+        let mut own: Vec<&str> = Vec::new();
+        for entry in entries {
+            let key = &entry.key;
+            if key.scalar().is_some_and(|scalar| scalar.plain && scalar.text == "<<") {
+                self.merge(&entry.value, path, fields, depth);
+                continue;
+            }
+            let Some(name) = key.key_text() else {
+                let spot = self.spot(key, path);
+                let problem = Problem::error("wrong-type", Place::default(), "a key is not text");
+                self.report(&spot, problem.expected("text").found(key.describe()));
+                continue;
+            };
+            // What comes in by a merge was complained of where it stands.
+            if !merged && own.contains(&name) {
+                self.duplicate(key, name, path);
+            }
+            own.push(name);
+            fields.push(Field { key, name, value: &entry.value, merged });
+        }
+    }
+
+    /// Puts a merged mapping, or a list of them from the last to the first, where its `<<` stands.
+    fn merge<'n>(&mut self, node: &'n Node, path: &str, fields: &mut Vec<Field<'n>>, depth: usize) {
+        let before = fields.len();
+        match &node.kind {
+            Kind::Mapping(entries) => self.collect(entries, path, true, fields, depth + 1),
+            Kind::Sequence(items) if depth < 64 => {
+                for item in items.iter().rev() {
+                    match &item.kind {
+                        Kind::Mapping(entries) => self.collect(entries, path, true, fields, depth + 1),
+                        Kind::Scalar(_) | Kind::Sequence(_) => self.bad_merge(item, path),
+                    }
+                }
+            }
+            Kind::Scalar(_) | Kind::Sequence(_) => self.bad_merge(node, path),
+        }
+        let (own, new) = fields.split_at(before);
+        if let Some(over) =
+            own.iter().find(|field| !field.merged && new.iter().any(|merged| merged.name == field.name))
+        {
+            let (spot, name) = (self.spot(over.key, &join(path, over.name)), over.name);
+            let problem = Problem::warning(
+                "merge-overrides",
+                Place::default(),
+                format!("`{name}` is overridden by the `<<` that follows it"),
+            );
+            self.report(&spot, problem.help("put `<<` before the keys that shall win"));
+        }
+    }
+
+    fn bad_merge(&mut self, node: &Node, path: &str) {
+        let spot = self.spot(node, &join(path, "<<"));
+        let problem = Problem::error("bad-merge", Place::default(), "`<<` does not merge a mapping");
+        self.report(&spot, problem.expected("a mapping or a list of mappings").found(node.describe()));
+    }
+
+    fn duplicate(&mut self, key: &Node, name: &str, path: &str) {
+        let spot = self.spot(key, &join(path, name));
+        let problem = Problem::warning("duplicate-key", Place::default(), format!("`{name}` is given twice"));
+        self.report(&spot, problem.help("the last one counts: remove the other"));
+    }
+
+    fn unknown(&mut self, field: &Field<'_>, path: &str, keys: &Keys) {
+        let spot = self.spot(field.key, &join(path, field.name));
+        if let Some(later) = keys.later.iter().find(|later| later.key == field.name) {
+            self.not_yet(&spot, later);
+            return;
+        }
+        let mut problem = Problem::warning(
+            "unknown-key",
+            Place::default(),
+            format!("unknown key `{}` in {} is ignored", field.name, keys.what),
+        );
+        problem.help = suggest::help("keys there are", field.name, keys.known.iter().copied());
+        self.report(&spot, problem);
+    }
+
+    /// Says that something comes with a later version.
+    pub(super) fn not_yet(&mut self, spot: &Spot, later: &later::Later) {
+        let problem = Problem::error(
+            "not-yet-supported",
+            Place::default(),
+            format!("`{}` ({}) is not supported by this version, a later one will", later.key, later.what),
+        );
+        self.report(spot, problem.help(later.help));
+    }
+}
+
+/// A path with one more key; a key that would confuse stands in quotes.
+pub(super) fn join(path: &str, key: &str) -> String {
+    let plain = !key.is_empty() && key.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-'));
+    let key = if plain { key.to_owned() } else { format!("{key:?}") };
+    if path.is_empty() { key } else { format!("{path}.{key}") }
+}

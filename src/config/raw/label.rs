@@ -1,0 +1,43 @@
+//! One label by position.
+
+use super::decoder::decoder;
+use super::fields::{Keys, join};
+use super::{RawLabel, Reader, later};
+use crate::config::yaml::{Kind, Node};
+
+const KEYS: Keys =
+    Keys { what: "a label", known: &["name", "size", "padding", "decoders"], later: later::LABEL };
+
+pub(super) fn labels(reader: &mut Reader<'_>, node: &Node, path: &str) -> Vec<RawLabel> {
+    let items = reader.list(node, path, "labels").unwrap_or_default();
+    items.iter().enumerate().map(|(index, item)| label(reader, item, &format!("{path}[{index}]"))).collect()
+}
+
+fn label(reader: &mut Reader<'_>, node: &Node, path: &str) -> RawLabel {
+    let spot = reader.spot(node, path);
+    let mut raw = RawLabel { spot, name: None, size: None, padding: None, decoders: Vec::new() };
+    if let Kind::Scalar(scalar) = &node.kind
+        && !scalar.is_null()
+    {
+        reader.not_yet(&raw.spot, &later::SHORT_LABEL);
+        return raw;
+    }
+    for field in reader.fields(node, path, &KEYS) {
+        let path = join(path, field.name);
+        match field.name {
+            "name" => raw.name = reader.text(field.value, &path).or(raw.name.take()),
+            "size" => raw.size = reader.size(field.value, &path).or(raw.size.take()),
+            "padding" => raw.padding = reader.size(field.value, &path).or(raw.padding.take()),
+            "decoders" => {
+                let items = reader.list(field.value, &path, "decoders").unwrap_or_default();
+                raw.decoders = items
+                    .iter()
+                    .enumerate()
+                    .map(|(index, item)| decoder(reader, item, &format!("{path}[{index}]")))
+                    .collect();
+            }
+            _ => {}
+        }
+    }
+    raw
+}

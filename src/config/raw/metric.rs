@@ -1,0 +1,131 @@
+//! One metric of any group.
+
+use std::time::Duration;
+
+use super::fields::{Field, Keys, join};
+use super::label::labels;
+use super::{Found, Group, RawMetric, Reader, later};
+use crate::config::duration;
+use crate::config::yaml::{Node, scalar};
+
+const COUNTER: Keys = Keys {
+    what: "a counter",
+    known: &["name", "help", "map", "scale", "reduce", "labels", "perf_event_array", "flush_interval"],
+    later: later::METRIC,
+};
+
+const GAUGE: Keys = Keys {
+    what: "a gauge",
+    known: &["name", "help", "map", "scale", "reduce", "labels"],
+    later: later::METRIC,
+};
+
+const HISTOGRAM: Keys = Keys {
+    what: "a histogram",
+    known: &[
+        "name",
+        "help",
+        "map",
+        "scale",
+        "reduce",
+        "labels",
+        "bucket_type",
+        "bucket_min",
+        "bucket_max",
+        "bucket_multiplier",
+        "bucket_keys",
+    ],
+    later: later::METRIC,
+};
+
+/// Reads one metric; its problems cost it alone.
+pub(super) fn metric(reader: &mut Reader<'_>, group: Group, node: &Node, path: &str) -> RawMetric {
+    let mark = reader.mark();
+    let mut raw = empty(reader, group, node, path);
+    let keys = match group {
+        Group::Counters => &COUNTER,
+        Group::Gauges => &GAUGE,
+        Group::Histograms => &HISTOGRAM,
+    };
+    for field in reader.fields(node, path, keys) {
+        let path = join(path, field.name);
+        read_field(reader, &mut raw, &field, &path);
+    }
+    let name = raw.name.as_ref().map(|name| name.value.as_str()).filter(|name| !name.is_empty());
+    raw.broken = reader.blame(mark, name.unwrap_or(path));
+    raw
+}
+
+fn empty(reader: &mut Reader<'_>, group: Group, node: &Node, path: &str) -> RawMetric {
+    RawMetric {
+        group,
+        spot: reader.spot(node, path),
+        name: None,
+        help: None,
+        map: None,
+        scale: None,
+        reduce: None,
+        bucket_type: None,
+        bucket_min: None,
+        bucket_max: None,
+        bucket_multiplier: None,
+        bucket_keys: None,
+        labels: Vec::new(),
+        flush_interval: None,
+        broken: false,
+    }
+}
+
+fn read_field(reader: &mut Reader<'_>, raw: &mut RawMetric, field: &Field<'_>, path: &str) {
+    let node = field.value;
+    match field.name {
+        "name" => raw.name = reader.text(node, path),
+        "help" => raw.help = reader.text(node, path),
+        // Null is "not given" for the keys that the reference does not have.
+        "map" => raw.map = optional(node).and_then(|node| reader.text(node, path)),
+        "scale" => raw.scale = optional(node).and_then(|node| reader.float(node, path)),
+        "reduce" => raw.reduce = optional(node).and_then(|node| reader.text(node, path)),
+        "bucket_type" => raw.bucket_type = reader.text(node, path),
+        "bucket_min" => raw.bucket_min = reader.integer(node, path),
+        "bucket_max" => raw.bucket_max = reader.integer(node, path),
+        "bucket_multiplier" => raw.bucket_multiplier = reader.float(node, path),
+        "bucket_keys" => raw.bucket_keys = bucket_keys(reader, node, path),
+        "labels" => raw.labels = labels(reader, node, path),
+        "flush_interval" => raw.flush_interval = flush_interval(reader, node, path),
+        "perf_event_array" => {
+            if let Some(found) = reader.boolean(node, path)
+                && found.value
+            {
+                reader.not_yet(&found.spot, &later::PERF_EVENT_ARRAY);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn optional(node: &Node) -> Option<&Node> {
+    (!node.is_null()).then_some(node)
+}
+
+fn bucket_keys(reader: &mut Reader<'_>, node: &Node, path: &str) -> Option<Found<Vec<Found<f64>>>> {
+    let items = reader.list(node, path, "numbers")?;
+    let spot = reader.spot(node, path);
+    let keys = items
+        .iter()
+        .enumerate()
+        .filter_map(|(index, item)| reader.float(item, &format!("{path}[{index}]")))
+        .collect();
+    Some(Found { value: keys, spot })
+}
+
+/// A duration; a bare number counts nanoseconds, as in Go.
+fn flush_interval(reader: &mut Reader<'_>, node: &Node, path: &str) -> Option<Duration> {
+    let parsed = node.scalar().and_then(|scalar| match scalar::integer(scalar) {
+        Some(nanoseconds) => u64::try_from(nanoseconds).ok().map(Duration::from_nanos),
+        None => duration::parse(&scalar.text),
+    });
+    if parsed.is_none() {
+        reader.wrong_type(node, path, "a duration such as 30s or 1h30m");
+    }
+    parsed
+}

@@ -1,0 +1,108 @@
+//! A config as typed data, exactly as far as its own text tells: nothing is known of the object yet.
+//!
+//! Reading collects every problem instead of stopping at the first. Each value keeps
+//! its [`Spot`], so that the checks that follow can point at it too.
+
+mod decoder;
+mod fields;
+mod label;
+mod later;
+mod metric;
+mod reader;
+mod top;
+
+use std::time::Duration;
+
+pub(crate) use reader::{Reader, Spot, at};
+pub(crate) use top::config;
+
+use crate::decode::Params;
+
+/// A value and where it stands.
+#[derive(Clone, Debug)]
+pub(crate) struct Found<T> {
+    pub(crate) value: T,
+    pub(crate) spot: Spot,
+}
+
+/// A whole file.
+#[derive(Debug, Default)]
+pub(crate) struct RawConfig {
+    pub(crate) object: Option<Found<String>>,
+    pub(crate) namespace: Option<Found<String>>,
+    pub(crate) kaddrs: Vec<Found<String>>,
+    pub(crate) metrics: Vec<RawMetric>,
+    /// Whether any of the lists that make a config was written, even an empty one.
+    pub(crate) has_lists: bool,
+}
+
+/// Which list of `metrics` a metric stands in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Group {
+    Counters,
+    Gauges,
+    Histograms,
+}
+
+impl Group {
+    /// The key of the list.
+    pub(crate) fn key(self) -> &'static str {
+        match self {
+            Self::Counters => "counters",
+            Self::Gauges => "gauges",
+            Self::Histograms => "histograms",
+        }
+    }
+
+    /// One of them in words.
+    pub(crate) fn noun(self) -> &'static str {
+        match self {
+            Self::Counters => "counter",
+            Self::Gauges => "gauge",
+            Self::Histograms => "histogram",
+        }
+    }
+}
+
+/// A metric of any group.
+#[derive(Debug)]
+pub(crate) struct RawMetric {
+    pub(crate) group: Group,
+    pub(crate) spot: Spot,
+    pub(crate) name: Option<Found<String>>,
+    pub(crate) help: Option<Found<String>>,
+    pub(crate) map: Option<Found<String>>,
+    pub(crate) scale: Option<Found<f64>>,
+    pub(crate) reduce: Option<Found<String>>,
+    pub(crate) bucket_type: Option<Found<String>>,
+    pub(crate) bucket_min: Option<Found<i64>>,
+    pub(crate) bucket_max: Option<Found<i64>>,
+    pub(crate) bucket_multiplier: Option<Found<f64>>,
+    pub(crate) bucket_keys: Option<Found<Vec<Found<f64>>>>,
+    pub(crate) labels: Vec<RawLabel>,
+    pub(crate) flush_interval: Option<Duration>,
+    /// Whether reading it found an error: then it is lost already, and only checked on.
+    pub(crate) broken: bool,
+}
+
+/// A label by position.
+#[derive(Debug)]
+pub(crate) struct RawLabel {
+    pub(crate) spot: Spot,
+    pub(crate) name: Option<Found<String>>,
+    pub(crate) size: Option<Found<usize>>,
+    pub(crate) padding: Option<Found<usize>>,
+    pub(crate) decoders: Vec<RawDecoder>,
+}
+
+/// One decoder of a label's chain.
+#[derive(Debug)]
+pub(crate) struct RawDecoder {
+    pub(crate) spot: Spot,
+    pub(crate) name: Option<Found<String>>,
+    pub(crate) params: Params,
+    /// Where each regexp stands.
+    pub(crate) regexps: Vec<Spot>,
+    /// Where the whole of a parameter stands.
+    pub(crate) spots: Vec<(&'static str, Spot)>,
+}

@@ -1,0 +1,113 @@
+//! The file's own keys.
+
+use super::fields::{Keys, join};
+use super::metric::metric;
+use super::{Group, RawConfig, Reader, later};
+use crate::config::yaml::{Kind, Node};
+use crate::problem::{Place, Problem};
+
+const TOP: Keys = Keys {
+    what: "a config",
+    // `name` was always overwritten by the file's, so it is known and without effect.
+    known: &["name", "object", "namespace", "metrics", "kaddrs", "tracing", "cgroup_id_map"],
+    later: later::TOP,
+};
+
+const METRICS: Keys = Keys { what: "`metrics`", known: &["counters", "gauges", "histograms"], later: &[] };
+
+/// Reads a whole config.
+pub(crate) fn config(reader: &mut Reader<'_>, root: &Node) -> RawConfig {
+    let mut raw = RawConfig::default();
+    if v1(reader, root) {
+        return raw;
+    }
+    for field in reader.fields(root, "", &TOP) {
+        let (node, path) = (field.value, field.name);
+        match field.name {
+            "object" if !node.is_null() => raw.object = reader.text(node, path),
+            "namespace" if !node.is_null() => raw.namespace = reader.text(node, path),
+            "name" => drop(reader.text(node, path)),
+            "kaddrs" => raw.kaddrs = reader.texts(node, path, "symbols"),
+            "metrics" => metrics(reader, node, path, &mut raw),
+            "tracing" if wants_spans(node) => {
+                raw.has_lists = true;
+                let spot = reader.spot(field.key, path);
+                reader.not_yet(&spot, &later::TRACING);
+            }
+            "cgroup_id_map" if matches!(&node.kind, Kind::Mapping(entries) if !entries.is_empty()) => {
+                let spot = reader.spot(field.key, path);
+                reader.not_yet(&spot, &later::CGROUP_ID_MAP);
+            }
+            "tracing" | "cgroup_id_map" if !node.is_null() && !matches!(node.kind, Kind::Mapping(_)) => {
+                reader.wrong_type(node, path, "a mapping");
+            }
+            _ => {}
+        }
+    }
+    // Null lists count as never written; a list of the wrong type was complained of already.
+    if !raw.has_lists && reader.mark().1 == 0 {
+        let spot = reader.spot(root, "");
+        let problem = Problem::error("no-metrics", Place::default(), "the config defines no metrics");
+        reader.report(
+            &spot,
+            problem
+                .expected("`counters`, `gauges` or `histograms` below `metrics`")
+                .help("a config that only loads its object says `metrics: {counters: []}`"),
+        );
+    }
+    raw
+}
+
+fn metrics(reader: &mut Reader<'_>, node: &Node, path: &str, raw: &mut RawConfig) {
+    for field in reader.fields(node, path, &METRICS) {
+        let path = join(path, field.name);
+        let group = match field.name {
+            "counters" => Group::Counters,
+            "gauges" => Group::Gauges,
+            _ => Group::Histograms,
+        };
+        // A list that is given again replaces the first.
+        raw.metrics.retain(|metric| metric.group != group);
+        if field.value.is_null() {
+            continue;
+        }
+        raw.has_lists = true;
+        for (index, item) in
+            reader.list(field.value, &path, group.key()).unwrap_or_default().iter().enumerate()
+        {
+            raw.metrics.push(metric(reader, group, item, &format!("{path}[{index}]")));
+        }
+    }
+}
+
+fn wants_spans(node: &Node) -> bool {
+    let Kind::Mapping(entries) = &node.kind else { return false };
+    entries.iter().any(|entry| match &entry.value.kind {
+        Kind::Sequence(spans) => entry.key.key_text() == Some("spans") && !spans.is_empty(),
+        Kind::Mapping(_) => entry.key.key_text() == Some("<<"),
+        Kind::Scalar(_) => false,
+    })
+}
+
+/// The format of the reference's first version: C inside a list of programs.
+fn v1(reader: &mut Reader<'_>, root: &Node) -> bool {
+    let Kind::Mapping(entries) = &root.kind else { return false };
+    let has = |name: &str| entries.iter().find(|entry| entry.key.key_text() == Some(name));
+    let (Some(programs), None) = (has("programs"), has("metrics")) else { return false };
+    if !matches!(programs.value.kind, Kind::Sequence(_)) {
+        return false;
+    }
+    let spot = reader.spot(&programs.key, "programs");
+    let problem = Problem::error(
+        "version-1-config",
+        Place::default(),
+        "this is a config of ebpf_exporter version 1, which held its programs' source",
+    );
+    reader.report(
+        &spot,
+        problem
+            .expected("`metrics` beside a compiled object")
+            .help("write the metrics for version 2 and compile the program to an object of its own"),
+    );
+    true
+}

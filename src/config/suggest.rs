@@ -1,0 +1,70 @@
+//! "Did you mean": the closest of the names there are.
+
+/// The name that was probably meant, when one is close.
+pub(crate) fn closest<'a>(found: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    names
+        .into_iter()
+        .map(|name| (distance(found, name), name))
+        .filter(|(distance, name)| *distance <= allowed(found, name))
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, name)| name)
+}
+
+/// `did you mean ...?`, or the names there are when none is close and they are few.
+pub(crate) fn help<'a>(
+    what: &str,
+    found: &str,
+    names: impl IntoIterator<Item = &'a str> + Clone,
+) -> Option<String> {
+    if let Some(name) = closest(found, names.clone()) {
+        return Some(format!("did you mean `{name}`?"));
+    }
+    let names: Vec<&str> = names.into_iter().take(33).collect();
+    match names.len() {
+        0 => None,
+        1..=32 => Some(format!("{what}: {}", names.join(", "))),
+        _ => Some(format!("{what}: {}, ...", names[..32].join(", "))),
+    }
+}
+
+fn distance(found: &str, name: &str) -> usize {
+    strsim::damerau_levenshtein(&found.to_lowercase(), &name.to_lowercase())
+}
+
+/// A third of the longer name may differ, but a name must never be made of others' letters alone.
+fn allowed(found: &str, name: &str) -> usize {
+    let longer = found.chars().count().max(name.chars().count());
+    (longer / 3).max(1).min(longer.saturating_sub(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(found: &str, expected: Option<&str>) {
+        assert_eq!(closest(found, ["name", "help", "labels", "bucket_type", "cpu"]), expected, "{found:?}");
+    }
+
+    #[test]
+    fn close_names_are_suggested() {
+        check("lables", Some("labels"));
+        check("label", Some("labels"));
+        check("Name", Some("name"));
+        check("bucket-type", Some("bucket_type"));
+        check("halp", Some("help"));
+    }
+
+    #[test]
+    fn far_ones_are_not() {
+        for found in ["", "x", "description", "interval"] {
+            check(found, None);
+        }
+    }
+
+    #[test]
+    fn without_a_close_one_the_few_are_listed() {
+        assert_eq!(help("maps there are", "zzz", ["a", "bb"]).as_deref(), Some("maps there are: a, bb"));
+        assert_eq!(help("maps there are", "zzz", []), None);
+    }
+}

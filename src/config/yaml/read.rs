@@ -1,0 +1,291 @@
+//! From text to the tree, through `serde_yaml`: the only file that names it.
+//!
+//! Two walks. The first asks for whatever is there and learns the shape, but is told
+//! numbers where the text said `010`. The second knows the shape and asks every scalar
+//! for its text; each such visit fails on purpose, because `serde_yaml` tells line and
+//! column in its errors alone, and goes on behind the scalar it failed at. Its parser
+//! is libyaml's, as the reference's is: what one reads the other reads.
+
+use serde::de::{
+    DeserializeSeed, Deserializer, EnumAccess, Error as _, IgnoredAny, MapAccess, SeqAccess, VariantAccess,
+    Visitor,
+};
+use std::fmt;
+
+use super::{Document, Entry, Kind, Node, Scalar};
+use crate::problem::Position;
+
+/// Nodes that a document may have after its aliases are expanded: a large real config has a few thousand.
+const MAX_NODES: usize = 500_000;
+
+/// Why there is no tree.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Refused {
+    /// The text is not YAML.
+    #[error("{message}")]
+    Syntax { message: String, position: Option<Position> },
+    /// Aliases make it too large.
+    #[error("aliases make the document larger than {MAX_NODES} values")]
+    TooLarge,
+}
+
+/// Reads the first document of a text.
+pub(crate) fn read(text: &str) -> Result<Document<'_>, Refused> {
+    let mut documents = serde_yaml::Deserializer::from_str(text);
+    let first = documents.next();
+    let more = documents.next().is_some();
+    let Some(first) = first else { return Ok(Document { text, root: None, more }) };
+    let mut walk = Walk { next: 0, target: None };
+    let Some(mut root) = Shape(&mut walk).deserialize(first).map_err(|error| walk.refused(&error))? else {
+        return Ok(Document { text, root: None, more });
+    };
+    if let Some(again) = serde_yaml::Deserializer::from_str(text).next() {
+        fill(&mut root, text, |seed| seed.deserialize(again)).map_err(|error| walk.refused(&error))?;
+    }
+    Ok(Document { text, root: Some(root), more })
+}
+
+/// The position of the node with a number: a walk that fails there.
+pub(super) fn locate(text: &str, id: usize) -> Option<Position> {
+    let mut walk = Walk { next: 0, target: Some(id) };
+    let document = serde_yaml::Deserializer::from_str(text).next()?;
+    position(&Shape(&mut walk).deserialize(document).err()?)
+}
+
+fn position(error: &serde_yaml::Error) -> Option<Position> {
+    let location = error.location()?;
+    Some(Position { line: location.line().max(1), column: location.column().max(1) })
+}
+
+/// What the first walk knows.
+struct Walk {
+    /// The number of the next node.
+    next: usize,
+    /// The node to fail at.
+    target: Option<usize>,
+}
+
+impl Walk {
+    fn enter<E: serde::de::Error>(&mut self) -> Result<usize, E> {
+        let id = self.next;
+        self.next += 1;
+        if self.target == Some(id) || id >= MAX_NODES {
+            return Err(E::custom("stop"));
+        }
+        Ok(id)
+    }
+
+    fn refused(&self, error: &serde_yaml::Error) -> Refused {
+        let text = error.to_string();
+        if self.next > MAX_NODES || text.starts_with("repetition limit exceeded") {
+            return Refused::TooLarge;
+        }
+        let position = position(error);
+        // The place is told apart from the message, by every problem alike.
+        let message = match text.find(" at line ") {
+            Some(end) if position.is_some() => text[..end].to_owned(),
+            _ => text,
+        };
+        Refused::Syntax { message, position }
+    }
+}
+
+/// The first walk: shapes and numbers of nodes; scalars remember whether they were told to be text.
+struct Shape<'w>(&'w mut Walk);
+
+impl<'de> DeserializeSeed<'de> for Shape<'_> {
+    /// None for a document without any content.
+    type Value = Option<Node>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl Shape<'_> {
+    fn scalar<E: serde::de::Error>(self, plain: bool) -> Result<Option<Node>, E> {
+        let id = self.0.enter()?;
+        Ok(Some(Node { id, kind: Kind::Scalar(Scalar { plain, ..Scalar::default() }) }))
+    }
+}
+
+impl<'de> Visitor<'de> for Shape<'_> {
+    type Value = Option<Node>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("YAML")
+    }
+
+    fn visit_none<E: serde::de::Error>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_unit<E: serde::de::Error>(self) -> Result<Self::Value, E> {
+        self.scalar(true)
+    }
+
+    fn visit_bool<E: serde::de::Error>(self, _: bool) -> Result<Self::Value, E> {
+        self.scalar(true)
+    }
+
+    fn visit_u64<E: serde::de::Error>(self, _: u64) -> Result<Self::Value, E> {
+        self.scalar(true)
+    }
+
+    fn visit_i64<E: serde::de::Error>(self, _: i64) -> Result<Self::Value, E> {
+        self.scalar(true)
+    }
+
+    fn visit_u128<E: serde::de::Error>(self, _: u128) -> Result<Self::Value, E> {
+        self.scalar(true)
+    }
+
+    fn visit_i128<E: serde::de::Error>(self, _: i128) -> Result<Self::Value, E> {
+        self.scalar(true)
+    }
+
+    fn visit_f64<E: serde::de::Error>(self, _: f64) -> Result<Self::Value, E> {
+        self.scalar(true)
+    }
+
+    fn visit_str<E: serde::de::Error>(self, _: &str) -> Result<Self::Value, E> {
+        self.scalar(false)
+    }
+
+    fn visit_enum<A: EnumAccess<'de>>(self, data: A) -> Result<Self::Value, A::Error> {
+        // A tag of the user's own, such as `!secret`: what it stands at counts alone.
+        let (_, content) = data.variant::<IgnoredAny>()?;
+        content.newtype_variant_seed(self)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Self::Value, A::Error> {
+        let id = self.0.enter()?;
+        let mut items = Vec::new();
+        while let Some(item) = access.next_element_seed(Shape(&mut *self.0))? {
+            items.extend(item);
+        }
+        Ok(Some(Node { id, kind: Kind::Sequence(items) }))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Self::Value, A::Error> {
+        let id = self.0.enter()?;
+        let mut entries = Vec::new();
+        while let Some(key) = access.next_key_seed(Shape(&mut *self.0))? {
+            let value = access.next_value_seed(Shape(&mut *self.0))?;
+            entries.extend(key.zip(value).map(|(key, value)| Entry { key, value }));
+        }
+        Ok(Some(Node { id, kind: Kind::Mapping(entries) }))
+    }
+}
+
+/// What the second walk fails with: no message of `serde_yaml` looks like it.
+const STOP: &str = "\u{1}text taken";
+
+/// Lets a seed fill one node, and takes the failure that a scalar ends with for what it is.
+fn fill<E: fmt::Display>(
+    node: &mut Node,
+    text: &str,
+    run: impl FnOnce(Fill<'_, '_>) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut seen = None;
+    let result = run(Fill { node: &mut *node, text, seen: &mut seen });
+    let (Kind::Scalar(scalar), Some(seen)) = (&mut node.kind, seen) else { return result };
+    let Err(error) = result else { return Ok(()) };
+    scalar.position = Some(stopped_at(&error.to_string()));
+    scalar.plain |= seen.is_plain(text, scalar.position);
+    scalar.text = seen.text;
+    Ok(())
+}
+
+/// The position that an error of the second walk ends with; the very first is left unsaid.
+fn stopped_at(message: &str) -> Position {
+    let parse = || {
+        let (line, column) =
+            message.rsplit_once(STOP)?.1.strip_prefix(" at line ")?.split_once(" column ")?;
+        Some(Position { line: line.parse().ok()?, column: column.parse().ok()? })
+    };
+    parse().unwrap_or(Position { line: 1, column: 1 })
+}
+
+/// A scalar as the second walk meets it.
+struct Seen {
+    text: String,
+    /// Where the text stands when it stands there as it is, without escapes or folds.
+    offset: Option<usize>,
+}
+
+impl Seen {
+    /// Whether a text-like scalar was written without quotes; `start` is where its tags and anchors begin.
+    fn is_plain(&self, text: &str, start: Option<Position>) -> bool {
+        let Some(offset) = self.offset else { return false };
+        let before = text.get(..offset).unwrap_or_default();
+        let after = text.get(offset + self.text.len()..).unwrap_or_default();
+        if before.ends_with(['"', '\'']) && after.starts_with(['"', '\'']) {
+            return false;
+        }
+        // A tag such as `!!str` makes text of it.
+        let line = &before[before.rfind(['\n', '\r']).map_or(0, |end| end + 1)..];
+        let column = start.map_or(1, |start| start.column);
+        !line.chars().skip(column.saturating_sub(1)).any(|character| character == '!')
+    }
+}
+
+/// The second walk: the shape is known, scalars get their text.
+struct Fill<'n, 't> {
+    node: &'n mut Node,
+    text: &'t str,
+    seen: &'n mut Option<Seen>,
+}
+
+impl<'de> DeserializeSeed<'de> for Fill<'_, '_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        match self.node.kind {
+            Kind::Scalar(_) => deserializer.deserialize_str(self),
+            Kind::Sequence(_) => deserializer.deserialize_seq(self),
+            Kind::Mapping(_) => deserializer.deserialize_map(self),
+        }
+    }
+}
+
+impl<'de> Visitor<'de> for Fill<'_, '_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("what the first walk found")
+    }
+
+    fn visit_borrowed_str<E: serde::de::Error>(self, text: &'de str) -> Result<(), E> {
+        // The address tells where in the text it stands.
+        let offset = text.as_ptr().addr().checked_sub(self.text.as_ptr().addr());
+        *self.seen = Some(Seen { text: text.to_owned(), offset });
+        Err(E::custom(STOP))
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<(), E> {
+        *self.seen = Some(Seen { text: text.to_owned(), offset: None });
+        Err(E::custom(STOP))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<(), A::Error> {
+        let Kind::Sequence(items) = &mut self.node.kind else { return Err(A::Error::custom("no list")) };
+        for item in items {
+            fill(item, self.text, |seed| access.next_element_seed(seed).map(|_| ()))?;
+        }
+        // The end is asked for, so that `serde_yaml` sees that nothing is left.
+        access.next_element::<IgnoredAny>().map(|_| ())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<(), A::Error> {
+        let Kind::Mapping(entries) = &mut self.node.kind else { return Err(A::Error::custom("no mapping")) };
+        for entry in entries {
+            fill(&mut entry.key, self.text, |seed| access.next_key_seed(seed).map(|_| ()))?;
+            fill(&mut entry.value, self.text, |seed| access.next_value_seed(seed))?;
+        }
+        access.next_key::<IgnoredAny>().map(|_| ())
+    }
+}
+
+#[cfg(test)]
+mod tests;
