@@ -10,7 +10,7 @@ use std::os::fd::AsFd;
 use crate::snapshot::{Batch, Limits, ReadError, ReadStatistics, Source};
 
 use super::seen::Seen;
-use super::{BATCH_BYTES, MapSource, Method, Push, Scratch, in_time, raw, refused};
+use super::{BATCH_BYTES, MapSource, Method, Push, SCANS, Scratch, in_time, raw, refused};
 
 const OPERATION: &str = "reading a batch of the map's entries";
 
@@ -27,46 +27,84 @@ pub(super) fn read(
     scratch: &mut Scratch,
     push: Push<'_>,
 ) -> Result<Option<ReadStatistics>, ReadError> {
-    let most = source.max_entries.max(1) as usize;
     let (key, value) = source.entry();
-    let mut rows = (BATCH_BYTES / (key + value).max(1)).clamp(1, most);
-    let mut seen = source.repeats(Method::Batch).then(|| Seen::new(key));
-    let (mut first, mut retries, mut entries, mut fetched) = (true, 0, 0, 0);
-    loop {
-        in_time(limits)?;
-        match fetch(source, scratch, rows, first) {
-            Ok((count, last)) => {
-                let count = keep_new(&mut seen, scratch, source.entry(), count);
-                fetched += count.fetched as u64;
-                entries += count.kept as u64;
-                // Where keys repeat, each that vanishes under the scan may send it back to the start.
-                let rounds = if seen.is_some() { REPEATED_ROUNDS } else { 1 };
-                if fetched > source.bound().saturating_mul(rounds) || entries > source.bound() {
-                    return Err(ReadError::Unstable);
-                }
-                hand_over(source, scratch, count.kept, push)?;
-                if last {
-                    return Ok(Some(ReadStatistics { entries, vanished: 0 }));
-                }
-                swap(&mut scratch.token_in, &mut scratch.token_out);
-                (first, retries) = (false, 0);
-            }
-            // One bucket holds more than the batch. It can never hold more than the map.
-            Err(error) if error.raw_os_error() == Some(libc::ENOSPC) => {
-                if rows > most.saturating_mul(2) {
-                    return Err(ReadError::Unstable);
-                }
-                rows = rows.saturating_mul(2);
-            }
-            Err(error) if matches!(error.raw_os_error(), Some(libc::EINTR | libc::EAGAIN)) => {
-                retries += 1;
-                if retries > RETRIES {
-                    return Err(ReadError::Unstable);
-                }
-            }
-            Err(error) if first && has_no_batches(&error) => return Ok(None),
-            Err(error) => return Err(refused(OPERATION, &error)),
+    let mut scan = Scan {
+        source,
+        rows: (BATCH_BYTES / (key + value).max(1)).clamp(1, source.max_entries.max(1) as usize),
+        seen: source.is_unsteady(Method::Batch).then(|| Seen::new(key)),
+        fetched: 0,
+        entries: 0,
+    };
+    let scans = if scan.seen.is_some() { SCANS } else { 1 };
+    for _ in 0..scans {
+        let before = scan.entries;
+        if !scan.run(limits, scratch, push)? {
+            return Ok(None);
         }
+        if scan.entries == before {
+            break;
+        }
+    }
+    Ok(Some(ReadStatistics { entries: scan.entries, vanished: 0 }))
+}
+
+struct Scan<'a> {
+    source: &'a MapSource,
+    /// Entries to ask for with one call.
+    rows: usize,
+    /// Keys that were pushed, where scans meet keys again.
+    seen: Option<Seen>,
+    fetched: u64,
+    entries: u64,
+}
+
+impl Scan<'_> {
+    /// Walks the map from its start to its end; false when the kernel has no such operation.
+    fn run(&mut self, limits: &Limits, scratch: &mut Scratch, push: Push<'_>) -> Result<bool, ReadError> {
+        let (mut first, mut retries) = (true, 0);
+        loop {
+            in_time(limits)?;
+            match fetch(self.source, scratch, self.rows, first) {
+                Ok((count, last)) => {
+                    self.take(count, scratch, push)?;
+                    if last {
+                        return Ok(true);
+                    }
+                    swap(&mut scratch.token_in, &mut scratch.token_out);
+                    (first, retries) = (false, 0);
+                }
+                // One bucket holds more than the batch. It can never hold more than the map.
+                Err(error) if error.raw_os_error() == Some(libc::ENOSPC) => {
+                    if self.rows as u64 > self.source.bound() {
+                        return Err(ReadError::Unstable);
+                    }
+                    self.rows = self.rows.saturating_mul(2);
+                }
+                Err(error) if matches!(error.raw_os_error(), Some(libc::EINTR | libc::EAGAIN)) => {
+                    retries += 1;
+                    if retries > RETRIES {
+                        return Err(ReadError::Unstable);
+                    }
+                }
+                Err(error) if first && has_no_batches(&error) => return Ok(false),
+                Err(error) => return Err(refused(OPERATION, &error)),
+            }
+        }
+    }
+
+    fn take(&mut self, count: usize, scratch: &mut Scratch, push: Push<'_>) -> Result<(), ReadError> {
+        let kept = match &mut self.seen {
+            Some(seen) => keep_new(seen, scratch, self.source.entry(), count),
+            None => count,
+        };
+        self.fetched += count as u64;
+        self.entries += kept as u64;
+        // Where keys repeat, each that vanishes under the scan may send it back to the start.
+        let rounds = if self.seen.is_some() { REPEATED_ROUNDS } else { 1 };
+        if self.fetched > self.source.bound().saturating_mul(rounds) || self.entries > self.source.bound() {
+            return Err(ReadError::Unstable);
+        }
+        hand_over(self.source, scratch, kept, push)
     }
 }
 
@@ -104,14 +142,8 @@ pub(super) fn grow(buffer: &mut Vec<u8>, rows: usize, size: usize) -> io::Result
     Ok(())
 }
 
-struct Count {
-    fetched: usize,
-    kept: usize,
-}
-
-/// Moves the entries with new keys to the front of the buffers.
-fn keep_new(seen: &mut Option<Seen>, scratch: &mut Scratch, entry: (usize, usize), rows: usize) -> Count {
-    let Some(seen) = seen else { return Count { fetched: rows, kept: rows } };
+/// Moves the entries with new keys to the front of the buffers, and tells how many there are.
+fn keep_new(seen: &mut Seen, scratch: &mut Scratch, entry: (usize, usize), rows: usize) -> usize {
     let (key, value) = entry;
     let mut kept = 0;
     for row in 0..rows {
@@ -124,7 +156,7 @@ fn keep_new(seen: &mut Option<Seen>, scratch: &mut Scratch, entry: (usize, usize
         }
         kept += 1;
     }
-    Count { fetched: rows, kept }
+    kept
 }
 
 /// Pushes the first rows of the buffers.

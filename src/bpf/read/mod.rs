@@ -41,6 +41,10 @@ type Push<'a> = &'a mut dyn FnMut(Batch<'_>) -> Result<(), ReadError>;
 /// pass it more than once, but not for ever.
 const ROUNDS: u64 = 2;
 
+/// An unsteady scan is repeated until it meets no new key, at most so often: each time it misses
+/// one key in a million or so.
+const SCANS: u32 = 3;
+
 /// How many bytes one call fetches at most, when entries are small.
 const BATCH_BYTES: usize = 256 << 10;
 
@@ -110,10 +114,11 @@ impl MapSource {
         (self.shape.key_size, self.shape.lanes * self.shape.lane_stride)
     }
 
-    /// Whether the kernel can name a key twice in one scan. A hash walked by buckets cannot: each is
-    /// copied under its lock. An array cannot. All others go back to their first key when the one
-    /// to go on from has vanished.
-    fn repeats(&self, method: Method) -> bool {
+    /// Whether a scan while keys come and go can name a key twice, or miss one that stays. A hash
+    /// walked by buckets cannot: each is copied under its lock. An array cannot. All others are
+    /// walked without a lock: the kernel goes back to the first key when the one to go on from
+    /// has vanished, and past a part of a trie that is changed under it.
+    fn is_unsteady(&self, method: Method) -> bool {
         match self.kind {
             MapKind::ARRAY | MapKind::PERCPU_ARRAY => false,
             MapKind::LPM_TRIE => true,

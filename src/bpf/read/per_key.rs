@@ -11,7 +11,7 @@ use crate::snapshot::{Limits, ReadError, ReadStatistics};
 
 use super::batch::{grow, hand_over};
 use super::seen::Seen;
-use super::{BATCH_BYTES, MapSource, Method, Push, Scratch, in_time, raw, refused};
+use super::{BATCH_BYTES, MapSource, Method, Push, SCANS, Scratch, in_time, raw, refused};
 
 const NEXT: &str = "asking the map for its next key";
 const LOOKUP: &str = "looking a key of the map up";
@@ -34,30 +34,73 @@ pub(super) fn read(
     let room = |error| refused(LOOKUP, &error);
     grow(&mut scratch.keys, rows, key).map_err(room)?;
     grow(&mut scratch.values, rows, value).map_err(room)?;
-    let mut walk = Walk::new(source);
-    let mut statistics = ReadStatistics::default();
-    let mut filled = 0;
-    while walk.advance(limits)? {
-        let (keys, values) = (filled * key, filled * value);
-        let Some(room) = scratch.values.get_mut(values..values + value) else { break };
-        if !raw::lookup(source.map.as_fd(), &walk.current, room, (key, value))
-            .map_err(|error| refused(LOOKUP, &error))?
-        {
-            statistics.vanished += 1;
-            continue;
-        }
-        if let Some(room) = scratch.keys.get_mut(keys..keys + key) {
-            room.copy_from_slice(&walk.current);
-        }
-        statistics.entries += 1;
-        filled += 1;
-        if filled == rows {
-            hand_over(source, scratch, filled, push)?;
-            filled = 0;
+    let unsteady = source.is_unsteady(Method::PerKey);
+    let mut scan = Scan {
+        source,
+        rows,
+        filled: 0,
+        pushed: unsteady.then(|| Seen::new(key)),
+        statistics: ReadStatistics::default(),
+    };
+    for _ in 0..if unsteady { SCANS } else { 1 } {
+        let before = scan.statistics.entries;
+        scan.run(limits, scratch, push)?;
+        if scan.statistics.entries == before {
+            break;
         }
     }
-    hand_over(source, scratch, filled, push)?;
-    Ok(statistics)
+    Ok(scan.statistics)
+}
+
+struct Scan<'a> {
+    source: &'a MapSource,
+    /// Entries to push at once, and how many wait for it.
+    rows: usize,
+    filled: usize,
+    /// Keys that were pushed, where a scan has to be repeated.
+    pushed: Option<Seen>,
+    statistics: ReadStatistics,
+}
+
+impl Scan<'_> {
+    /// Walks the map from its start to its end.
+    fn run(&mut self, limits: &Limits, scratch: &mut Scratch, push: Push<'_>) -> Result<(), ReadError> {
+        let mut walk = Walk::new(self.source);
+        while walk.advance(limits)? {
+            if self.pushed.as_ref().is_some_and(|pushed| pushed.contains(&walk.current)) {
+                continue;
+            }
+            if !self.copy(&walk.current, scratch)? {
+                self.statistics.vanished += 1;
+                continue;
+            }
+            if let Some(pushed) = &mut self.pushed {
+                pushed.insert(&walk.current);
+            }
+            self.statistics.entries += 1;
+            self.filled += 1;
+            if self.filled == self.rows {
+                self.flush(scratch, push)?;
+            }
+        }
+        self.flush(scratch, push)
+    }
+
+    /// Copies an entry behind those that wait; false when it has vanished.
+    fn copy(&self, from: &[u8], scratch: &mut Scratch) -> Result<bool, ReadError> {
+        let (key, value) = self.source.entry();
+        let (keys, values) = (self.filled * key, self.filled * value);
+        let short = || refused(LOOKUP, &std::io::Error::from_raw_os_error(libc::ENOMEM));
+        let room = scratch.values.get_mut(values..values + value).ok_or_else(short)?;
+        let found = raw::lookup(self.source.map.as_fd(), from, room, (key, value));
+        scratch.keys.get_mut(keys..keys + key).ok_or_else(short)?.copy_from_slice(from);
+        found.map_err(|error| refused(LOOKUP, &error))
+    }
+
+    fn flush(&mut self, scratch: &Scratch, push: Push<'_>) -> Result<(), ReadError> {
+        let rows = std::mem::take(&mut self.filled);
+        hand_over(self.source, scratch, rows, push)
+    }
 }
 
 /// A walk over a map's keys that meets each once.
@@ -80,7 +123,7 @@ impl<'a> Walk<'a> {
             current: vec![0; size],
             next: vec![0; size],
             started: false,
-            seen: source.repeats(Method::PerKey).then(|| Seen::new(size)),
+            seen: source.is_unsteady(Method::PerKey).then(|| Seen::new(size)),
             trail: VecDeque::new(),
             steps: 0,
             keys: 0,
