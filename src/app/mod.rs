@@ -11,6 +11,11 @@ pub mod notify;
 pub mod privileges;
 pub mod signals;
 
+mod configs;
+mod handler;
+mod kernel;
+mod maps;
 mod run;
+mod verdict;
 
 pub use run::run;

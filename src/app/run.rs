@@ -1,4 +1,4 @@
-//! A whole life of the exporter.
+//! The order of doing: read, check, load, reduce, serve, end.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -6,62 +6,136 @@ use std::time::Instant;
 
 use anyhow::Context;
 
+use super::configs;
+use super::handler::Handler;
+use super::kernel::BpfKernel;
 use super::signals::{Signal, Signals};
+use super::verdict::{self, Tolerance};
 use super::{listeners, logging, notify, privileges};
+use crate::bpf;
 use crate::cli::Options;
-use crate::server::{self, Handler, Page, Request, Response, Routes, Status, landing_page};
+use crate::host::Host;
+use crate::reload::{ReadConfig, Supervisor};
+use crate::scrape::{Generation, Live};
+use crate::server::{self, Listener, Routes, Server};
 
-/// Runs until the process is asked to end.
+/// Wrong usage or configuration.
+const WRONG_CONFIGURATION: u8 = 2;
+
+/// Does what the options ask for, until a signal ends it.
 ///
 /// # Errors
-/// When the exporter cannot start.
+/// When the exporter cannot run at all: a failure at run time.
 pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
-    let begin = Instant::now();
+    let began = Instant::now();
     logging::begin(options.log).map_err(|error| anyhow::anyhow!("the log cannot begin: {error}"))?;
-    let mut signals = Signals::take_over().context("signals cannot be taken over")?;
+    let signals = Signals::take_over().context("signals cannot be taken over")?;
+    let _statistics = statistics(options);
+    let host = Arc::new(Host::new(options.roots.clone()));
+    notify::status("parsing config...");
+    let read = match configs::read(options, &host) {
+        Ok(read) => read,
+        Err(problems) => {
+            verdict::log(&problems);
+            return Ok(ExitCode::from(WRONG_CONFIGURATION));
+        }
+    };
+    if options.config.check {
+        return Ok(check(options, host, read));
+    }
+    serve(options, host, read, signals, began)
+}
+
+/// Has the kernel measure programs for as long as the answer lives.
+fn statistics(options: &Options) -> Option<bpf::StatisticsGuard> {
+    let guard = options.bpf_stats.then(bpf::enable_statistics)?;
+    guard.map_err(|error| tracing::warn!(%error, "programs are not measured: --bpf.stats=on has no effect")).ok()
+}
+
+/// Loads and attaches, says what is wrong, and ends.
+fn check(options: &Options, host: Arc<Host>, read: Vec<ReadConfig>) -> ExitCode {
+    let live = Arc::new(Live::default());
+    let supervisor = Supervisor::start(BpfKernel::new(options, host), read, Arc::clone(&live));
+    verdict::log_generation(&live.current());
+    let tolerance = if options.config.strict { Tolerance::Nothing } else { Tolerance::WhatTheReferenceServes };
+    let is_good = verdict::is_good(&live.current(), tolerance);
+    supervisor.retire();
+    if is_good {
+        tracing::info!("all configs are good");
+        return ExitCode::SUCCESS;
+    }
+    ExitCode::from(WRONG_CONFIGURATION)
+}
+
+fn serve(
+    options: &Options,
+    host: Arc<Host>,
+    read: Vec<ReadConfig>,
+    mut signals: Signals,
+    began: Instant,
+) -> anyhow::Result<ExitCode> {
+    let live = Arc::new(Live::default());
+    // The port is taken before anything is attached: a port in use is the commonest mistake.
     let listeners = listeners::bind(&options.web.listen)?;
-    privileges::reduce(&options.keep)?;
     for listener in &listeners {
         tracing::info!(address = listeners::place(listener), "listening");
     }
+    let handler = Arc::new(Handler::new(options, &host, Arc::clone(&live)));
+    let web = start_server(options, listeners, Arc::clone(&handler))?;
+
+    notify::status("attaching configs...");
+    let supervisor = Supervisor::start(BpfKernel::new(options, host), read, Arc::clone(&live));
+    bpf::mark_attached();
+    verdict::log_generation(&live.current());
+    if options.config.strict && !verdict::is_good(&live.current(), Tolerance::Nothing) {
+        web.stop();
+        supervisor.retire();
+        tracing::error!("--config.strict tolerates no problem and no program that is not attached");
+        return Ok(ExitCode::from(WRONG_CONFIGURATION));
+    }
+    privileges::reduce(&options.keep)?;
+    verdict::log_unreadable(&live.current(), options);
+    handler.begin();
+    announce(&live.current(), began);
+    wait(&mut signals);
+    notify::stopping();
+    web.stop();
+    supervisor.retire();
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Starts the server from a thread that has given up what is not kept: capabilities are per
+/// thread, and the server's threads have those of the thread that starts them. The calling
+/// thread still has to load.
+fn start_server(options: &Options, listeners: Vec<Listener>, handler: Arc<Handler>) -> anyhow::Result<Server> {
     let routes = Routes { telemetry_path: options.web.telemetry_path.clone(), debug: options.debug };
-    let handler = Arc::new(Pages { routes: routes.clone() });
-    let server = server::start(listeners, handler, routes, options.web.limits.clone())
-        .context("the HTTP server cannot start")?;
-    notify::ready(0, begin.elapsed());
+    let limits = options.web.limits.clone();
+    std::thread::scope(|scope| {
+        let starter = scope.spawn(|| {
+            privileges::reduce_this_thread(&options.keep)?;
+            server::start(listeners, handler, routes, limits).context("the HTTP server cannot start")
+        });
+        starter.join().unwrap_or_else(|_| Err(anyhow::anyhow!("the thread that starts the HTTP server panicked")))
+    })
+}
+
+fn announce(generation: &Generation, began: Instant) {
+    let configs = generation.configs();
+    let loaded = configs.iter().filter(|config| config.loaded).count();
+    notify::ready(loaded, began.elapsed());
+    tracing::info!(configs = configs.len(), loaded, milliseconds = began.elapsed().as_millis(), "serving");
+}
+
+fn wait(signals: &mut Signals) {
     loop {
         match signals.next() {
             Signal::Stop { name } => {
                 tracing::info!(signal = name, "stopping");
-                break;
+                return;
             }
-            Signal::Hangup => tracing::info!("SIGHUP is ignored"),
-        }
-    }
-    notify::stopping();
-    server.stop();
-    Ok(ExitCode::SUCCESS)
-}
-
-/// The pages of an exporter without configs.
-struct Pages {
-    routes: Routes,
-}
-
-impl Handler for Pages {
-    fn answer(&self, request: &Request) -> Response {
-        match request.page {
-            Page::Landing => landing_page(&Status {
-                version: env!("CARGO_PKG_VERSION").into(),
-                telemetry_path: self.routes.telemetry_path.clone(),
-                debug: self.routes.debug,
-                ready: false,
-                configs: Vec::new(),
-                problems: Vec::new(),
-            }),
-            Page::Ready => Response::text(503, "no config is loaded\n"),
-            Page::Metrics => Response::new(200, "text/plain; version=0.0.4; charset=utf-8", ""),
-            Page::Maps => Response::text(200, ""),
+            Signal::Hangup => {
+                tracing::warn!("SIGHUP is ignored: files are read at the start only; restart to follow their changes");
+            }
         }
     }
 }

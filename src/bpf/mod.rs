@@ -1,1 +1,35 @@
 //! The only hands in the kernel: load, attach, read.
+//!
+//! [`load`] turns checked bytes into a [`Loaded`], which the supervisor owns alone;
+//! what a scrape may see of it is a [`crate::snapshot::View`] with descriptors of its
+//! own. This is the only room that names libbpf, and only its files `raw` and
+//! `mark` hold `unsafe`.
+
+mod attach;
+mod explain;
+mod globals;
+mod load;
+mod loaded;
+mod log;
+mod mark;
+mod programs;
+mod raw;
+mod read;
+mod statistics;
+
+use std::path::PathBuf;
+
+pub use load::load;
+pub use loaded::{Loaded, retire_all};
+pub use mark::mark_attached;
+pub use read::{MapSource, Method};
+pub use statistics::{StatisticsGuard, enable_statistics, statistics_enabled};
+
+/// What the command line says about loading.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// BTF of the kernel in a file, for kernels that bring none (`--btf.path`).
+    pub btf_path: Option<PathBuf>,
+    /// Lets libbpf say all it does, through `tracing` at debug level (`--debug`).
+    pub debug: bool,
+}

@@ -2,4 +2,5 @@
 
 pub mod exporter;
 pub mod folder;
+pub mod kernel;
 pub mod objects;

@@ -1,1 +1,19 @@
-//! (filled by its owner)
+//! What the kernel gives: loading, attaching, reading.
+
+/// Programs at work: what they count is what happened.
+mod attach;
+
+/// Reading while other threads insert and delete.
+mod churn;
+
+/// What is said when programs are not attached.
+mod refuse;
+
+/// Loading: global variables, refusals, faults.
+mod load;
+
+/// Reading maps that stand still: every kind, size and bound.
+mod read;
+
+/// Detaching: at once, in order, leaving nothing.
+mod retire;

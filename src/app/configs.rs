@@ -1,0 +1,65 @@
+//! From the folder to checked configs, each with its problems.
+
+use std::sync::Arc;
+
+use super::verdict;
+use crate::cli::Options;
+use crate::config;
+use crate::host::Host;
+use crate::problem::Problem;
+use crate::reload::ReadConfig;
+use crate::scrape;
+use crate::spec::Spec;
+
+/// Reads every config that the command line names.
+///
+/// # Errors
+/// When the folder itself cannot be used.
+pub fn read(options: &Options, host: &Arc<Host>) -> Result<Vec<ReadConfig>, Vec<Problem>> {
+    let names = options.config.names.clone().unwrap_or_default();
+    let discovered = config::discover(&options.config.dir, &names)?;
+    let how = config::Options {
+        namespace: options.namespace.clone(),
+        object_dir: options.config.object_dir.clone(),
+        host: Arc::clone(host),
+    };
+    let mut configs: Vec<ReadConfig> = discovered
+        .configs
+        .iter()
+        .map(|file| {
+            let checked = config::read(file, &how);
+            ReadConfig { name: file.name.clone(), spec: checked.spec, problems: checked.problems }
+        })
+        .collect();
+    for problem in discovered.problems {
+        complain(&mut configs, problem);
+    }
+    settle(&mut configs);
+    Ok(configs)
+}
+
+/// Lets the configs agree on who owns which family; the later in the order of names gives way.
+fn settle(configs: &mut Vec<ReadConfig>) {
+    let mut specs: Vec<Spec> = configs.iter_mut().filter_map(|config| config.spec.take()).collect();
+    let refused = config::settle_families(&mut specs, &scrape::reserved);
+    for spec in specs {
+        if let Some(config) = configs.iter_mut().find(|config| config.name == spec.load.name) {
+            config.spec = Some(spec);
+        }
+    }
+    for problem in refused {
+        complain(configs, problem);
+    }
+}
+
+/// Adds a problem to its config; one that names a config which is not there makes it known as missing.
+fn complain(configs: &mut Vec<ReadConfig>, problem: Problem) {
+    let Some(name) = problem.place.config.clone() else {
+        verdict::log(&[problem]);
+        return;
+    };
+    match configs.iter_mut().find(|config| config.name == name) {
+        Some(config) => config.problems.push(problem),
+        None => configs.push(ReadConfig { name, spec: None, problems: vec![problem] }),
+    }
+}

@@ -1,0 +1,147 @@
+//! What each page answers.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use super::maps;
+use crate::bpf;
+use crate::cli::{Options, Require};
+use crate::host::Host;
+use crate::page;
+use crate::problem::Severity;
+use crate::scrape::{BuildInfo, Generation, Live, ScrapeOptions, Scraper, Settings};
+use crate::server::{self, ConfigState, ConfigStatus, Page, Request, Response, Status, landing_page};
+
+/// Answers requests from the live generation.
+pub struct Handler {
+    live: Arc<Live>,
+    scraper: Scraper,
+    /// Whether the first generation is live.
+    serving: AtomicBool,
+    ready: Require,
+    telemetry_path: String,
+    debug: bool,
+    scrape_timeout: Duration,
+}
+
+impl Handler {
+    /// A handler that answers «not yet» until [`Self::begin`].
+    pub fn new(options: &Options, host: &Arc<Host>, live: Arc<Live>) -> Self {
+        let (forced, roots) = (options.bpf_stats, host.roots.clone());
+        let settings = Settings {
+            skip_cache_size: options.config.skip_cache_size,
+            stats_enabled: Box::new(move || forced || bpf::statistics_enabled(&roots)),
+            build: BuildInfo::default(),
+            ..Settings::default()
+        };
+        Self {
+            scraper: Scraper::new(Arc::clone(&live), settings),
+            live,
+            serving: AtomicBool::new(false),
+            ready: options.ready,
+            telemetry_path: options.web.telemetry_path.clone(),
+            debug: options.debug,
+            scrape_timeout: options.scrape_timeout,
+        }
+    }
+
+    /// Says that the first generation is live.
+    pub fn begin(&self) {
+        self.serving.store(true, Ordering::Release);
+    }
+
+    fn is_serving(&self) -> bool {
+        self.serving.load(Ordering::Acquire)
+    }
+
+    fn is_ready(&self, generation: &Generation) -> bool {
+        let configs = generation.configs();
+        self.is_serving()
+            && match self.ready {
+                Require::Any => configs.iter().any(|config| config.loaded),
+                Require::All => !configs.is_empty() && configs.iter().all(|config| config.loaded),
+            }
+    }
+
+    fn metrics(&self, request: &Request) -> Response {
+        if !self.is_serving() {
+            return Response::text(503, "The configs are being loaded.\n");
+        }
+        let page = self.scraper.scrape(&ScrapeOptions {
+            deadline: request.deadline(self.scrape_timeout),
+            coding: page::coding(request.accept_encoding.as_deref().unwrap_or_default()),
+        });
+        Response {
+            status: 200,
+            content_type: page.content_type.into(),
+            content_encoding: page.content_encoding,
+            headers: Vec::new(),
+            chunks: page.chunks,
+        }
+    }
+
+    fn readiness(&self) -> Response {
+        let generation = self.live.current();
+        if self.is_ready(&generation) {
+            return Response::text(200, "ready\n");
+        }
+        if !self.is_serving() {
+            return Response::text(503, "not ready: the configs are being loaded\n");
+        }
+        let configs = generation.configs();
+        let failed: Vec<&str> =
+            configs.iter().filter(|config| !config.loaded).map(|config| config.name.as_str()).collect();
+        let found = match failed.as_slice() {
+            [] => "there are no configs".to_owned(),
+            failed => format!("not loaded: {}", failed.join(", ")),
+        };
+        Response::text(503, format!("not ready: {found}\n"))
+    }
+
+    fn landing(&self) -> Response {
+        let generation = self.live.current();
+        let status = Status {
+            version: env!("CARGO_PKG_VERSION").into(),
+            telemetry_path: self.telemetry_path.clone(),
+            debug: self.debug,
+            ready: self.is_ready(&generation),
+            configs: config_statuses(&generation),
+            problems: Vec::new(),
+        };
+        landing_page(&status)
+    }
+}
+
+impl server::Handler for Handler {
+    fn answer(&self, request: &Request) -> Response {
+        match request.page {
+            Page::Metrics => self.metrics(request),
+            Page::Landing => self.landing(),
+            Page::Ready => self.readiness(),
+            Page::Maps => maps::response(&self.live.current(), request.deadline(self.scrape_timeout)),
+        }
+    }
+}
+
+fn config_statuses(generation: &Generation) -> Vec<ConfigStatus> {
+    let statuses = generation.configs().iter().map(|config| {
+        let view = generation.views().iter().find(|view| view.config == config.name);
+        let programs = view.map(|view| view.programs.programs()).unwrap_or_default();
+        let is_whole = config.problems.iter().all(|problem| problem.severity == Severity::Warning);
+        let state = match (config.loaded, is_whole) {
+            (true, true) => ConfigState::Serving,
+            (true, false) => ConfigState::Degraded,
+            (false, _) => ConfigState::Failed,
+        };
+        ConfigStatus {
+            name: config.name.clone(),
+            state,
+            metrics: generation.metric_count(&config.name),
+            attached: programs.iter().filter(|program| program.attached).count(),
+            programs: programs.len(),
+            problems: config.problems.iter().map(ToString::to_string).collect(),
+        }
+    });
+    statuses.collect()
+}

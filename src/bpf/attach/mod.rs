@@ -1,0 +1,84 @@
+//! Attaching programs by their section's name: one file per kind that libbpf does not know.
+
+mod auto;
+mod perf_event;
+mod xdp;
+
+use libbpf_rs::{Link, OpenObject, Program, ProgramMut};
+
+use crate::host::Host;
+
+use super::loaded::Attachments;
+use super::log::{self, Log};
+
+/// What holds one program.
+#[derive(Debug)]
+pub(super) enum Attached {
+    /// Links that do not know of each other.
+    Links(Vec<Link>),
+    /// A link that uses the object's USDT manager.
+    Usdt(Link),
+}
+
+/// Why a program is not attached.
+#[derive(Debug)]
+pub(super) enum AttachError {
+    /// There is nothing in its section's name that says where.
+    NoPlace,
+    /// What its section's name says cannot be understood.
+    Section { expected: &'static str, message: String },
+    /// The kernel or libbpf refused.
+    Refused { errno: i32, log: Log },
+    /// There is no such network interface.
+    NoInterface(String),
+}
+
+/// Gives the programs of sections that libbpf does not know their types, as it does for its own.
+pub(super) fn set_types(object: &mut OpenObject) {
+    for mut program in object.progs_mut() {
+        let section = program.section().to_string_lossy().into_owned();
+        if xdp::interface(&section).is_some() {
+            xdp::set_type(&mut program, &section);
+        } else if perf_event::is_section(&section) {
+            perf_event::set_type(&mut program);
+        }
+    }
+}
+
+/// Attaches one loaded program where its section's name says.
+pub(super) fn attach(program: &ProgramMut<'_>, host: &Host) -> Result<Attached, AttachError> {
+    let section = section(program);
+    let (result, log) = log::capture(|| {
+        if let Some(interface) = xdp::interface(&section) {
+            xdp::attach(program, interface)
+        } else if perf_event::is_section(&section) {
+            perf_event::attach(program, &section, &host.roots)
+        } else {
+            auto::attach(program, &section)
+        }
+    });
+    result.map_err(|error| match error {
+        AttachError::Refused { errno, .. } => AttachError::Refused { errno, log },
+        other => other,
+    })
+}
+
+/// A program's section. libbpf keeps the `?` of those it leaves alone.
+pub(super) fn section(program: &Program<'_>) -> String {
+    program.section().to_string_lossy().trim_start_matches('?').to_owned()
+}
+
+/// The kernel or libbpf refused; the log is added by who captured it.
+fn refused(errno: i32) -> AttachError {
+    AttachError::Refused { errno, log: Log::default() }
+}
+
+impl Attachments {
+    /// Keeps what holds one program.
+    pub(super) fn add(&mut self, attached: Attached) {
+        match attached {
+            Attached::Links(links) => self.links.extend(links),
+            Attached::Usdt(link) => self.usdt.push(link),
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! Why a program is not attached.
+
+use std::path::Path;
+
+use libbpf_rs::Program;
+
+use crate::bpf::attach::{AttachError, section};
+use crate::host::Host;
+use crate::problem::{Place, Problem};
+use crate::spec::LoadSpec;
+
+use super::machine::Machine;
+use super::{errno_text, words};
+
+/// Where libbpf looks for tracepoints; the first one that is there.
+const TRACEFS: [&str; 2] = ["/sys/kernel/debug/tracing", "/sys/kernel/tracing"];
+
+/// Explains why a program is not attached. It costs only the program.
+pub(in crate::bpf) fn attachment(
+    error: AttachError,
+    spec: &LoadSpec,
+    name: &str,
+    program: &Program<'_>,
+    host: &Host,
+) -> Problem {
+    let place = Place {
+        config: Some(spec.name.clone()),
+        file: Some(spec.object.clone()),
+        program: Some(name.to_owned()),
+        ..Place::default()
+    };
+    let section = section(program);
+    let failed = |reason: String| {
+        Problem::error(
+            "attach-failed",
+            place.clone(),
+            format!("`{name}` is not attached to `{section}`: {reason}"),
+        )
+    };
+    match error {
+        AttachError::NoPlace => {
+            let message = format!(
+                "`{name}` is not attached: its section `{section}` has no attachment by section name"
+            );
+            Problem::error("not-attachable", place.clone(), message).help(
+                "name the place in the section, such as SEC(\"tracepoint/sched/sched_switch\"), \
+                 or mark a program that shall not be attached with SEC(\"?...\")",
+            )
+        }
+        AttachError::Section { expected, message } => {
+            failed(message).expected(expected).found(section.clone())
+        }
+        AttachError::NoInterface(interface) => {
+            failed(format!("there is no network interface `{interface}` here"))
+                .help("interfaces are those of the exporter's own network namespace when it starts")
+        }
+        AttachError::Refused { errno, log } => {
+            let said = words(&log, errno);
+            let problem = failed(errno_text(errno)).found(said);
+            let kernel = Kernel { tracefs: tracefs(), kprobes: kprobes(), machine: Machine::look(host) };
+            match advice(&section, errno, program, &kernel) {
+                Some(help) => problem.help(help),
+                None => problem,
+            }
+        }
+    }
+}
+
+struct Kernel {
+    tracefs: Option<&'static str>,
+    kprobes: bool,
+    machine: Machine,
+}
+
+/// tracefs, when it is mounted.
+fn tracefs() -> Option<&'static str> {
+    TRACEFS.into_iter().find(|path| Path::new(path).join("events").exists())
+}
+
+fn kprobes() -> bool {
+    Path::new("/sys/bus/event_source/devices/kprobe").exists()
+}
+
+fn advice(section: &str, errno: i32, program: &Program<'_>, kernel: &Kernel) -> Option<String> {
+    if matches!(errno, libc::EPERM | libc::EACCES) {
+        return Some(permission(program, kernel));
+    }
+    let kind = section.split('/').next().unwrap_or_default();
+    let target = section.split_once('/').map_or("", |(_, target)| target);
+    match kind {
+        "tracepoint" | "tp" => tracepoint(target, kernel),
+        "kprobe" | "kretprobe" | "ksyscall" | "kretsyscall" | "kprobe.multi" | "kretprobe.multi"
+        | "kprobe.session" => Some(if kernel.kprobes {
+            format!(
+                "look for `{target}` in /proc/kallsyms: the function may have another name on this kernel, \
+                 be inlined, or lie in a module that is not loaded"
+            )
+        } else {
+            "this kernel has no kprobes (CONFIG_KPROBES): use a tracepoint instead".to_owned()
+        }),
+        "raw_tracepoint" | "raw_tp" | "raw_tracepoint.w" | "raw_tp.w" if errno == libc::ENOENT => {
+            Some(format!("this kernel has no raw tracepoint `{target}`"))
+        }
+        "perf_event" => Some(perf_event(errno).to_owned()),
+        "xdp" | "xdp.frags" if errno == libc::EBUSY => {
+            Some("another XDP program is attached to the interface: `ip link show` names it".to_owned())
+        }
+        _ if kind.starts_with("uprobe") || kind.starts_with("uretprobe") || kind.starts_with("usdt") => Some(
+            "the file must exist for the exporter (in a container: below its own root) and have the symbol or probe"
+                .to_owned(),
+        ),
+        _ if errno == libc::EOPNOTSUPP || errno == libc::EINVAL => {
+            Some(format!("Linux {} may not know this way of attaching", kernel.machine.release))
+        }
+        _ => None,
+    }
+}
+
+fn permission(program: &Program<'_>, kernel: &Kernel) -> String {
+    let needed = kernel.machine.needed(std::iter::once(program.prog_type()));
+    let missing = kernel.machine.missing(&needed);
+    if !missing.is_empty() {
+        return format!("{} missing: {}", missing.join(", "), kernel.machine.privilege_advice());
+    }
+    format!(
+        "CAP_SYS_ADMIN may be missing (kernel.perf_event_paranoid), or files in tracefs are not readable{}",
+        kernel.machine.lockdown_note()
+    )
+}
+
+fn tracepoint(target: &str, kernel: &Kernel) -> Option<String> {
+    let Some(tracefs) = kernel.tracefs else {
+        return Some(
+            "tracefs is not mounted: `mount -t tracefs tracefs /sys/kernel/tracing` (in a container: mount the \
+             host's /sys/kernel/tracing there)"
+                .to_owned(),
+        );
+    };
+    let events = Path::new(tracefs).join("events");
+    if events.join(target).exists() {
+        return None;
+    }
+    let missing = format!("this kernel has no tracepoint `{target}`: see {}", events.display());
+    Some(match closest(&events, target) {
+        Some(other) => format!("{missing}; did you mean `{other}`?"),
+        None => missing,
+    })
+}
+
+/// The tracepoint whose name is most like this one: in the same category, or of the same name in another.
+fn closest(events: &Path, target: &str) -> Option<String> {
+    let (category, name) = target.split_once('/')?;
+    let entries = |path: &Path| -> Vec<String> {
+        let Ok(entries) = std::fs::read_dir(path) else { return Vec::new() };
+        entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
+    };
+    let likeness = |other: &String| strsim::jaro_winkler(name, other);
+    let best = entries(&events.join(category))
+        .into_iter()
+        .max_by(|one, other| likeness(one).total_cmp(&likeness(other)))
+        .filter(|other| likeness(other) > 0.8);
+    best.map(|name| format!("{category}/{name}")).or_else(|| {
+        let mut elsewhere =
+            entries(events).into_iter().filter(|other| events.join(other).join(name).exists());
+        elsewhere.next().map(|category| format!("{category}/{name}"))
+    })
+}
+
+fn perf_event(errno: i32) -> &'static str {
+    match errno {
+        libc::ENOENT | libc::EOPNOTSUPP | libc::ENODEV => {
+            "this machine has no such event: virtual machines often have no hardware counters; \
+             type=1,config=0 (the CPU clock) exists everywhere"
+        }
+        libc::EINVAL => "the frequency may be above the sysctl kernel.perf_event_max_sample_rate",
+        libc::EMFILE => "more descriptors are needed than `ulimit -n` allows: one for each CPU",
+        _ => "see perf_event_open(2) for this error",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tracepoint_like_the_missing_one_is_found() {
+        let folder = tempfile::tempdir().unwrap();
+        for path in ["sched/sched_switch", "sched/sched_wakeup", "block/block_rq_issue"] {
+            std::fs::create_dir_all(folder.path().join(path)).unwrap();
+        }
+        let check = |target: &str, expected: Option<&str>| {
+            assert_eq!(closest(folder.path(), target).as_deref(), expected, "{target}");
+        };
+        check("sched/sched_swich", Some("sched/sched_switch"));
+        check("sched/block_rq_issue", Some("block/block_rq_issue"));
+        check("sched/zzz", None);
+        check("nowhere/at_all", None);
+        check("sched", None);
+    }
+}

@@ -1,0 +1,164 @@
+//! What of this machine decides over loading.
+
+use caps::{CapSet, Capability, CapsHashSet};
+use libbpf_rs::ProgramType;
+
+use crate::host::Host;
+
+/// The facts; looked at only when something failed.
+#[derive(Clone, Debug)]
+pub(in crate::bpf) struct Machine {
+    /// The kernel's release, as `uname -r` says it.
+    pub(super) release: String,
+    /// This thread's effective capabilities.
+    pub(super) effective: CapsHashSet,
+    /// `/sys/kernel/security/lockdown`, when it is not `none`.
+    pub(super) lockdown: Option<String>,
+    /// Whether this process lives in a user namespace other than the machine's own.
+    pub(super) user_namespace: bool,
+}
+
+impl Machine {
+    /// Looks at the machine.
+    pub(in crate::bpf) fn look(host: &Host) -> Self {
+        let read = |path: std::path::PathBuf| std::fs::read_to_string(path).unwrap_or_default();
+        let lockdown = read(host.roots.sysfs.join("kernel/security/lockdown"));
+        let lockdown =
+            lockdown.split_once('[').and_then(|(_, rest)| rest.split_once(']')).map(|(mode, _)| mode);
+        let map = read("/proc/self/uid_map".into());
+        let identity = map.split_whitespace().eq(["0", "0", "4294967295"]);
+        Self {
+            release: rustix::system::uname().release().to_string_lossy().into_owned(),
+            effective: caps::read(None, CapSet::Effective).unwrap_or_default(),
+            lockdown: lockdown.filter(|mode| *mode != "none").map(str::to_owned),
+            user_namespace: !map.is_empty() && !identity,
+        }
+    }
+
+    /// Major and minor number of the kernel's version.
+    fn version(&self) -> (u32, u32) {
+        let mut numbers =
+            self.release.split(|c: char| !c.is_ascii_digit()).map(|text| text.parse().unwrap_or(0));
+        (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
+    }
+
+    /// The capabilities that loading programs of these kinds takes.
+    pub(super) fn needed(&self, kinds: impl Iterator<Item = ProgramType>) -> Vec<&'static str> {
+        if self.version() < (5, 8) {
+            return vec!["CAP_SYS_ADMIN"];
+        }
+        let mut needed = vec!["CAP_BPF"];
+        for kind in kinds {
+            let capability = if traces(kind) {
+                "CAP_PERFMON"
+            } else if is_of_the_network(kind) {
+                "CAP_NET_ADMIN"
+            } else {
+                continue;
+            };
+            if !needed.contains(&capability) {
+                needed.push(capability);
+            }
+        }
+        needed
+    }
+
+    /// Those of them that this thread does not have.
+    pub(super) fn missing(&self, needed: &[&'static str]) -> Vec<&'static str> {
+        if self.effective.contains(&Capability::CAP_SYS_ADMIN) {
+            return Vec::new();
+        }
+        let has = |name: &str| self.effective.iter().any(|capability| capability.to_string() == name);
+        needed.iter().copied().filter(|name| !has(name)).collect()
+    }
+
+    /// How to get capabilities.
+    pub(super) fn privilege_advice(&self) -> String {
+        let mut advice = String::from(
+            "run as root, or with AmbientCapabilities= in the systemd unit, --cap-add in Docker, \
+             capabilities.add in Kubernetes",
+        );
+        if self.user_namespace {
+            advice.push_str(
+                "; this process lives in a user namespace, whose capabilities do not count for BPF",
+            );
+        }
+        advice
+    }
+
+    /// What to do about locked memory, where that matters.
+    pub(super) fn memlock_advice(&self) -> &'static str {
+        if self.version() < (5, 11) {
+            "; Linux before 5.11 counts maps as locked memory: raise it with LimitMEMLOCK=infinity or `ulimit -l`"
+        } else {
+            ""
+        }
+    }
+
+    /// Lockdown, where it is on.
+    pub(super) fn lockdown_note(&self) -> String {
+        match &self.lockdown {
+            Some(mode) => format!("; the kernel is locked down ({mode})"),
+            None => String::new(),
+        }
+    }
+}
+
+fn traces(kind: ProgramType) -> bool {
+    matches!(
+        kind,
+        ProgramType::Kprobe
+            | ProgramType::Tracepoint
+            | ProgramType::PerfEvent
+            | ProgramType::RawTracepoint
+            | ProgramType::RawTracepointWritable
+            | ProgramType::Tracing
+            | ProgramType::Lsm
+            | ProgramType::StructOps
+            | ProgramType::Ext
+    )
+}
+
+fn is_of_the_network(kind: ProgramType) -> bool {
+    !matches!(
+        kind,
+        ProgramType::SocketFilter | ProgramType::Syscall | ProgramType::Unspec | ProgramType::Unknown
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(release: &str, has: &[Capability], kinds: &[ProgramType], needed: &[&str], missing: &[&str]) {
+        let machine = Machine {
+            release: release.into(),
+            effective: has.iter().copied().collect(),
+            lockdown: None,
+            user_namespace: false,
+        };
+        let actual = machine.needed(kinds.iter().copied());
+        assert_eq!(actual, needed, "needed");
+        assert_eq!(machine.missing(&actual), missing, "missing");
+    }
+
+    #[test]
+    fn capabilities_follow_from_the_programs_and_the_kernel() {
+        use Capability::{CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON, CAP_SYS_ADMIN};
+        use ProgramType::{Kprobe, SocketFilter, Tracepoint, Xdp};
+        check("6.18.1", &[], &[], &["CAP_BPF"], &["CAP_BPF"]);
+        check(
+            "6.1.0-9-amd64",
+            &[CAP_BPF],
+            &[Tracepoint, Kprobe],
+            &["CAP_BPF", "CAP_PERFMON"],
+            &["CAP_PERFMON"],
+        );
+        check("6.1", &[CAP_BPF, CAP_PERFMON], &[Xdp], &["CAP_BPF", "CAP_NET_ADMIN"], &["CAP_NET_ADMIN"]);
+        check("6.1", &[CAP_SYS_ADMIN], &[Xdp, Kprobe], &["CAP_BPF", "CAP_NET_ADMIN", "CAP_PERFMON"], &[]);
+        check("5.10.0", &[CAP_BPF, CAP_NET_ADMIN], &[SocketFilter], &["CAP_BPF"], &[]);
+        check("5.4.0-1-generic", &[CAP_BPF], &[Kprobe], &["CAP_SYS_ADMIN"], &["CAP_SYS_ADMIN"]);
+        check("4.18.0", &[CAP_SYS_ADMIN], &[Kprobe], &["CAP_SYS_ADMIN"], &[]);
+    }
+}

@@ -1,0 +1,91 @@
+//! Failures as kernels and libbpf word them.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use caps::{Capability, CapsHashSet};
+
+use super::*;
+
+fn spec() -> LoadSpec {
+    LoadSpec {
+        name: "test".into(),
+        object: "test.bpf.o".into(),
+        object_bytes: Arc::from([].as_slice()),
+        kaddrs: Vec::new(),
+    }
+}
+
+fn machine(capabilities: CapsHashSet) -> Machine {
+    Machine { release: "6.1.0".into(), effective: capabilities, lockdown: None, user_namespace: false }
+}
+
+fn explain(errno: i32, messages: &[&str], effective: &[Capability]) -> Problem {
+    let program =
+        OpenProgramFacts { name: "p".into(), section: "fentry/f".into(), kind: ProgramType::Tracing };
+    let load = Failure::Load { errno, programs: vec![program], btf_path: Some("/btf".into()) };
+    failure(&load, &Log::of(messages), &spec(), &machine(effective.iter().copied().collect()))
+}
+
+#[track_caller]
+fn check(errno: i32, messages: &[&str], code: &str, in_message: &str) {
+    let problem = explain(errno, messages, &[Capability::CAP_SYS_ADMIN]);
+    assert_eq!(problem.code, code, "{problem:?}");
+    assert!(problem.message.contains(in_message), "{problem:?}");
+    assert_eq!(problem.place.config.as_deref(), Some("test"));
+    assert_eq!(problem.place.file.as_deref(), Some(Path::new("test.bpf.o")));
+}
+
+const FAILED: &str = "libbpf: prog 'p': BPF program load failed: -EACCES\n";
+
+#[test]
+fn each_failure_has_a_name_of_its_own() {
+    check(libc::EINVAL, &[], "load-failed", "Invalid argument");
+    check(0, &[], "load-failed", "no reason given");
+    let create = "libbpf: map 'm': failed to create: -E2BIG\n";
+    check(libc::E2BIG, &[create], "map-create", "`m`");
+    let verifier = "libbpf: prog 'p': -- BEGIN PROG LOAD LOG --\nR1 !read_ok\nprocessed 1 insns\n-- END PROG LOAD LOG --\n";
+    check(libc::EACCES, &[FAILED, verifier], "verifier", "`p`: R1 !read_ok");
+    let relocation = "libbpf: prog 'p': -- BEGIN PROG LOAD LOG --\n8: <invalid CO-RE relocation>\nfailed to resolve CO-RE \
+                      relocation <byte_off> [7] struct s.m (0:0 @ offset 0)\n-- END PROG LOAD LOG --\n";
+    check(libc::EINVAL, &[FAILED, relocation], "core-relocation", "struct s.m");
+    check(libc::ESRCH, &["libbpf: Error loading vmlinux BTF: -ESRCH\n"], "kernel-btf", "BTF");
+    check(libc::EINVAL, &["libbpf: failed to parse target BTF: -EINVAL\n"], "btf-path", "/btf");
+    let target = "libbpf: prog 'p': failed to find kernel BTF type ID of 'f': -ESRCH\n";
+    check(libc::ESRCH, &[target], "missing-target", "`f`");
+    let symbol = "libbpf: extern (func ksym) 'bpf_gone': not found in kernel or module BTFs\n";
+    check(libc::ESRCH, &[symbol], "missing-target", "`bpf_gone`");
+    let section = "libbpf: prog 'p': missing BPF prog type, check ELF section name 'odd/place'\n";
+    check(libc::EINVAL, &[section], "unknown-section", "`odd/place`");
+    check(libc::EPERM, &[FAILED], "unsupported-program", "`p` (fentry/f)");
+    check(libc::EINVAL, &[FAILED], "unsupported-program", "`p` (fentry/f)");
+}
+
+#[test]
+fn what_is_not_permitted_names_the_capabilities_that_are_missing() {
+    let problem = explain(libc::EPERM, &[FAILED], &[Capability::CAP_BPF]);
+    assert_eq!(problem.code, "privilege", "{problem:?}");
+    assert!(problem.message.ends_with("CAP_PERFMON missing"), "{problem:?}");
+    let create = "libbpf: map 'm': failed to create: -EPERM\n";
+    let problem = explain(libc::EPERM, &[create], &[]);
+    assert_eq!(problem.code, "privilege", "{problem:?}");
+    assert!(problem.message.ends_with("CAP_BPF, CAP_PERFMON missing"), "{problem:?}");
+}
+
+#[test]
+fn an_object_that_cannot_be_opened_says_so() {
+    let log = Log::of(&["libbpf: elf: failed to get section(3) header from test\n"]);
+    let problem = failure(&Failure::Open(libc::EINVAL), &log, &spec(), &machine(CapsHashSet::new()));
+    assert_eq!(problem.code, "open-failed");
+    assert!(problem.found.is_some_and(|found| found.contains("section(3)")));
+}
+
+#[test]
+fn the_errno_is_found_in_an_error_of_libbpf_rs() {
+    use libbpf_rs::ErrorExt as _;
+    let error = libbpf_rs::Error::from_raw_os_error(libc::E2BIG);
+    assert_eq!(errno_of(&error), libc::E2BIG);
+    assert_eq!(errno_of(&error.context("while (trying)")), libc::E2BIG);
+    let other = libbpf_rs::Error::from(io::Error::other("nothing from the system"));
+    assert_eq!(errno_of(&other), 0);
+}

@@ -1,0 +1,36 @@
+//! What the kernel says of the programs of one config.
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use crate::snapshot::{ProgramStatus, Programs};
+
+use super::raw::{ProgramFacts, program_facts};
+
+/// The loaded programs of one config, by descriptors of their own: they keep the programs
+/// in memory, but not attached.
+#[derive(Debug, Default)]
+pub(super) struct ProgramTable {
+    pub(super) programs: Vec<LoadedProgram>,
+}
+
+/// One loaded program.
+#[derive(Debug)]
+pub(super) struct LoadedProgram {
+    pub(super) name: String,
+    pub(super) attached: bool,
+    pub(super) descriptor: OwnedFd,
+}
+
+impl Programs for ProgramTable {
+    fn programs(&self) -> Vec<ProgramStatus> {
+        self.programs.iter().filter_map(LoadedProgram::status).collect()
+    }
+}
+
+impl LoadedProgram {
+    fn status(&self) -> Option<ProgramStatus> {
+        let ProgramFacts { id, tag, run_time, run_count } = program_facts(self.descriptor.as_fd()).ok()?;
+        let tag = format!("{:016x}", u64::from_be_bytes(tag));
+        Some(ProgramStatus { name: self.name.clone(), id, tag, attached: self.attached, run_time, run_count })
+    }
+}

@@ -1,0 +1,272 @@
+//! Every call that the compiler cannot check, behind functions that it can.
+#![expect(unsafe_code, reason = "the kernel's and libbpf's C interfaces; nothing else in the crate needs it")]
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::time::Duration;
+
+use libbpf_rs::btf::types::{DataSec, Var};
+use libbpf_rs::btf::{Btf, BtfType};
+use libbpf_rs::{AsRawLibbpf, OpenObject, Program};
+
+/// The kernel's ENOTSUPP, which reaches user space although it is meant not to.
+pub(super) const ENOTSUPP: i32 = 524;
+
+/// Room for a batch: the token, the keys and the values of `rows` entries.
+pub(super) struct BatchBuffers<'a> {
+    pub(super) token_out: &'a mut [u8],
+    pub(super) keys: &'a mut [u8],
+    pub(super) values: &'a mut [u8],
+}
+
+/// What a map says of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct MapFacts {
+    pub(super) kind: u32,
+    pub(super) key_size: usize,
+    pub(super) value_size: usize,
+    pub(super) max_entries: u32,
+}
+
+/// What a program says of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct ProgramFacts {
+    pub(super) id: u32,
+    pub(super) tag: [u8; 8],
+    pub(super) run_time: Duration,
+    pub(super) run_count: u64,
+}
+
+/// A variable of the object's global data.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct GlobalVariable {
+    pub(super) name: String,
+    pub(super) section: String,
+    pub(super) offset: usize,
+    pub(super) size: usize,
+}
+
+/// Looks up to `rows` entries up; returns how many came and whether these were the last.
+///
+/// A token is as long as a key, and at least four bytes. `entry` is the bytes of one key and
+/// of one value as the kernel writes it, with all its CPUs.
+///
+/// # Errors
+/// What the kernel answered. Nothing in the buffers is of use then.
+pub(super) fn lookup_batch(
+    map: BorrowedFd<'_>,
+    token: Option<&[u8]>,
+    buffers: &mut BatchBuffers<'_>,
+    rows: usize,
+    entry: (usize, usize),
+) -> io::Result<(usize, bool)> {
+    let (key, value) = entry;
+    let token_size = key.max(4);
+    let fits = |buffer: &[u8], size: usize| rows.checked_mul(size).is_some_and(|all| buffer.len() >= all);
+    let tokens = buffers.token_out.len() >= token_size && token.is_none_or(|token| token.len() >= token_size);
+    if !tokens || !fits(buffers.keys, key) || !fits(buffers.values, value) {
+        return Err(io::Error::from_raw_os_error(libc::EFAULT));
+    }
+    let mut count = u32::try_from(rows).map_err(|_| io::Error::from_raw_os_error(libc::E2BIG))?;
+    let options = libbpf_sys::bpf_map_batch_opts {
+        sz: size_of::<libbpf_sys::bpf_map_batch_opts>() as libbpf_sys::size_t,
+        ..Default::default()
+    };
+    // SAFETY: each buffer was checked to hold what the kernel writes for `rows` entries of this
+    // map's sizes; the token in is only read; all outlive the call.
+    let result = unsafe {
+        libbpf_sys::bpf_map_lookup_batch(
+            map.as_raw_fd(),
+            token.map_or(std::ptr::null_mut(), |token| token.as_ptr().cast_mut().cast()),
+            buffers.token_out.as_mut_ptr().cast(),
+            buffers.keys.as_mut_ptr().cast(),
+            buffers.values.as_mut_ptr().cast(),
+            &raw mut count,
+            &raw const options,
+        )
+    };
+    // ENOENT says that the map ended; what came before its end is in the buffers.
+    match -result {
+        0 => Ok(((count as usize).min(rows), false)),
+        libc::ENOENT => Ok(((count as usize).min(rows), true)),
+        errno => Err(io::Error::from_raw_os_error(errno)),
+    }
+}
+
+/// Writes the key after `key` to `next`; the first one after none. False when there is none.
+///
+/// # Errors
+/// What the kernel answered.
+pub(super) fn next_key(
+    map: BorrowedFd<'_>,
+    key: Option<&[u8]>,
+    next: &mut [u8],
+    size: usize,
+) -> io::Result<bool> {
+    if next.len() < size || key.is_some_and(|key| key.len() < size) {
+        return Err(io::Error::from_raw_os_error(libc::EFAULT));
+    }
+    // SAFETY: both buffers hold a whole key of this map and outlive the call.
+    let result = unsafe {
+        libbpf_sys::bpf_map_get_next_key(
+            map.as_raw_fd(),
+            key.map_or(std::ptr::null(), |key| key.as_ptr().cast()),
+            next.as_mut_ptr().cast(),
+        )
+    };
+    found(result)
+}
+
+/// Copies a key's value to `value`; false when there is no such key.
+///
+/// # Errors
+/// What the kernel answered.
+pub(super) fn lookup(
+    map: BorrowedFd<'_>,
+    key: &[u8],
+    value: &mut [u8],
+    entry: (usize, usize),
+) -> io::Result<bool> {
+    if key.len() < entry.0 || value.len() < entry.1 {
+        return Err(io::Error::from_raw_os_error(libc::EFAULT));
+    }
+    // SAFETY: the key is whole and the value's buffer holds what the kernel writes for this map,
+    // all CPUs of it; both outlive the call.
+    let result = unsafe {
+        libbpf_sys::bpf_map_lookup_elem(map.as_raw_fd(), key.as_ptr().cast(), value.as_mut_ptr().cast())
+    };
+    found(result)
+}
+
+fn found(result: i32) -> io::Result<bool> {
+    match -result {
+        0 => Ok(true),
+        libc::ENOENT => Ok(false),
+        errno => Err(io::Error::from_raw_os_error(errno)),
+    }
+}
+
+/// What a map says of itself.
+///
+/// # Errors
+/// When the descriptor is not one of a map.
+pub(super) fn map_facts(map: BorrowedFd<'_>) -> io::Result<MapFacts> {
+    let mut info = libbpf_sys::bpf_map_info::default();
+    let mut size = size_of_val(&info) as u32;
+    // SAFETY: `info` is plain data of the announced size and outlives the call.
+    let result = unsafe { libbpf_sys::bpf_map_get_info_by_fd(map.as_raw_fd(), &raw mut info, &raw mut size) };
+    if result < 0 {
+        return Err(io::Error::from_raw_os_error(-result));
+    }
+    Ok(MapFacts {
+        kind: info.type_,
+        key_size: info.key_size as usize,
+        value_size: info.value_size as usize,
+        max_entries: info.max_entries,
+    })
+}
+
+/// What a program says of itself.
+///
+/// # Errors
+/// When the descriptor is not one of a program.
+pub(super) fn program_facts(program: BorrowedFd<'_>) -> io::Result<ProgramFacts> {
+    let mut info = libbpf_sys::bpf_prog_info::default();
+    let mut size = size_of_val(&info) as u32;
+    // SAFETY: `info` is plain data of the announced size and outlives the call; its pointers are
+    // null and their lengths 0, so that the kernel writes nothing else.
+    let result =
+        unsafe { libbpf_sys::bpf_prog_get_info_by_fd(program.as_raw_fd(), &raw mut info, &raw mut size) };
+    if result < 0 {
+        return Err(io::Error::from_raw_os_error(-result));
+    }
+    Ok(ProgramFacts {
+        id: info.id,
+        tag: info.tag,
+        run_time: Duration::from_nanos(info.run_time_ns),
+        run_count: info.run_cnt,
+    })
+}
+
+/// The descriptor of a program, if it was loaded.
+pub(super) fn program_fd<'a>(program: &'a Program<'_>) -> Option<BorrowedFd<'a>> {
+    // SAFETY: the pointer is valid as long as the object that `program` borrows.
+    let fd = unsafe { libbpf_sys::bpf_program__fd(program.as_libbpf_object().as_ptr()) };
+    // libbpf-rs makes a descriptor even of "not loaded", which is not one.
+    (fd >= 0).then(|| program.as_fd())
+}
+
+/// The variables of an object whose names start with a prefix.
+///
+/// # Errors
+/// When the object's BTF cannot be read.
+pub(super) fn global_variables(object: &OpenObject, prefix: &str) -> io::Result<Vec<GlobalVariable>> {
+    // SAFETY: the pointer is valid as long as `object`, which outlives the reference.
+    let raw = unsafe { object.as_libbpf_object().as_ref() };
+    let btf = Btf::from_bpf_object(raw).map_err(|error| io::Error::other(error.to_string()))?;
+    let Some(btf) = btf else { return Ok(Vec::new()) };
+    let text = |ty: BtfType<'_>| ty.name().map(|name| name.to_string_lossy().into_owned());
+    let mut variables = Vec::new();
+    for section in btf.type_by_kind::<DataSec<'_>>() {
+        let Some(section_name) = section.name().map(|name| name.to_string_lossy().into_owned()) else {
+            continue;
+        };
+        for entry in section.iter() {
+            let Some(variable) = btf.type_by_id::<BtfType<'_>>(entry.ty) else { continue };
+            if Var::try_from(variable).is_err() {
+                continue;
+            }
+            let Some(name) = text(variable).filter(|name| name.starts_with(prefix)) else { continue };
+            let (section, offset, size) = (section_name.clone(), entry.offset as usize, entry.size);
+            variables.push(GlobalVariable { name, section, offset, size });
+        }
+    }
+    Ok(variables)
+}
+
+/// Asks the kernel to keep statistics of programs while the descriptor is open.
+///
+/// # Errors
+/// What the kernel answered.
+pub(super) fn enable_statistics() -> io::Result<OwnedFd> {
+    // SAFETY: the call takes no pointers.
+    let fd = unsafe { libbpf_sys::bpf_enable_stats(libbpf_sys::BPF_STATS_RUN_TIME) };
+    own(fd)
+}
+
+/// Opens a performance event of all threads on one CPU, not yet enabled.
+///
+/// # Errors
+/// What the kernel answered.
+pub(super) fn open_perf_event(kind: u32, config: u64, frequency: u64, cpu: u32) -> io::Result<OwnedFd> {
+    let mut attributes = libbpf_sys::perf_event_attr {
+        type_: kind,
+        size: size_of::<libbpf_sys::perf_event_attr>() as u32,
+        config,
+        ..Default::default()
+    };
+    attributes.__bindgen_anon_1.sample_freq = frequency;
+    attributes.set_freq(1);
+    let every_thread: libc::pid_t = -1;
+    let no_group: libc::c_int = -1;
+    // SAFETY: `attributes` is plain data of the size it announces and is only read during the call.
+    let fd = unsafe {
+        libc::syscall(
+            libc::SYS_perf_event_open,
+            &raw const attributes,
+            every_thread,
+            cpu as libc::c_int,
+            no_group,
+            libbpf_sys::PERF_FLAG_FD_CLOEXEC as libc::c_ulong,
+        )
+    };
+    if fd < 0 { Err(io::Error::last_os_error()) } else { own(fd as i32) }
+}
+
+fn own(fd: i32) -> io::Result<OwnedFd> {
+    if fd < 0 {
+        return Err(io::Error::from_raw_os_error(-fd));
+    }
+    // SAFETY: the kernel has just made this descriptor for us; nobody else knows it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
