@@ -40,7 +40,13 @@ pub fn compile_with(source: &str, flags: &[&str]) -> PathBuf {
     std::fs::write(&input, &text).unwrap();
     let include = format!("-I/usr/include/{}-linux-gnu", std::env::consts::ARCH);
     let arch = if cfg!(target_arch = "x86_64") { "-D__TARGET_ARCH_x86" } else { "-D__TARGET_ARCH_arm64" };
-    let result = Command::new("clang").args(flags).args([&include, arch, "-c"]).arg(&input).arg("-o").arg(&output).output();
+    let result = Command::new("clang")
+        .args(flags)
+        .args([&include, arch, "-c"])
+        .arg(&input)
+        .arg("-o")
+        .arg(&output)
+        .output();
     let result = result.expect("clang is needed to compile test objects (apt-get install clang libbpf-dev)");
     assert!(result.status.success(), "clang failed:\n{}", String::from_utf8_lossy(&result.stderr));
     std::fs::rename(&output, &object).unwrap();
