@@ -91,6 +91,7 @@ fn head(name: &str, help: &str, kind: Type) -> Vec<u8> {
 #[derive(Debug, Default)]
 pub struct TextPage {
     chunks: Chunks,
+    family: usize,
     row: usize,
     label: usize,
     scratch: Vec<u8>,
@@ -101,7 +102,14 @@ pub struct TextPage {
 impl TextPage {
     /// Writes a family's head; its rows must follow.
     pub fn begin_family(&mut self, family: &Family) {
-        self.chunks.open().extend_from_slice(&family.head);
+        let out = self.chunks.open();
+        self.family = out.len();
+        out.extend_from_slice(&family.head);
+    }
+
+    /// Takes back the head of a family that turned out to have no rows.
+    pub fn abandon_family(&mut self) {
+        self.chunks.open().truncate(self.family);
     }
 
     /// Begins a row of a counter or gauge.
