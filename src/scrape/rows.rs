@@ -92,7 +92,7 @@ impl RowPlan {
     /// The slot of a histogram's row; none for a row that is not to be published.
     pub(super) fn slot(&self, row: &Row<'_>, scratch: &mut Vec<u8>) -> Result<Option<u64>, DecodeError> {
         match &self.slot {
-            Some(slot) => slot.chain.decode_number(slot.field.bytes(row), scratch),
+            Some(slot) => slot.chain.decode_number(slot.field.bytes(row)),
             None => Ok(Some(0)),
         }
     }
