@@ -1,1 +1,18 @@
-//! Encoders, one file per wire format.
+//! Encoders, one file per wire format; chunks, codings, negotiation.
+//!
+//! An encoder brackets what decoders write: a label's text is appended to the page itself,
+//! and only then looked at. Histograms reach it uncumulated, with their bounds.
+
+mod chunks;
+mod float;
+mod gzip;
+mod negotiate;
+mod proto;
+mod text;
+
+pub use chunks::{CHUNK, Chunks};
+pub use float::push_float;
+pub use gzip::gzip;
+pub use negotiate::{Coding, coding};
+pub use proto::encode_families;
+pub use text::{CONTENT_TYPE, Family, TextPage, Type};

@@ -1,1 +1,121 @@
 //! One pass over the live generation.
+//!
+//! A scrape has two phases. First every source is read once, under a deadline, and what has to
+//! be grouped is grouped: the [`reading`] is shared by all requests that arrived before it
+//! began. Then each request renders its own page, with no kernel in reach.
+//!
+//! A family is published whole or not at all: when one of its sources could not be read it is
+//! left out and that is said, because a gap is honest and a smaller sum is a false reset.
+
+mod conflict;
+mod fold;
+mod generation;
+mod plan;
+mod reading;
+mod render;
+mod rows;
+mod self_metrics;
+mod state;
+mod turnstile;
+mod weave;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+
+pub use conflict::{Refused, conflicts};
+pub use generation::{ConfigState, Generation, Live, Member};
+pub use self_metrics::{BuildInfo, reserved};
+
+use crate::page::{self, Coding};
+use reading::Reading;
+use state::States;
+use turnstile::Turnstile;
+
+/// What a scraper is told once.
+pub struct Settings {
+    /// Bytes that what is held of one source may take.
+    pub max_snapshot_bytes: usize,
+    /// Keys that each metric remembers as skipped; 0 remembers none.
+    pub skip_cache_size: usize,
+    /// Whether the kernel keeps run statistics of programs at the moment.
+    pub stats_enabled: Box<dyn Fn() -> bool + Send + Sync>,
+    /// What this program is.
+    pub build: BuildInfo,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            max_snapshot_bytes: 512 * 1024 * 1024,
+            skip_cache_size: 0,
+            stats_enabled: Box::new(|| false),
+            build: BuildInfo::default(),
+        }
+    }
+}
+
+/// What one request asks for.
+#[derive(Clone, Copy, Debug)]
+pub struct ScrapeOptions {
+    /// When reading must have come to an end; what is late is left out.
+    pub deadline: Instant,
+    /// How the page is to be coded.
+    pub coding: Coding,
+}
+
+/// A page, ready to be sent.
+#[derive(Clone, Debug)]
+pub struct ScrapedPage {
+    /// The media type.
+    pub content_type: &'static str,
+    /// The coding, when it is not sent as it is.
+    pub content_encoding: Option<&'static str>,
+    /// The body.
+    pub chunks: Vec<Bytes>,
+}
+
+/// Serves scrapes of whatever generation is live.
+pub struct Scraper {
+    live: Arc<Live>,
+    settings: Settings,
+    states: States,
+    turnstile: Turnstile<Reading>,
+}
+
+impl Scraper {
+    /// A scraper of a live generation.
+    #[must_use]
+    pub fn new(live: Arc<Live>, settings: Settings) -> Self {
+        Self { live, settings, states: States::default(), turnstile: Turnstile::default() }
+    }
+
+    /// Makes a page. Never fails as a whole: what cannot be told is left out and said.
+    #[must_use]
+    pub fn scrape(&self, options: &ScrapeOptions) -> ScrapedPage {
+        let deadline = options.deadline;
+        let reading = self
+            .turnstile
+            .shared(deadline, || reading::read(self.live.current(), &self.settings, &self.states, deadline))
+            .unwrap_or_else(|| Arc::new(Reading::late(self.live.current())));
+        let rendered = render::render(&reading, &self.states);
+        let own = self_metrics::families(&reading, &rendered, &self.states, &self.settings);
+        drop(reading);
+        let chunks = weave::weave(rendered.chunks, &rendered.marks, page::encode_families(&own));
+        let (content_encoding, chunks) = match options.coding {
+            Coding::Identity => (None, chunks),
+            Coding::Gzip => (Some("gzip"), page::gzip(chunks)),
+        };
+        ScrapedPage { content_type: page::CONTENT_TYPE, content_encoding, chunks }
+    }
+
+    /// The generation that the next scrape will see.
+    #[must_use]
+    pub fn live(&self) -> &Arc<Live> {
+        &self.live
+    }
+}

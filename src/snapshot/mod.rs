@@ -4,8 +4,15 @@
 //! over memory that the kernel writes; what metrics need of a value is projected
 //! batch by batch, so a map on 512 CPUs never exists raw.
 
+mod column;
+pub mod fixture;
+mod held;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+pub use column::{Column, Reduce, ValueSpec};
+pub use held::{Numbers, Snapshot};
 
 /// The shape of what a source pushes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +80,23 @@ pub enum ReadError {
     /// The scan did not come to an end within the map's capacity, because keys changed under it.
     #[error("its keys changed faster than they could be read")]
     Unstable,
+    /// It pushed something else than it announced, or announced something else than was planned for.
+    #[error("its entries do not have the expected shape")]
+    Shape,
+}
+
+impl ReadError {
+    /// A stable label value for metrics.
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Kernel { .. } => "kernel",
+            Self::Late => "late",
+            Self::TooLarge(_) => "too_large",
+            Self::Unstable => "unstable",
+            Self::Shape => "shape",
+        }
+    }
 }
 
 /// Something that can be read whole.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use crate::decode::Chain;
 use crate::problem::Place;
 use crate::series::Buckets;
+pub use crate::snapshot::{Reduce, ValueSpec};
 
 /// A config after it was checked against its object.
 #[derive(Clone, Debug)]
@@ -118,31 +119,4 @@ pub struct LabelSpec {
     pub source: LabelSource,
     /// How they become text.
     pub chain: Arc<Chain>,
-}
-
-/// How a number is taken from a value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct ValueSpec {
-    /// First byte inside one CPU's value.
-    pub offset: usize,
-    /// 1, 2, 4 or 8 bytes.
-    pub width: usize,
-    /// Two's complement.
-    pub signed: bool,
-}
-
-/// How the CPUs of a per-CPU value are reduced. Maps that are not per-CPU have one lane: all but `Split` are the same there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
-pub enum Reduce {
-    /// Their sum.
-    #[default]
-    Sum,
-    /// The largest.
-    Max,
-    /// The smallest.
-    Min,
-    /// The mean, a float.
-    Avg,
-    /// One number for each CPU, told apart by the label `cpu`.
-    Split,
 }

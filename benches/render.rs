@@ -1,0 +1,3 @@
+//! Rendering, measured without a kernel.
+
+fn main() {}

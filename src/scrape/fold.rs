@@ -1,0 +1,184 @@
+//! The grouped path: rows that may share labels become one series.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use super::Settings;
+use super::plan::{Contributor, Distinct, FamilyPlan};
+use super::reading::SourceRead;
+use super::rows::Row;
+use super::state::{Memory, States, Tally};
+use crate::decode::{DecodeError, Outcome};
+use crate::series::{Buckets, Groups, Number, Slot};
+use crate::snapshot::{Numbers, Snapshot};
+use crate::spec::MetricKind;
+
+/// What phase one made of a family.
+pub(super) enum Folded {
+    /// Rows stream into the page as they are.
+    Direct,
+    /// Label sets with their numbers.
+    Groups(Groups),
+    /// A source failed: there is nothing true to say.
+    LeftOut,
+}
+
+/// Decides the path of a family, and goes the grouped one.
+pub(super) fn fold(
+    plan: &FamilyPlan,
+    sources: &[SourceRead],
+    states: &States,
+    settings: &Settings,
+    spent: &mut BTreeMap<String, Duration>,
+) -> Folded {
+    let snapshot = |contributor: &Contributor| sources.get(contributor.source)?.snapshot.as_ref();
+    if plan.contributors.iter().any(|contributor| snapshot(contributor).is_none()) {
+        return Folded::LeftOut;
+    }
+    if let Some((contributor, distinct)) = plan.direct()
+        && let Some(snapshot) = snapshot(contributor)
+        && stays_direct(contributor, distinct, snapshot, states)
+    {
+        return Folded::Direct;
+    }
+    let stride = plan.buckets().map_or(1, |buckets| buckets.len() + 2);
+    let mut groups = Groups::new(stride);
+    for contributor in &plan.contributors {
+        let began = Instant::now();
+        if let Some(snapshot) = snapshot(contributor) {
+            group(plan, contributor, snapshot, states, settings, &mut groups);
+        }
+        *spent.entry(contributor.config.clone()).or_default() += began.elapsed();
+    }
+    Folded::Groups(groups)
+}
+
+/// Whether all keys of a snapshot give distinct label sets. Once one did not, the metric's
+/// rows are grouped for good: what a merged counter says must not depend on which keys are left.
+fn stays_direct(
+    contributor: &Contributor,
+    distinct: &Distinct,
+    snapshot: &Snapshot,
+    states: &States,
+) -> bool {
+    if distinct.is_unconditional() {
+        return true;
+    }
+    let state = states.metric(&contributor.identity);
+    let mut memory = state.memory();
+    memory.grouped = memory.grouped || !snapshot.keys().all(|key| distinct.holds(key));
+    !memory.grouped
+}
+
+fn group(
+    plan: &FamilyPlan,
+    contributor: &Contributor,
+    snapshot: &Snapshot,
+    states: &States,
+    settings: &Settings,
+    groups: &mut Groups,
+) {
+    let Some(numbers) = snapshot.numbers(contributor.column) else { return };
+    let state = states.metric(&contributor.identity);
+    let mut memory = state.memory();
+    if contributor.rows.is_volatile() || settings.skip_cache_size == 0 {
+        memory.skipped.clear();
+    }
+    let mut pass = Pass {
+        contributor,
+        buckets: plan.buckets(),
+        skip_cache_size: if contributor.rows.is_volatile() { 0 } else { settings.skip_cache_size },
+        tally: Tally::default(),
+        list: Vec::new(),
+        scratch: Vec::new(),
+        long_key: Vec::new(),
+    };
+    if plan.kind == MetricKind::Gauge {
+        pass.rows(snapshot, numbers, &mut memory, |_, _, list, slot, bits| {
+            groups.add(list, slot, numbers.kind.number(bits).scaled(contributor.scale));
+        });
+    } else {
+        memory.ledger(&contributor.ledger).begin();
+        pass.rows(snapshot, numbers, &mut memory, |memory, key, list, slot, bits| {
+            if let Some(ledger) = &mut memory.ledger {
+                ledger.add(key, list, slot, bits);
+            }
+        });
+        let sum = plan.buckets().map(|buckets| (buckets.len() + 1, buckets.multiplier));
+        memory.ledger(&contributor.ledger).finish(groups, |slot| match sum {
+            Some((sum, multiplier)) if slot == sum => multiplier,
+            Some(_) => 1.0,
+            None => contributor.scale,
+        });
+    }
+    state.count(&pass.tally);
+}
+
+/// One walk over the rows of a snapshot.
+struct Pass<'a> {
+    contributor: &'a Contributor,
+    buckets: Option<&'a Buckets>,
+    skip_cache_size: usize,
+    tally: Tally,
+    list: Vec<u8>,
+    scratch: Vec<u8>,
+    long_key: Vec<u8>,
+}
+
+impl Pass<'_> {
+    /// Hands every row that is to be published to `take`, with its key, labels, slot and number.
+    fn rows(
+        &mut self,
+        snapshot: &Snapshot,
+        numbers: Numbers<'_>,
+        memory: &mut Memory,
+        mut take: impl FnMut(&mut Memory, &[u8], &[u8], usize, u64),
+    ) {
+        let split = self.contributor.rows.is_split();
+        for (key, lanes) in snapshot.keys().zip(numbers.bits.chunks_exact(numbers.lanes.max(1))) {
+            if self.skip_cache_size > 0 && memory.skipped.contains(key) {
+                self.tally.skipped += lanes.len() as u64;
+                continue;
+            }
+            for (lane, bits) in (0u16..).zip(lanes) {
+                let row = Row { key, lane: lane.to_ne_bytes() };
+                match self.decode(&row) {
+                    Ok(Some(slot)) if split => {
+                        self.long_key.clear();
+                        self.long_key.extend_from_slice(key);
+                        self.long_key.extend_from_slice(&row.lane);
+                        take(memory, &self.long_key, &self.list, slot, *bits);
+                    }
+                    Ok(Some(slot)) => take(memory, key, &self.list, slot, *bits),
+                    Ok(None) => {
+                        self.tally.skipped += 1;
+                        if !split {
+                            memory.skipped.insert(key, self.skip_cache_size);
+                        }
+                    }
+                    Err(error) => self.tally.error(error),
+                }
+            }
+        }
+    }
+
+    /// The slot of a row, its labels in `self.list`; none for one that is not to be published.
+    fn decode(&mut self, row: &Row<'_>) -> Result<Option<usize>, DecodeError> {
+        let Some(number) = self.contributor.rows.slot(row, &mut self.scratch)? else { return Ok(None) };
+        self.list.clear();
+        if self.contributor.rows.list(row, &mut self.list, &mut self.scratch)? == Outcome::Skip {
+            return Ok(None);
+        }
+        Ok(Some(self.buckets.map_or(0, |buckets| match buckets.slot_of(number) {
+            Slot::Bucket(index) => index,
+            Slot::Infinite => buckets.len(),
+            Slot::Sum => buckets.len() + 1,
+        })))
+    }
+}
+
+/// The counts and the sum of one histogram out of its numbers.
+pub(super) fn histogram(cells: &[Number]) -> (impl Iterator<Item = u64>, Number) {
+    let (sum, counts) = cells.split_last().map_or((Number::ZERO, cells), |(sum, counts)| (*sum, counts));
+    (counts.iter().map(|count| count.to_count()), sum)
+}

@@ -1,0 +1,137 @@
+//! What is live: all views, and one plan per family name.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use super::conflict::conflicts;
+use super::plan::{FamilyPlan, PlannedSource, Planner};
+use crate::problem::{Problem, Severity};
+use crate::snapshot::View;
+use crate::spec::ViewSpec;
+
+/// One loaded config.
+#[derive(Clone)]
+pub struct Member {
+    /// What its numbers mean.
+    pub view_spec: ViewSpec,
+    /// What can be read of it.
+    pub view: View,
+}
+
+/// How one config of the folder fares, loaded or not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigState {
+    /// The config's name.
+    pub name: String,
+    /// Whether it is loaded and served.
+    pub loaded: bool,
+    /// How many of its problems are warnings.
+    pub warnings: usize,
+    /// What is wrong with it.
+    pub problems: Vec<Problem>,
+}
+
+/// All that a scrape can see. It is replaced as a whole.
+#[derive(Default)]
+pub struct Generation {
+    pub(super) sources: Vec<PlannedSource>,
+    /// In the order of the page: by name.
+    pub(super) families: Vec<FamilyPlan>,
+    views: Vec<View>,
+    configs: Vec<ConfigState>,
+}
+
+impl Generation {
+    /// Plans a generation. Metrics that cannot be served beside the others are left out, and
+    /// the state of their config says so.
+    #[must_use]
+    pub fn plan(members: Vec<Member>, mut configs: Vec<ConfigState>) -> Self {
+        let specs: Vec<&ViewSpec> = members.iter().map(|member| &member.view_spec).collect();
+        let mut problems = Vec::new();
+        let mut left_out = Vec::new();
+        for refused in conflicts(&specs) {
+            left_out.push((refused.config, refused.metric));
+            problems.push((refused.config, refused.problem));
+        }
+        let mut planner = Planner::default();
+        for (config, member) in members.iter().enumerate() {
+            for (index, metric) in member.view_spec.metrics.iter().enumerate() {
+                if left_out.contains(&(config, index)) {
+                    continue;
+                }
+                if let Err(problem) = planner.add(&member.view, metric) {
+                    problems.push((config, *problem));
+                }
+            }
+        }
+        for (config, problem) in problems {
+            let name = members.get(config).map(|member| member.view.config.as_str()).unwrap_or_default();
+            state_of(&mut configs, name).complain(problem);
+        }
+        for member in &members {
+            state_of(&mut configs, &member.view.config);
+        }
+        configs.sort_by(|left, right| left.name.cmp(&right.name));
+        let (sources, families) = planner.finish();
+        Self { sources, families, views: members.into_iter().map(|member| member.view).collect(), configs }
+    }
+
+    /// Every config of the folder, by name, with its problems.
+    #[must_use]
+    pub fn configs(&self) -> &[ConfigState] {
+        &self.configs
+    }
+
+    /// What can be seen of each loaded config.
+    #[must_use]
+    pub fn views(&self) -> &[View] {
+        &self.views
+    }
+}
+
+/// A loaded config whose state nobody told is a loaded config without problems.
+fn state_of<'a>(configs: &'a mut Vec<ConfigState>, name: &str) -> &'a mut ConfigState {
+    let index = configs.iter().position(|config| config.name == name).unwrap_or_else(|| {
+        configs.push(ConfigState { name: name.to_owned(), loaded: true, warnings: 0, problems: Vec::new() });
+        configs.len() - 1
+    });
+    &mut configs[index]
+}
+
+impl ConfigState {
+    /// Adds a problem, unless it is known.
+    fn complain(&mut self, problem: Problem) {
+        if self.problems.contains(&problem) {
+            return;
+        }
+        if problem.severity == Severity::Warning {
+            self.warnings += 1;
+        }
+        self.problems.push(problem);
+    }
+}
+
+/// The place where the live generation is exchanged.
+#[derive(Default)]
+pub struct Live {
+    generation: RwLock<Arc<Generation>>,
+}
+
+impl Live {
+    /// Begins with a generation.
+    #[must_use]
+    pub fn new(generation: Generation) -> Self {
+        Self { generation: RwLock::new(Arc::new(generation)) }
+    }
+
+    /// The generation that is live now.
+    #[must_use]
+    pub fn current(&self) -> Arc<Generation> {
+        Arc::clone(&self.generation.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Makes another generation live and gives back the old one, which scrapes in flight may still hold.
+    pub fn swap(&self, generation: Generation) -> Arc<Generation> {
+        let mut live = self.generation.write().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut live, Arc::new(generation))
+    }
+}

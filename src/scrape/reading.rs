@@ -1,0 +1,153 @@
+//! Phase one: every source read once, and what must be grouped grouped.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use super::Settings;
+use super::fold::{Folded, fold};
+use super::generation::Generation;
+use super::plan::PlannedSource;
+use super::state::{States, lock};
+use crate::snapshot::{Limits, ReadError, ReadStatistics, Snapshot};
+
+/// Below this it does not pay to start a second thread.
+const WORTH_A_THREAD: Duration = Duration::from_millis(2);
+
+/// What all sources of a generation held at one time.
+pub(super) struct Reading {
+    pub(super) generation: Arc<Generation>,
+    /// In the generation's order.
+    pub(super) sources: Vec<SourceRead>,
+    /// In the generation's order.
+    pub(super) families: Vec<Folded>,
+    /// Time spent for each config.
+    pub(super) spent: BTreeMap<String, Duration>,
+}
+
+/// How the read of one source went.
+pub(super) struct SourceRead {
+    pub(super) outcome: Result<ReadStatistics, ReadError>,
+    /// There when a family will be rendered from it row by row.
+    pub(super) snapshot: Option<Snapshot>,
+    took: Duration,
+}
+
+impl Reading {
+    /// A reading that never took place, because the time was over before it could begin.
+    pub(super) fn late(generation: Arc<Generation>) -> Self {
+        let sources = generation.sources.iter().map(|_| SourceRead::failed(ReadError::Late)).collect();
+        let families = generation.families.iter().map(|_| Folded::LeftOut).collect();
+        Self { generation, sources, families, spent: BTreeMap::new() }
+    }
+}
+
+impl SourceRead {
+    fn failed(error: ReadError) -> Self {
+        Self { outcome: Err(error), snapshot: None, took: Duration::ZERO }
+    }
+
+    fn of(planned: &PlannedSource, limits: &Limits) -> Self {
+        let began = Instant::now();
+        let read = Snapshot::read(planned.source.as_ref(), &planned.columns, limits);
+        let took = began.elapsed();
+        planned.remember_read(took);
+        match read {
+            Ok(snapshot) => Self { outcome: Ok(snapshot.statistics()), snapshot: Some(snapshot), took },
+            Err(error) => Self { took, ..Self::failed(error) },
+        }
+    }
+}
+
+/// Reads a generation.
+pub(super) fn read(
+    generation: Arc<Generation>,
+    settings: &Settings,
+    states: &States,
+    deadline: Instant,
+) -> Reading {
+    states.retain(&generation);
+    let limits = Limits { deadline, max_bytes: settings.max_snapshot_bytes };
+    let mut sources = read_sources(&generation.sources, &limits);
+    let mut spent: BTreeMap<String, Duration> = BTreeMap::new();
+    for (planned, read) in generation.sources.iter().zip(&sources) {
+        *spent.entry(planned.config.clone()).or_default() += read.took;
+        report(planned, &read.outcome, states);
+    }
+    let mut families = Vec::with_capacity(generation.families.len());
+    for family in &generation.families {
+        families.push(fold(family, &sources, states, settings, &mut spent));
+    }
+    release(&generation, &families, &mut sources);
+    Reading { generation, sources, families, spent }
+}
+
+/// Reads all sources, quick ones first, so that a slow one can make nobody late but itself.
+fn read_sources(planned: &[PlannedSource], limits: &Limits) -> Vec<SourceRead> {
+    let mut order: Vec<usize> = (0..planned.len()).collect();
+    order.sort_by_key(|index| {
+        planned.get(*index).map(|source| (source.last_read(), source.source.max_entries().unwrap_or(0)))
+    });
+    let known: Duration = planned.iter().map(PlannedSource::last_read).sum();
+    let new = planned.iter().any(|source| source.last_read().is_zero());
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(planned.len());
+    let threads = if new || known > WORTH_A_THREAD { threads.min(4) } else { 1 };
+
+    let next = AtomicUsize::new(0);
+    let done = std::sync::Mutex::new(Vec::with_capacity(planned.len()));
+    let work = || {
+        while let Some(index) = order.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let Some(source) = planned.get(*index) else { continue };
+            let read = SourceRead::of(source, limits);
+            lock(&done).push((*index, read));
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 1..threads {
+            scope.spawn(work);
+        }
+        work();
+    });
+    let mut done = done.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    done.sort_unstable_by_key(|(index, _)| *index);
+    done.into_iter().map(|(_, read)| read).collect()
+}
+
+/// Counts a failure, and tells when a source begins to fail and when it recovers.
+fn report(planned: &PlannedSource, outcome: &Result<ReadStatistics, ReadError>, states: &States) {
+    let (config, map) = (&planned.config, &planned.map);
+    let mut states = states.sources();
+    let name = (config.clone(), map.clone());
+    match outcome {
+        Err(error) => {
+            *states.errors.entry((config.clone(), map.clone(), error.reason())).or_default() += 1;
+            if states.failing.insert(name) {
+                tracing::warn!(%config, %map, %error, "a map cannot be read; its families are left out");
+            }
+        }
+        Ok(_) if states.failing.remove(&name) => {
+            tracing::info!(%config, %map, "the map can be read again");
+        }
+        Ok(_) => {}
+    }
+}
+
+/// Lets go of every snapshot that no family will be rendered from.
+fn release(generation: &Generation, families: &[Folded], sources: &mut [SourceRead]) {
+    let mut needed = vec![false; sources.len()];
+    for (plan, folded) in generation.families.iter().zip(families) {
+        if matches!(folded, Folded::Direct) {
+            for contributor in &plan.contributors {
+                if let Some(needed) = needed.get_mut(contributor.source) {
+                    *needed = true;
+                }
+            }
+        }
+    }
+    for (source, needed) in sources.iter_mut().zip(needed) {
+        if !needed {
+            source.snapshot = None;
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! From a key to labels, for both paths.
+
+use std::sync::Arc;
+
+use crate::decode::{Chain, DecodeError, Outcome};
+use crate::page::{Family, TextPage};
+use crate::series::push_label;
+use crate::spec::{LabelSource, LabelSpec, MetricKind, MetricSpec, Reduce};
+
+/// Where a label's bytes are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Field {
+    /// In the key.
+    Key { offset: usize, size: usize },
+    /// The lane's number.
+    Cpu,
+}
+
+/// One label, ready to be decoded.
+#[derive(Clone, Debug)]
+struct Label {
+    field: Field,
+    chain: Arc<Chain>,
+}
+
+/// How rows of one metric become label sets.
+#[derive(Clone, Debug)]
+pub(super) struct RowPlan {
+    labels: Vec<Label>,
+    slot: Option<Label>,
+    split: bool,
+    unlabelled: bool,
+    volatile: bool,
+}
+
+/// One row of a snapshot.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Row<'a> {
+    pub(super) key: &'a [u8],
+    pub(super) lane: [u8; 2],
+}
+
+impl Field {
+    pub(super) fn of(label: &LabelSpec) -> Self {
+        match label.source {
+            LabelSource::Key { offset, size } => Self::Key { offset, size },
+            LabelSource::Cpu => Self::Cpu,
+        }
+    }
+
+    fn bytes<'a>(self, row: &'a Row<'_>) -> &'a [u8] {
+        match self {
+            Self::Key { offset, size } => row.key.get(offset..offset + size).unwrap_or_default(),
+            Self::Cpu => &row.lane,
+        }
+    }
+}
+
+impl RowPlan {
+    pub(super) fn new(metric: &MetricSpec) -> Self {
+        let label = |spec: &LabelSpec| Label { field: Field::of(spec), chain: Arc::clone(&spec.chain) };
+        let labels: Vec<Label> = metric.labels.iter().map(label).collect();
+        let slot = match &metric.kind {
+            MetricKind::Histogram(histogram) => Some(label(&histogram.slot)),
+            MetricKind::Counter | MetricKind::Gauge => None,
+        };
+        let mut all = labels.iter().chain(&slot);
+        Self {
+            split: metric.reduce == Reduce::Split,
+            unlabelled: all.clone().all(|label| label.field == Field::Cpu),
+            volatile: all.any(|label| label.chain.traits().volatile),
+            labels,
+            slot,
+        }
+    }
+
+    /// Whether each lane of a value is a row of its own.
+    pub(super) fn is_split(&self) -> bool {
+        self.split
+    }
+
+    /// Whether no label shows anything of the key, so that only one key makes sense.
+    pub(super) fn is_unlabelled(&self) -> bool {
+        self.unlabelled
+    }
+
+    /// Whether the same key can mean something else later.
+    pub(super) fn is_volatile(&self) -> bool {
+        self.volatile
+    }
+
+    /// The slot of a histogram's row; none for a row that is not to be published.
+    pub(super) fn slot(&self, row: &Row<'_>, scratch: &mut Vec<u8>) -> Result<Option<u64>, DecodeError> {
+        match &self.slot {
+            Some(slot) => slot.chain.decode_number(slot.field.bytes(row)),
+            None => Ok(Some(0)),
+        }
+    }
+
+    /// Appends the label values as a list.
+    pub(super) fn list(
+        &self,
+        row: &Row<'_>,
+        list: &mut Vec<u8>,
+        scratch: &mut Vec<u8>,
+    ) -> Result<Outcome, DecodeError> {
+        self.check_key(row)?;
+        for label in &self.labels {
+            let field = label.field.bytes(row);
+            if push_label(list, |out| label.chain.decode(field, out, scratch))? == Outcome::Skip {
+                return Ok(Outcome::Skip);
+            }
+        }
+        Ok(Outcome::Label)
+    }
+
+    /// Writes the label values into the page, inside a row that was begun.
+    #[inline]
+    pub(super) fn write(
+        &self,
+        row: &Row<'_>,
+        page: &mut TextPage,
+        frame: &Family,
+        scratch: &mut Vec<u8>,
+    ) -> Result<Outcome, DecodeError> {
+        self.check_key(row)?;
+        for (index, label) in self.labels.iter().enumerate() {
+            let out = page.begin_label(frame, index);
+            if label.chain.decode(label.field.bytes(row), out, scratch)? == Outcome::Skip {
+                return Ok(Outcome::Skip);
+            }
+            page.end_label();
+        }
+        Ok(Outcome::Label)
+    }
+
+    /// As in the reference, what no label describes is the single entry of an array of one.
+    fn check_key(&self, row: &Row<'_>) -> Result<(), DecodeError> {
+        if self.unlabelled && row.key != [0; 4] { Err(DecodeError::Key) } else { Ok(()) }
+    }
+}
+
+/// The number that a chain gives; the chain's own method of this name replaces it.
+trait DecodeNumber {
+    fn decode_number(&self, field: &[u8], scratch: &mut Vec<u8>) -> Result<Option<u64>, DecodeError>;
+}
+
+impl DecodeNumber for Chain {
+    fn decode_number(&self, field: &[u8], scratch: &mut Vec<u8>) -> Result<Option<u64>, DecodeError> {
+        let mut text = Vec::new();
+        if self.decode(field, &mut text, scratch)? == Outcome::Skip {
+            return Ok(None);
+        }
+        let number = std::str::from_utf8(&text).ok().and_then(|text| text.parse().ok());
+        number.map(Some).ok_or(DecodeError::NotANumber)
+    }
+}

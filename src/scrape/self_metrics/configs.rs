@@ -1,0 +1,85 @@
+//! How configs, their metrics and their maps fare.
+
+use super::family::Families;
+use super::names;
+use crate::scrape::fold::Folded;
+use crate::scrape::plan::Contributor;
+use crate::scrape::reading::Reading;
+use crate::scrape::render::Rendered;
+use crate::scrape::state::States;
+
+pub(super) fn collect(reading: &Reading, rendered: &Rendered, states: &States, families: &mut Families) {
+    for config in reading.generation.configs() {
+        let labels = [("config", config.name.as_str())];
+        families.add(&names::CONFIG_LOADED, &labels, flag(config.loaded));
+        families.add(&names::CONFIG_WARNINGS, &labels, count(config.warnings as u64));
+        if config.loaded {
+            families.add(&names::ENABLED_CONFIGS, &[("name", &config.name)], 1.0);
+        }
+    }
+    for view in reading.generation.views() {
+        let labels = [("config", view.config.as_str())];
+        let spent = [&reading.spent, &rendered.spent].into_iter().filter_map(|spent| spent.get(&view.config));
+        let seconds = spent.map(std::time::Duration::as_secs_f64).sum();
+        families.add(&names::CONFIG_SCRAPE_DURATION, &labels, seconds);
+        families.add(&names::CONFIG_SCRAPE_SUCCESS, &labels, flag(is_whole(reading, &view.config)));
+        families.add(&names::DECODER_ERRORS, &labels, 0.0);
+    }
+    for contributor in reading.generation.families.iter().flat_map(|family| &family.contributors) {
+        metric(contributor, rendered, states, families);
+    }
+    maps(reading, states, families);
+}
+
+/// Whether every map was read and every family of a config is on the page.
+fn is_whole(reading: &Reading, config: &str) -> bool {
+    let generation = &reading.generation;
+    let sources = generation.sources.iter().zip(&reading.sources);
+    let plans = generation.families.iter().zip(&reading.families);
+    sources.filter(|(planned, _)| planned.config == config).all(|(_, read)| read.outcome.is_ok())
+        && plans
+            .filter(|(plan, _)| plan.contributors.iter().any(|contributor| contributor.config == config))
+            .all(|(_, folded)| !matches!(folded, Folded::LeftOut))
+}
+
+fn metric(contributor: &Contributor, rendered: &Rendered, states: &States, families: &mut Families) {
+    let labels = [("config", contributor.config.as_str()), ("metric", contributor.metric.as_str())];
+    let state = states.metric(&contributor.identity);
+    let tally = state.tally();
+    let series = rendered.series.get(&contributor.identity).copied().unwrap_or(0);
+    families.add(&names::METRIC_SERIES, &labels, count(series));
+    families.add(&names::METRIC_SKIPPED, &labels, count(tally.skipped));
+    if let Some(ledger) = &state.memory().ledger {
+        families.add(&names::METRIC_UNTRACKED, &labels, count(ledger.untracked()));
+    }
+    for (reason, errors) in tally.errors {
+        let [config, metric] = labels;
+        families.add(&names::METRIC_DECODE_ERRORS, &[config, metric, ("reason", reason)], count(errors));
+        families.add(&names::DECODER_ERRORS, &[config], count(errors));
+    }
+}
+
+fn maps(reading: &Reading, states: &States, families: &mut Families) {
+    for (planned, read) in reading.generation.sources.iter().zip(&reading.sources) {
+        let labels = [("config", planned.config.as_str()), ("map", planned.map.as_str())];
+        if let Ok(statistics) = &read.outcome {
+            families.add(&names::MAP_ENTRIES, &labels, count(statistics.entries));
+        }
+        if let Some(max) = planned.source.max_entries() {
+            families.add(&names::MAP_MAX_ENTRIES, &labels, count(max));
+        }
+    }
+    for ((config, map, reason), errors) in &states.sources().errors {
+        let labels = [("config", config.as_str()), ("map", map), ("reason", reason)];
+        families.add(&names::CONFIG_READ_ERRORS, &labels, count(*errors));
+    }
+}
+
+fn flag(value: bool) -> f64 {
+    f64::from(u8::from(value))
+}
+
+#[allow(clippy::cast_precision_loss)]
+fn count(count: u64) -> f64 {
+    count as f64
+}

@@ -1,0 +1,64 @@
+//! What the exporter says of itself.
+//!
+//! Collected from the live generation at each scrape, so that nothing outlives its config.
+//! Names and labels that the reference has are kept.
+
+mod configs;
+mod family;
+mod names;
+mod process;
+mod programs;
+
+use prometheus::proto::MetricFamily;
+
+use super::Settings;
+use super::reading::Reading;
+use super::render::Rendered;
+use super::state::States;
+use family::Families;
+
+/// What this program is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BuildInfo {
+    /// The version of the package.
+    pub version: String,
+    /// The revision that it was built from.
+    pub revision: String,
+    /// The branch that it was built from.
+    pub branch: String,
+    /// The compiler's version.
+    pub rustc: String,
+}
+
+/// Whether a name belongs to the exporter's own metrics.
+#[must_use]
+pub fn reserved(name: &str) -> bool {
+    names::ALL.iter().any(|metric| metric.name == name)
+}
+
+/// All own families that have something to say.
+pub(super) fn families(
+    reading: &Reading,
+    rendered: &Rendered,
+    states: &States,
+    settings: &Settings,
+) -> Vec<MetricFamily> {
+    let mut families = Families::default();
+    build_info(&settings.build, &mut families);
+    process::collect(&mut families);
+    programs::collect(&reading.generation, (settings.stats_enabled)(), &mut families);
+    configs::collect(reading, rendered, states, &mut families);
+    families.finish()
+}
+
+fn build_info(build: &BuildInfo, families: &mut Families) {
+    let labels = [
+        ("version", build.version.as_str()),
+        ("revision", &build.revision),
+        ("branch", &build.branch),
+        ("rustc", &build.rustc),
+        ("os", std::env::consts::OS),
+        ("arch", std::env::consts::ARCH),
+    ];
+    families.add(&names::BUILD_INFO, &labels, 1.0);
+}

@@ -1,0 +1,94 @@
+//! The names of own metrics. They are reserved: no config can have them.
+
+use prometheus::proto::MetricType;
+
+/// One own metric.
+#[derive(Debug)]
+pub(super) struct Name {
+    pub(super) name: &'static str,
+    pub(super) help: &'static str,
+    pub(super) kind: MetricType,
+}
+
+macro_rules! names {
+    ($($constant:ident $kind:ident $name:literal $help:literal;)*) => {
+        $(pub(super) const $constant: Name = Name { name: $name, help: $help, kind: MetricType::$kind };)*
+
+        /// All of them.
+        pub(super) const ALL: &[Name] = &[$($constant),*];
+    };
+}
+
+names! {
+    ENABLED_CONFIGS GAUGE "ebpf_exporter_enabled_configs"
+        "The set of enabled configs";
+    PROGRAM_INFO GAUGE "ebpf_exporter_ebpf_program_info"
+        "Info about ebpf programs";
+    PROGRAM_ATTACHED GAUGE "ebpf_exporter_ebpf_program_attached"
+        "Whether a program is attached";
+    PROGRAM_RUN_TIME COUNTER "ebpf_exporter_ebpf_program_run_time_seconds"
+        "How long has the program been executing";
+    PROGRAM_RUN_COUNT COUNTER "ebpf_exporter_ebpf_program_run_count_total"
+        "How many times has the program been executed";
+    DECODER_ERRORS COUNTER "ebpf_exporter_decoder_errors_total"
+        "How many times has decoders encountered errors";
+    BUILD_INFO GAUGE "ebpf_exporter_build_info"
+        "What this exporter was built from; the value is always 1";
+    CONFIG_LOADED GAUGE "ebpf_exporter_config_loaded"
+        "Whether a config is loaded and served";
+    CONFIG_WARNINGS GAUGE "ebpf_exporter_config_warnings"
+        "Warnings about a config, which strict would refuse";
+    CONFIG_SCRAPE_DURATION GAUGE "ebpf_exporter_config_scrape_duration_seconds"
+        "Time that this scrape spent on reading and rendering a config";
+    CONFIG_SCRAPE_SUCCESS GAUGE "ebpf_exporter_config_scrape_success"
+        "Whether this scrape holds every family of a config";
+    CONFIG_READ_ERRORS COUNTER "ebpf_exporter_config_read_errors_total"
+        "Reads of a map that failed or were late, so that its families were left out";
+    METRIC_SERIES GAUGE "ebpf_exporter_metric_series"
+        "Series of a metric's family in this scrape";
+    METRIC_DECODE_ERRORS COUNTER "ebpf_exporter_metric_decode_errors_total"
+        "Rows of a metric that could not be decoded and were left out";
+    METRIC_SKIPPED COUNTER "ebpf_exporter_metric_skipped_label_sets_total"
+        "Rows of a metric that its decoders left out";
+    METRIC_UNTRACKED GAUGE "ebpf_exporter_metric_untracked_keys"
+        "Keys of a metric beyond those that are remembered: their series may fall when they vanish";
+    MAP_ENTRIES GAUGE "ebpf_exporter_map_entries"
+        "Entries of a map in this scrape";
+    MAP_MAX_ENTRIES GAUGE "ebpf_exporter_map_max_entries"
+        "Entries that a map can hold";
+    PROCESS_CPU COUNTER "process_cpu_seconds_total"
+        "Total user and system CPU time spent in seconds.";
+    PROCESS_MAX_FDS GAUGE "process_max_fds"
+        "Maximum number of open file descriptors.";
+    PROCESS_OPEN_FDS GAUGE "process_open_fds"
+        "Number of open file descriptors.";
+    PROCESS_RESIDENT GAUGE "process_resident_memory_bytes"
+        "Resident memory size in bytes.";
+    PROCESS_START GAUGE "process_start_time_seconds"
+        "Start time of the process since unix epoch in seconds.";
+    PROCESS_THREADS GAUGE "process_threads"
+        "Number of OS threads in the process.";
+    PROCESS_VIRTUAL GAUGE "process_virtual_memory_bytes"
+        "Virtual memory size in bytes.";
+    PROCESS_VIRTUAL_MAX GAUGE "process_virtual_memory_max_bytes"
+        "Maximum amount of virtual memory available in bytes.";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_follow_the_conventions_but_for_the_one_that_is_kept() {
+        for metric in ALL {
+            let total = metric.name.ends_with("_total");
+            let kept = metric.name == "ebpf_exporter_ebpf_program_run_time_seconds";
+            assert_eq!(total, metric.kind == MetricType::COUNTER && !kept, "{}", metric.name);
+            assert!(!metric.help.is_empty());
+        }
+        let mut names: Vec<_> = ALL.iter().map(|metric| metric.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), ALL.len());
+    }
+}

@@ -1,0 +1,28 @@
+//! What the kernel says of programs.
+
+use super::family::Families;
+use super::names;
+use crate::scrape::generation::Generation;
+
+pub(super) fn collect(generation: &Generation, statistics: bool, families: &mut Families) {
+    for view in generation.views() {
+        for program in view.programs.programs() {
+            let id = program.id.to_string();
+            let info = [
+                ("config", view.config.as_str()),
+                ("program", program.name.as_str()),
+                ("tag", program.tag.as_str()),
+                ("id", id.as_str()),
+            ];
+            families.add(&names::PROGRAM_INFO, &info, 1.0);
+            let labels = [("id", id.as_str())];
+            families.add(&names::PROGRAM_ATTACHED, &labels, f64::from(u8::from(program.attached)));
+            if statistics {
+                #[allow(clippy::cast_precision_loss)]
+                let count = program.run_count as f64;
+                families.add(&names::PROGRAM_RUN_TIME, &labels, program.run_time.as_secs_f64());
+                families.add(&names::PROGRAM_RUN_COUNT, &labels, count);
+            }
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! What outlives a generation, by the identity of its metric.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::generation::Generation;
+use crate::decode::DecodeError;
+use crate::series::{Ledger, LedgerShape};
+
+/// Names a metric across generations.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct Identity {
+    pub(super) config: String,
+    pub(super) family: String,
+    /// Tells metrics of one config apart that share a family.
+    pub(super) nth: usize,
+}
+
+/// The states of all metrics and sources of the live generation.
+#[derive(Debug, Default)]
+pub(super) struct States {
+    metrics: Mutex<HashMap<Identity, Arc<MetricState>>>,
+    sources: Mutex<SourceStates>,
+}
+
+/// What is remembered of one metric.
+#[derive(Debug, Default)]
+pub(super) struct MetricState {
+    memory: Mutex<Memory>,
+    tally: Mutex<Tally>,
+}
+
+/// What grouping needs to remember.
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    /// There once its rows were grouped: from then on they always are, so that the series
+    /// made of several keys cannot fall back to what one of them says.
+    pub(super) ledger: Option<Ledger>,
+    /// Whether a key was seen that forbids the direct path.
+    pub(super) grouped: bool,
+    pub(super) skipped: SkipCache,
+}
+
+/// What is counted of a metric's rows.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Tally {
+    pub(super) errors: BTreeMap<&'static str, u64>,
+    pub(super) skipped: u64,
+}
+
+/// What is counted of sources, by config and map.
+#[derive(Debug, Default)]
+pub(super) struct SourceStates {
+    pub(super) failing: BTreeSet<(String, String)>,
+    pub(super) errors: BTreeMap<(String, String, &'static str), u64>,
+}
+
+impl States {
+    /// The state of a metric, made when it is not there.
+    pub(super) fn metric(&self, identity: &Identity) -> Arc<MetricState> {
+        let mut metrics = lock(&self.metrics);
+        if let Some(state) = metrics.get(identity) {
+            return Arc::clone(state);
+        }
+        Arc::clone(metrics.entry(identity.clone()).or_default())
+    }
+
+    /// What is counted of sources.
+    pub(super) fn sources(&self) -> MutexGuard<'_, SourceStates> {
+        lock(&self.sources)
+    }
+
+    /// Forgets what no metric and no source of the generation needs.
+    pub(super) fn retain(&self, generation: &Generation) {
+        let contributors = generation.families.iter().flat_map(|family| &family.contributors);
+        let identities: HashSet<&Identity> = contributors.map(|contributor| &contributor.identity).collect();
+        lock(&self.metrics).retain(|identity, _| identities.contains(identity));
+        let sources = &generation.sources;
+        let maps: HashSet<_> =
+            sources.iter().map(|source| (source.config.as_str(), source.map.as_str())).collect();
+        let mut states = lock(&self.sources);
+        states.failing.retain(|(config, map)| maps.contains(&(config.as_str(), map.as_str())));
+        states.errors.retain(|(config, map, _), _| maps.contains(&(config.as_str(), map.as_str())));
+    }
+}
+
+impl MetricState {
+    /// What grouping needs to remember.
+    pub(super) fn memory(&self) -> MutexGuard<'_, Memory> {
+        lock(&self.memory)
+    }
+
+    /// Adds what one pass over the rows counted.
+    pub(super) fn count(&self, pass: &Tally) {
+        if pass.skipped == 0 && pass.errors.is_empty() {
+            return;
+        }
+        let mut tally = lock(&self.tally);
+        tally.skipped += pass.skipped;
+        for (reason, count) in &pass.errors {
+            *tally.errors.entry(reason).or_default() += count;
+        }
+    }
+
+    /// What was counted so far.
+    pub(super) fn tally(&self) -> Tally {
+        lock(&self.tally).clone()
+    }
+}
+
+impl Tally {
+    /// Counts a row that could not be decoded.
+    pub(super) fn error(&mut self, error: DecodeError) {
+        *self.errors.entry(error.reason()).or_default() += 1;
+    }
+}
+
+impl Memory {
+    /// The ledger, a new one when what it would remember means something else now.
+    pub(super) fn ledger(&mut self, shape: &LedgerShape) -> &mut Ledger {
+        if self.ledger.as_ref().is_some_and(|ledger| ledger.shape() != shape) {
+            self.ledger = None;
+        }
+        self.ledger.get_or_insert_with(|| Ledger::new(shape.clone()))
+    }
+}
+
+/// Keys that were skipped, so that they need not be decoded again. When half of its size is
+/// new, the older half is forgotten.
+#[derive(Debug, Default)]
+pub(super) struct SkipCache {
+    young: HashSet<Box<[u8]>>,
+    old: HashSet<Box<[u8]>>,
+}
+
+impl SkipCache {
+    pub(super) fn contains(&self, key: &[u8]) -> bool {
+        self.young.contains(key) || self.old.contains(key)
+    }
+
+    pub(super) fn insert(&mut self, key: &[u8], size: usize) {
+        if size == 0 {
+            return;
+        }
+        if self.young.len() >= size.div_ceil(2) {
+            self.old = std::mem::take(&mut self.young);
+        }
+        self.young.insert(key.into());
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.young.clear();
+        self.old.clear();
+    }
+
+    #[cfg(test)]
+    fn len(&self) -> usize {
+        self.young.len() + self.old.len()
+    }
+}
+
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_skip_cache_is_bounded_and_forgets_the_oldest() {
+        let mut cache = SkipCache::default();
+        for key in 0..100u8 {
+            cache.insert(&[key], 10);
+            assert!(cache.contains(&[key]) && cache.len() <= 10);
+        }
+        assert!(!cache.contains(&[0]) && cache.contains(&[95]));
+        let mut off = SkipCache::default();
+        off.insert(&[1], 0);
+        assert!(!off.contains(&[1]));
+    }
+}

@@ -1,0 +1,154 @@
+//! One reading for all who came before it began.
+
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Instant;
+
+use super::state::lock;
+
+/// Lets one caller at a time do the work; who waits meanwhile shares the next result.
+///
+/// A result is shared only with callers that arrived before its work began: nobody gets
+/// numbers that are older than the request.
+pub(super) struct Turnstile<T> {
+    turns: Mutex<Turns<T>>,
+    finished: Condvar,
+}
+
+struct Turns<T> {
+    running: bool,
+    started: u64,
+    finished: u64,
+    waiting: usize,
+    latest: Option<Arc<T>>,
+}
+
+impl<T> Default for Turnstile<T> {
+    fn default() -> Self {
+        let turns = Turns { running: false, started: 0, finished: 0, waiting: 0, latest: None };
+        Self { turns: Mutex::new(turns), finished: Condvar::new() }
+    }
+}
+
+/// Opens the turnstile again, also when the work panicked.
+struct Running<'a, T> {
+    turnstile: &'a Turnstile<T>,
+    result: Option<Arc<T>>,
+}
+
+impl<T> Drop for Running<'_, T> {
+    fn drop(&mut self) {
+        let mut turns = lock(&self.turnstile.turns);
+        turns.running = false;
+        if let Some(result) = self.result.take() {
+            turns.finished = turns.started;
+            // Kept only while somebody waits for it: between scrapes nothing is held.
+            turns.latest = (turns.waiting > 0).then_some(result);
+        }
+        self.turnstile.finished.notify_all();
+    }
+}
+
+impl<T> Turnstile<T> {
+    /// The result of work that began after this call; none when the deadline passed before.
+    pub(super) fn shared(&self, deadline: Instant, work: impl FnOnce() -> T) -> Option<Arc<T>> {
+        let mut turns = lock(&self.turns);
+        let needed = turns.started + 1;
+        turns.waiting += 1;
+        loop {
+            if turns.finished >= needed && turns.latest.is_some() {
+                turns.waiting -= 1;
+                let result = turns.latest.clone();
+                if turns.waiting == 0 {
+                    turns.latest = None;
+                }
+                return result;
+            }
+            if !turns.running {
+                turns.waiting -= 1;
+                turns.running = true;
+                turns.started += 1;
+                drop(turns);
+                let mut running = Running { turnstile: self, result: None };
+                let result = Arc::new(work());
+                running.result = Some(Arc::clone(&result));
+                return Some(result);
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                turns.waiting -= 1;
+                return None;
+            }
+            turns = self.finished.wait_timeout(turns, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
+
+    use super::*;
+
+    fn soon() -> Instant {
+        Instant::now() + Duration::from_secs(20)
+    }
+
+    #[test]
+    fn who_arrives_during_work_shares_the_next() {
+        let turnstile = Turnstile::<usize>::default();
+        let works = AtomicUsize::new(0);
+        let (began, gate) = (std::sync::Barrier::new(2), std::sync::Barrier::new(2));
+        std::thread::scope(|scope| {
+            let first = scope.spawn(|| {
+                turnstile.shared(soon(), || {
+                    began.wait();
+                    gate.wait();
+                    works.fetch_add(1, Ordering::SeqCst)
+                })
+            });
+            began.wait();
+            let later: Vec<_> = (0..8)
+                .map(|_| scope.spawn(|| turnstile.shared(soon(), || works.fetch_add(1, Ordering::SeqCst))))
+                .collect();
+            while lock(&turnstile.turns).waiting < 8 {
+                std::thread::yield_now();
+            }
+            gate.wait();
+            assert_eq!(first.join().unwrap().as_deref(), Some(&0));
+            for thread in later {
+                assert_eq!(thread.join().unwrap().as_deref(), Some(&1));
+            }
+        });
+        assert_eq!(works.into_inner(), 2);
+        assert!(lock(&turnstile.turns).latest.is_none(), "nothing is held between scrapes");
+    }
+
+    #[test]
+    fn one_after_another_each_works() {
+        let turnstile = Turnstile::<u32>::default();
+        for turn in 0..3 {
+            assert_eq!(turnstile.shared(soon(), || turn).as_deref(), Some(&turn));
+        }
+    }
+
+    #[test]
+    fn who_waits_too_long_gets_nothing_and_a_panic_opens_the_door() {
+        let turnstile = Turnstile::<u32>::default();
+        let (began, gate) = (std::sync::Barrier::new(2), std::sync::Barrier::new(2));
+        std::thread::scope(|scope| {
+            let stuck = scope.spawn(|| {
+                turnstile.shared(soon(), || {
+                    began.wait();
+                    gate.wait();
+                    panic!("on purpose")
+                })
+            });
+            began.wait();
+            assert!(turnstile.shared(Instant::now() + Duration::from_millis(5), || 1).is_none());
+            gate.wait();
+            assert!(stuck.join().is_err());
+        });
+        assert_eq!(turnstile.shared(soon(), || 7).as_deref(), Some(&7));
+    }
+}

@@ -1,0 +1,478 @@
+//! What each key last said, so that a series made from several keys never falls.
+//!
+//! Prometheus reads a falling counter as a reset and invents a burst. A series that adds up
+//! several keys would fall whenever one of them is deleted or evicted, so a key's last value
+//! then moves into the *retired* sum of its series and stays there. A key that comes back lower
+//! was deleted and made again: what it said before is retired too.
+//!
+//! A series is published as long as one of its keys lives. Its retired sum is remembered a
+//! while longer, so that it goes on where it stopped when a key returns.
+
+use std::hash::BuildHasher;
+
+use hashbrown::{DefaultHashBuilder, HashTable};
+
+use super::{Groups, LabelSets, NumberKind};
+
+/// Bytes that one ledger may use to remember keys; keys beyond are shown as they are.
+const KEY_BYTES: usize = 64 * 1024 * 1024;
+/// Series without a living key that one ledger remembers.
+const DEAD_SERIES: usize = 10_000;
+const NONE: u32 = u32::MAX;
+
+/// What a ledger's entries mean; when it changes, the old entries mean nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LedgerShape {
+    /// Bytes of a key.
+    pub key_size: usize,
+    /// Slots of a series.
+    pub stride: usize,
+    /// The kind of every number.
+    pub kind: NumberKind,
+    /// Label names and whatever else gives slots and texts their meaning.
+    pub meaning: String,
+}
+
+/// The memory of one metric of one config.
+#[derive(Debug)]
+pub struct Ledger {
+    shape: LedgerShape,
+    epoch: u64,
+    keys: Keys,
+    sets: LabelSets,
+    /// By series: when it was made and when it last had a key.
+    lives: Vec<Life>,
+    /// By series and slot, in the shape's kind.
+    retired: Vec<u64>,
+    current: Vec<u64>,
+    untracked: u64,
+    key_limit: usize,
+    dead_limit: usize,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Life {
+    born: u64,
+    seen: u64,
+}
+
+/// Keys of one size, in slots that are used again.
+#[derive(Debug, Default)]
+struct Keys {
+    size: usize,
+    bytes: Vec<u8>,
+    entries: Vec<Entry>,
+    table: HashTable<u32>,
+    hasher: DefaultHashBuilder,
+    free: Vec<u32>,
+}
+
+/// One key: where its number counts, what it last was, and how much of that counts elsewhere.
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    cell: u64,
+    last: u64,
+    base: u64,
+    seen: u64,
+}
+
+impl Ledger {
+    /// An empty memory.
+    #[must_use]
+    pub fn new(shape: LedgerShape) -> Self {
+        let key_limit = KEY_BYTES / (shape.key_size + size_of::<Entry>() + 8);
+        Self::bounded(shape, key_limit, DEAD_SERIES)
+    }
+
+    fn bounded(shape: LedgerShape, key_limit: usize, dead_limit: usize) -> Self {
+        Self {
+            keys: Keys { size: shape.key_size, ..Keys::default() },
+            shape,
+            epoch: 0,
+            sets: LabelSets::default(),
+            lives: Vec::new(),
+            retired: Vec::new(),
+            current: Vec::new(),
+            untracked: 0,
+            key_limit,
+            dead_limit,
+        }
+    }
+
+    /// What its entries mean.
+    #[must_use]
+    pub fn shape(&self) -> &LedgerShape {
+        &self.shape
+    }
+
+    /// Keys of the last pass that there was no room to remember; their series may fall.
+    #[must_use]
+    pub fn untracked(&self) -> u64 {
+        self.untracked
+    }
+
+    /// Begins a pass over all rows of a read.
+    pub fn begin(&mut self) {
+        self.epoch += 1;
+        self.untracked = 0;
+        self.current.fill(0);
+    }
+
+    /// Tells what a key says in this pass: the slot of a label set, and the bits of its number.
+    pub fn add(&mut self, key: &[u8], list: &[u8], slot: usize, bits: u64) {
+        if slot >= self.shape.stride || key.len() != self.keys.size {
+            return;
+        }
+        let series = self.series(list);
+        let cell = (series * self.shape.stride + slot) as u64;
+        let contribution = match self.keys.find(key) {
+            Some(index) => self.update(index, cell, bits),
+            None => {
+                if self.keys.table.len() < self.key_limit {
+                    self.keys.insert(key, Entry { cell, last: bits, base: 0, seen: self.epoch });
+                } else {
+                    self.untracked += 1;
+                }
+                bits
+            }
+        };
+        add(self.shape.kind, &mut self.current, cell, contribution);
+    }
+
+    /// Ends a pass: retires what was not seen and adds every living series to `groups`.
+    pub fn finish(&mut self, groups: &mut Groups, scale: impl Fn(usize) -> f64) {
+        self.retire_vanished();
+        self.forget_the_long_dead();
+        let (kind, stride) = (self.shape.kind, self.shape.stride);
+        let cells = self.current.chunks_exact(stride).zip(self.retired.chunks_exact(stride));
+        for ((set, life), (current, retired)) in (0u32..).zip(&self.lives).zip(cells) {
+            if life.seen != self.epoch {
+                continue;
+            }
+            let group = groups.group(self.sets.list(set));
+            for (slot, ((total, now), past)) in group.iter_mut().zip(current).zip(retired).enumerate() {
+                let number = kind.number(plus(kind, *now, *past));
+                *total = total.plus(number.scaled(scale(slot)));
+            }
+        }
+    }
+
+    fn series(&mut self, list: &[u8]) -> usize {
+        let (set, fresh) = self.sets.intern(list);
+        let index = set as usize;
+        if self.lives.len() <= index {
+            let series = self.sets.capacity();
+            self.lives.resize(series, Life::default());
+            self.retired.resize(series * self.shape.stride, 0);
+            self.current.resize(series * self.shape.stride, 0);
+        }
+        if let Some(life) = self.lives.get_mut(index) {
+            if fresh {
+                life.born = self.epoch;
+            }
+            life.seen = self.epoch;
+        }
+        index
+    }
+
+    /// A known key spoke: what its number adds to the cell that it counts in now.
+    fn update(&mut self, index: u32, cell: u64, bits: u64) -> u64 {
+        let kind = self.shape.kind;
+        let Some(entry) = self.keys.entries.get_mut(index as usize) else { return bits };
+        if entry.seen == self.epoch {
+            // The same key twice in one pass: the first word counts.
+            return 0;
+        }
+        entry.seen = self.epoch;
+        let fell = less(kind, bits, entry.last);
+        let moved = cell != entry.cell;
+        if fell || moved {
+            add(kind, &mut self.retired, entry.cell, minus(kind, entry.last, entry.base));
+        }
+        let series = usize::try_from(cell).unwrap_or(usize::MAX) / self.shape.stride;
+        let newborn = self.lives.get(series).is_some_and(|life| life.born == self.epoch);
+        // A key that moved to a series which was there before brings only what is new:
+        // the rest was counted where it came from, and would look like a burst.
+        entry.base = match (fell, moved) {
+            (true, _) => 0,
+            (false, true) if newborn => 0,
+            (false, true) => entry.last,
+            (false, false) => entry.base,
+        };
+        entry.cell = cell;
+        entry.last = bits;
+        minus(kind, bits, entry.base)
+    }
+
+    fn retire_vanished(&mut self) {
+        for index in 0..self.keys.entries.len() {
+            let Some(entry) = self.keys.entries.get(index).copied() else { continue };
+            if entry.seen == self.epoch || entry.seen == 0 {
+                continue;
+            }
+            let counted = minus(self.shape.kind, entry.last, entry.base);
+            add(self.shape.kind, &mut self.retired, entry.cell, counted);
+            self.keys.remove(u32::try_from(index).unwrap_or(NONE));
+        }
+    }
+
+    /// Bounds what is remembered of series without keys: the longest dead go first.
+    fn forget_the_long_dead(&mut self) {
+        let dead = |life: &Life| life.seen != self.epoch && life.seen != 0;
+        let count = self.lives.iter().filter(|life| dead(life)).count();
+        if count <= self.dead_limit {
+            return;
+        }
+        let mut order: Vec<(u64, u32)> = (0u32..)
+            .zip(&self.lives)
+            .filter(|(_, life)| dead(life))
+            .map(|(set, life)| (life.seen, set))
+            .collect();
+        order.sort_unstable();
+        for (_, set) in order.into_iter().take(count - self.dead_limit) {
+            self.sets.remove(set);
+            if let Some(life) = self.lives.get_mut(set as usize) {
+                *life = Life::default();
+            }
+            let start = set as usize * self.shape.stride;
+            if let Some(cells) = self.retired.get_mut(start..start + self.shape.stride) {
+                cells.fill(0);
+            }
+        }
+    }
+}
+
+impl Keys {
+    fn key(bytes: &[u8], size: usize, index: u32) -> &[u8] {
+        let start = index as usize * size;
+        bytes.get(start..start + size).unwrap_or_default()
+    }
+
+    fn find(&self, key: &[u8]) -> Option<u32> {
+        let hash = self.hasher.hash_one(key);
+        self.table.find(hash, |index| Self::key(&self.bytes, self.size, *index) == key).copied()
+    }
+
+    fn insert(&mut self, key: &[u8], entry: Entry) {
+        let index = match self.free.pop() {
+            Some(index) => index,
+            None => {
+                self.entries.push(entry);
+                self.bytes.resize(self.bytes.len() + self.size, 0);
+                u32::try_from(self.entries.len() - 1).unwrap_or(NONE)
+            }
+        };
+        if let Some(place) = self.entries.get_mut(index as usize) {
+            *place = entry;
+        }
+        let start = index as usize * self.size;
+        if let Some(place) = self.bytes.get_mut(start..start + self.size) {
+            place.copy_from_slice(key);
+        }
+        let (bytes, size, hasher) = (&self.bytes, self.size, &self.hasher);
+        let hash = hasher.hash_one(key);
+        self.table.insert_unique(hash, index, |index| hasher.hash_one(Self::key(bytes, size, *index)));
+    }
+
+    fn remove(&mut self, index: u32) {
+        let hash = self.hasher.hash_one(Self::key(&self.bytes, self.size, index));
+        if let Ok(entry) = self.table.find_entry(hash, |other| *other == index) {
+            entry.remove();
+            self.free.push(index);
+        }
+        if let Some(entry) = self.entries.get_mut(index as usize) {
+            entry.seen = 0;
+        }
+    }
+}
+
+fn add(kind: NumberKind, cells: &mut [u64], cell: u64, bits: u64) {
+    if let Some(place) = usize::try_from(cell).ok().and_then(|cell| cells.get_mut(cell)) {
+        *place = plus(kind, *place, bits);
+    }
+}
+
+fn plus(kind: NumberKind, left: u64, right: u64) -> u64 {
+    match kind {
+        NumberKind::U64 | NumberKind::I64 => left.wrapping_add(right),
+        NumberKind::F64 => (f64::from_bits(left) + f64::from_bits(right)).to_bits(),
+    }
+}
+
+fn minus(kind: NumberKind, left: u64, right: u64) -> u64 {
+    match kind {
+        NumberKind::U64 | NumberKind::I64 => left.wrapping_sub(right),
+        NumberKind::F64 => (f64::from_bits(left) - f64::from_bits(right)).to_bits(),
+    }
+}
+
+fn less(kind: NumberKind, left: u64, right: u64) -> bool {
+    match kind {
+        NumberKind::U64 => left < right,
+        NumberKind::I64 => left.cast_signed() < right.cast_signed(),
+        NumberKind::F64 => f64::from_bits(left) < f64::from_bits(right),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::series::Number;
+
+    fn ledger(key_limit: usize, dead_limit: usize) -> Ledger {
+        let shape = LedgerShape { key_size: 1, stride: 1, kind: NumberKind::U64, meaning: String::new() };
+        Ledger::bounded(shape, key_limit, dead_limit)
+    }
+
+    /// One pass of `(key, label, value)`.
+    fn pass(ledger: &mut Ledger, rows: &[(u8, &str, u64)]) -> BTreeMap<String, u64> {
+        ledger.begin();
+        for (key, label, value) in rows {
+            ledger.add(&[*key], label.as_bytes(), 0, *value);
+        }
+        let mut groups = Groups::new(1);
+        ledger.finish(&mut groups, |_| 1.0);
+        groups
+            .iter()
+            .map(|(list, cells)| (String::from_utf8(list.to_vec()).unwrap(), cells[0].to_count()))
+            .collect()
+    }
+
+    fn series<const N: usize>(all: [(&str, u64); N]) -> BTreeMap<String, u64> {
+        all.into_iter().map(|(label, value)| (label.to_owned(), value)).collect()
+    }
+
+    #[test]
+    fn a_vanished_key_stays_in_the_sum() {
+        let mut ledger = ledger(100, 100);
+        assert_eq!(pass(&mut ledger, &[(1, "x", 10), (2, "x", 5)]), series([("x", 15)]));
+        assert_eq!(pass(&mut ledger, &[(1, "x", 12)]), series([("x", 17)]));
+        assert_eq!(pass(&mut ledger, &[(1, "x", 12), (2, "x", 1)]), series([("x", 18)]));
+    }
+
+    #[test]
+    fn a_key_that_comes_back_lower_was_made_again() {
+        let mut ledger = ledger(100, 100);
+        pass(&mut ledger, &[(1, "x", 10), (2, "x", 5)]);
+        assert_eq!(pass(&mut ledger, &[(1, "x", 3), (2, "x", 5)]), series([("x", 18)]));
+        assert_eq!(pass(&mut ledger, &[(1, "x", 4), (2, "x", 5)]), series([("x", 19)]));
+    }
+
+    #[test]
+    fn a_series_goes_with_its_last_key_and_returns_where_it_stopped() {
+        let mut ledger = ledger(100, 100);
+        pass(&mut ledger, &[(1, "x", 10)]);
+        assert_eq!(pass(&mut ledger, &[]), series([]));
+        assert_eq!(pass(&mut ledger, &[(2, "x", 1)]), series([("x", 11)]));
+    }
+
+    #[test]
+    fn a_key_whose_label_changes_is_not_counted_twice() {
+        let mut ledger = ledger(100, 100);
+        pass(&mut ledger, &[(1, "a", 10), (2, "a", 1), (3, "b", 7)]);
+        // To a series that was there: only what is new.
+        assert_eq!(
+            pass(&mut ledger, &[(1, "b", 12), (2, "a", 1), (3, "b", 7)]),
+            series([("a", 11), ("b", 9)])
+        );
+        // To a new series: the whole number, which is what its map says.
+        assert_eq!(
+            pass(&mut ledger, &[(1, "c", 12), (2, "a", 1), (3, "b", 7)]),
+            series([("a", 11), ("b", 9), ("c", 12)])
+        );
+        // And back: again only what is new.
+        assert_eq!(
+            pass(&mut ledger, &[(1, "a", 13), (2, "a", 1), (3, "b", 7)]),
+            series([("a", 12), ("b", 9)])
+        );
+    }
+
+    #[test]
+    fn what_there_is_no_room_for_is_counted_and_shown_as_it_is() {
+        let mut ledger = ledger(1, 100);
+        assert_eq!(
+            pass(&mut ledger, &[(1, "x", 10), (2, "x", 5), (3, "y", 1)]),
+            series([("x", 15), ("y", 1)])
+        );
+        assert_eq!(ledger.untracked(), 2);
+        assert_eq!(pass(&mut ledger, &[(1, "x", 10)]), series([("x", 10)]));
+        assert_eq!(ledger.untracked(), 0);
+    }
+
+    #[test]
+    fn the_longest_dead_series_are_forgotten_first() {
+        let mut ledger = ledger(100, 1);
+        pass(&mut ledger, &[(1, "a", 10), (2, "b", 10)]);
+        pass(&mut ledger, &[(2, "b", 10)]);
+        pass(&mut ledger, &[]);
+        assert_eq!(pass(&mut ledger, &[(1, "a", 1), (2, "b", 1)]), series([("a", 1), ("b", 11)]));
+        assert_eq!(ledger.sets.len(), 2);
+    }
+
+    #[test]
+    fn a_key_twice_in_one_pass_counts_once() {
+        let mut ledger = ledger(100, 100);
+        pass(&mut ledger, &[(1, "x", 10)]);
+        assert_eq!(pass(&mut ledger, &[(1, "x", 10), (1, "x", 10)]), series([("x", 10)]));
+    }
+
+    #[test]
+    fn a_pass_with_nothing_in_it_frees_the_keys() {
+        let mut ledger = ledger(100, 100);
+        for turn in 0..50u8 {
+            pass(&mut ledger, &[(turn, "x", 1)]);
+        }
+        assert_eq!((ledger.keys.entries.len(), ledger.keys.table.len()), (2, 1));
+    }
+
+    #[test]
+    fn signed_and_float_numbers_keep_their_kind() {
+        for kind in [NumberKind::I64, NumberKind::F64] {
+            let bits = |number: i32| match kind {
+                NumberKind::F64 => f64::from(number).to_bits(),
+                _ => i64::from(number).cast_unsigned(),
+            };
+            let shape = LedgerShape { key_size: 1, stride: 1, kind, meaning: String::new() };
+            let mut ledger = Ledger::new(shape);
+            for rows in [&[(1u8, 10), (2, -4)][..], &[(1, 12)]] {
+                ledger.begin();
+                for (key, number) in rows {
+                    ledger.add(&[*key], b"", 0, bits(*number));
+                }
+                ledger.finish(&mut Groups::new(1), |_| 1.0);
+            }
+            ledger.begin();
+            ledger.add(&[1], b"", 0, bits(13));
+            let mut groups = Groups::new(1);
+            ledger.finish(&mut groups, |_| 1.0);
+            let (_, cells) = groups.iter().next().unwrap();
+            assert_eq!(cells, [kind.number(bits(9))]);
+            assert!(!matches!(cells[0], Number::U64(_)));
+        }
+    }
+
+    proptest::proptest! {
+        /// Whatever appears, grows, vanishes or is made again: no series that is there falls.
+        #[test]
+        fn no_series_ever_falls(
+            passes in proptest::collection::vec(
+                proptest::collection::btree_map(0u8..12, (0u8..3, 0u64..50), 0..12), 1..30),
+        ) {
+            let mut ledger = ledger(1000, 1000);
+            let mut highest: BTreeMap<String, u64> = BTreeMap::new();
+            for rows in passes {
+                let rows: Vec<_> = rows
+                    .into_iter()
+                    .map(|(key, (label, value))| (key, ["a", "b", "c"][usize::from(label)], value))
+                    .collect();
+                for (label, value) in pass(&mut ledger, &rows) {
+                    let before = highest.entry(label).or_default();
+                    proptest::prop_assert!(value >= *before);
+                    *before = value;
+                }
+            }
+        }
+    }
+}

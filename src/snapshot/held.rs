@@ -1,0 +1,169 @@
+//! What a source held when it was read.
+
+use std::time::Instant;
+
+use super::{Batch, Column, Limits, ReadError, ReadStatistics, Shape, Source};
+use crate::series::NumberKind;
+
+/// The entries of one source, flat and owned: whole keys, and of the values only what is needed.
+#[derive(Debug)]
+pub struct Snapshot {
+    shape: Shape,
+    rows: usize,
+    keys: Vec<u8>,
+    columns: Vec<ColumnData>,
+    statistics: ReadStatistics,
+}
+
+/// The numbers of one column, row by row, lane by lane.
+#[derive(Debug)]
+struct ColumnData {
+    column: Column,
+    lanes: usize,
+    bits: Vec<u64>,
+}
+
+/// One column of a snapshot.
+#[derive(Clone, Copy, Debug)]
+pub struct Numbers<'a> {
+    /// What the bits mean.
+    pub kind: NumberKind,
+    /// Numbers for each row.
+    pub lanes: usize,
+    /// `rows * lanes` numbers.
+    pub bits: &'a [u64],
+}
+
+impl Snapshot {
+    /// Reads a source whole.
+    ///
+    /// # Errors
+    /// When it cannot be read whole within the limits, or is not of the shape that the columns need.
+    pub fn read(source: &dyn Source, columns: &[Column], limits: &Limits) -> Result<Self, ReadError> {
+        let shape = source.shape();
+        if !columns.iter().all(|column| column.fits(shape)) {
+            return Err(ReadError::Shape);
+        }
+        let columns = columns
+            .iter()
+            .map(|column| ColumnData { column: *column, lanes: column.lanes(shape), bits: Vec::new() })
+            .collect();
+        let statistics = ReadStatistics::default();
+        let mut snapshot = Self { shape, rows: 0, keys: Vec::new(), columns, statistics };
+        snapshot.statistics = source.read(limits, &mut |batch| snapshot.append(&batch, limits))?;
+        // A source that never pushed could not notice that it was late.
+        if Instant::now() > limits.deadline { Err(ReadError::Late) } else { Ok(snapshot) }
+    }
+
+    /// How many entries there are.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// The shape of the source.
+    #[must_use]
+    pub fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    /// The keys, in the order read.
+    pub fn keys(&self) -> impl ExactSizeIterator<Item = &[u8]> {
+        self.keys.chunks_exact(self.shape.key_size.max(1))
+    }
+
+    /// A column, by its place in what was asked for.
+    #[must_use]
+    pub fn numbers(&self, column: usize) -> Option<Numbers<'_>> {
+        let data = self.columns.get(column)?;
+        Some(Numbers { kind: data.column.kind(), lanes: data.lanes, bits: &data.bits })
+    }
+
+    /// What the read had to tell.
+    #[must_use]
+    pub fn statistics(&self) -> ReadStatistics {
+        self.statistics
+    }
+
+    /// Bytes that it holds.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.keys.len() + self.columns.iter().map(|data| data.bits.len() * size_of::<u64>()).sum::<usize>()
+    }
+
+    fn append(&mut self, batch: &Batch<'_>, limits: &Limits) -> Result<(), ReadError> {
+        let Shape { key_size, lanes, lane_stride, .. } = self.shape;
+        let rows = batch.rows;
+        let whole = batch.shape == self.shape
+            && rows.checked_mul(key_size) == Some(batch.keys.len())
+            && lanes.checked_mul(lane_stride).and_then(|row| row.checked_mul(rows))
+                == Some(batch.values.len());
+        if !whole {
+            return Err(ReadError::Shape);
+        }
+        if Instant::now() > limits.deadline {
+            return Err(ReadError::Late);
+        }
+        let per_row = key_size + self.columns.iter().map(|data| data.lanes * size_of::<u64>()).sum::<usize>();
+        if self.bytes().saturating_add(rows.saturating_mul(per_row)) > limits.max_bytes {
+            return Err(ReadError::TooLarge(limits.max_bytes));
+        }
+        self.keys.extend_from_slice(batch.keys);
+        for data in &mut self.columns {
+            data.column.project(batch, &mut data.bits);
+        }
+        self.rows += rows;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::snapshot::fixture::{self, Literal};
+    use crate::snapshot::{Reduce, ValueSpec};
+
+    const COLUMN: Column =
+        Column { value: ValueSpec { offset: 0, width: 8, signed: false }, reduce: Reduce::Sum };
+
+    fn limits(max_bytes: usize) -> Limits {
+        Limits { deadline: Instant::now() + Duration::from_secs(10), max_bytes }
+    }
+
+    #[test]
+    fn all_batches_are_kept_in_order() {
+        let source = Literal::from_numbers((0..1000u32).map(|n| (n, u64::from(n) * 3)));
+        let snapshot = Snapshot::read(&source, &[COLUMN], &limits(1 << 20)).unwrap();
+        assert_eq!((snapshot.rows(), snapshot.bytes()), (1000, 12_000));
+        assert_eq!(snapshot.statistics().entries, 1000);
+        let numbers = snapshot.numbers(0).unwrap();
+        for ((key, bits), n) in snapshot.keys().zip(numbers.bits).zip(0u32..) {
+            assert_eq!((key, *bits), (&n.to_ne_bytes()[..], u64::from(n) * 3));
+        }
+        assert!(snapshot.numbers(1).is_none());
+    }
+
+    #[test]
+    fn limits_hold() {
+        let source = Literal::from_numbers((0..1000u32).map(|n| (n, 1)));
+        let error = Snapshot::read(&source, &[COLUMN], &limits(11_999)).unwrap_err();
+        assert!(matches!(error, ReadError::TooLarge(11_999)), "{error:?}");
+        let late = Limits { deadline: Instant::now() - Duration::from_millis(1), max_bytes: 1 << 20 };
+        assert!(matches!(Snapshot::read(&source, &[COLUMN], &late), Err(ReadError::Late)));
+        let empty = Literal::from_numbers(std::iter::empty());
+        assert!(matches!(Snapshot::read(&empty, &[COLUMN], &late), Err(ReadError::Late)));
+    }
+
+    #[test]
+    fn what_does_not_have_the_announced_shape_is_refused() {
+        let wide = Column { value: ValueSpec { offset: 4, width: 8, signed: false }, reduce: Reduce::Sum };
+        let source = Literal::from_numbers([(1u32, 1)]);
+        assert!(matches!(Snapshot::read(&source, &[wide], &limits(1 << 20)), Err(ReadError::Shape)));
+        assert!(matches!(
+            Snapshot::read(&fixture::Misshapen, &[COLUMN], &limits(1 << 20)),
+            Err(ReadError::Shape)
+        ));
+    }
+}
