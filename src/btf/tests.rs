@@ -86,6 +86,33 @@ fn a_layout_is_flat_and_shows_its_gaps() {
 }
 
 #[track_caller]
+fn check_cut(layout: &Layout, at: usize, expected: Option<&str>) {
+    assert_eq!(layout.cut_at(at).map(|member| member.path.as_str()), expected, "byte {at}");
+}
+
+#[test]
+fn borders_cut_numbers_but_not_arrays() {
+    let btf = Btf::parse(&key(false)).unwrap();
+    let layout = btf.layout(TypeId(7)).unwrap();
+    check_cut(&layout, 0, None);
+    check_cut(&layout, 2, Some("a"));
+    check_cut(&layout, 4, None);
+    check_cut(&layout, 11, None);
+    check_cut(&layout, 22, None);
+    check_cut(&layout, 25, Some("list[0].x"));
+    check_cut(&layout, 29, None);
+    check_cut(&layout, 35, Some("list[1].x"));
+    check_cut(&layout, 40, None);
+    let mut sample = Sample::new(false);
+    sample.integer("long", 8, 0).integer("int", 4, 0).record("", 3, 0, 0, &[2, 2, 2]);
+    let (a, b) = (sample.name("a"), sample.name("b"));
+    sample.record("either", 5, 2, 8, &[a, 1, 0, b, 3, 0]);
+    let either = Btf::parse(&sample.bytes()).unwrap().layout(TypeId(4)).unwrap();
+    check_cut(&either, 4, None);
+    check_cut(&either, 2, Some("a"));
+}
+
+#[track_caller]
 fn check_member(path: &str, expected: Result<(usize, usize, MemberKind), BtfError>) {
     let btf = Btf::parse(&key(false)).unwrap();
     let found = btf.member(TypeId(7), path).map(|member| (member.offset, member.size, member.kind));

@@ -119,6 +119,15 @@ impl Host {
         lock(&self.kallsyms).address(name)
     }
 
+    /// Reads the kernel's symbols now. What was read once is kept when addresses are hidden later: to be
+    /// called before CAP_SYSLOG is given up, when symbols will be asked for.
+    ///
+    /// # Errors
+    /// When kallsyms cannot be read or hides its addresses.
+    pub fn read_symbols(&self) -> std::io::Result<()> {
+        lock(&self.kallsyms).read_ahead()
+    }
+
     /// The path of a cgroup as the reference prints it (`/sys/fs/cgroup/...`), by its id.
     /// The last name of a cgroup that is gone is still known, within bounds.
     #[must_use]

@@ -442,6 +442,24 @@ fn stripping_debug_information_keeps_everything() {
     }
 }
 
+#[test]
+fn stripping_everything_is_explained() {
+    let (path, folder) = (compile(ONE_MAP), tempfile::tempdir().unwrap());
+    let stripped = folder.path().join("stripped.bpf.o");
+    let status = Command::new("llvm-strip").arg(&path).arg("-o").arg(&stripped).status().unwrap();
+    assert!(status.success());
+    assert_eq!(refusal(&stripped), ElfError::Stripped);
+}
+
+/// Old LLVM left the machine out, and libbpf takes that.
+#[test]
+fn objects_of_no_machine_are_taken() {
+    let mut bytes = std::fs::read(compile(ONE_MAP)).unwrap();
+    bytes[18..20].fill(0);
+    assert_eq!(ObjectInfo::parse(&bytes).unwrap().maps.len(), 1);
+    assert!(libbpf_rs::ObjectBuilder::default().open_memory(&bytes).is_ok());
+}
+
 /// The linker moves sections together and writes the offsets that clang left out.
 #[test]
 fn linked_objects_are_read_as_libbpf_reads_them() {

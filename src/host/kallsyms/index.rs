@@ -191,4 +191,20 @@ mod tests {
         assert!(index(&[0; 10_000]).is_hidden());
         assert!(index(b"ffffffffffffffffffff T long\n").is_hidden());
     }
+    proptest::proptest! {
+        /// Lines in any order are found as a plain search finds them.
+        #[test]
+        fn any_lines_are_found(symbols in proptest::collection::vec((0_u64..50, "[a-z]{1,3}"), 0..40), at in 0_u64..60) {
+            let text: String = symbols.iter().map(|(address, name)| format!("{address:x} t {name}\n")).collect();
+            let index = index(text.as_bytes());
+            let before = symbols.iter().filter(|(address, _)| *address <= at);
+            let nearest = before.max_by_key(|(address, _)| *address);
+            let found = index.around(at).map(|found| (found.address, found.text().to_string()));
+            proptest::prop_assert_eq!(found.as_ref(), nearest);
+            for (_, name) in &symbols {
+                let first = symbols.iter().find(|(_, other)| other == name).map(|(address, _)| *address);
+                proptest::prop_assert_eq!(index.address(name), first);
+            }
+        }
+    }
 }

@@ -91,6 +91,12 @@ impl Kallsyms {
         }
     }
 
+    /// Reads the file now, so that a later reading may fail.
+    pub(super) fn read_ahead(&mut self) -> io::Result<()> {
+        self.used = self.clock.now();
+        self.read()
+    }
+
     /// Lets the index go when nobody has asked for a while and it could be read again.
     pub(super) fn release_unused(&mut self) {
         let idle = self.clock.now().saturating_sub(self.used) >= KEPT_FOR;
@@ -131,7 +137,13 @@ impl Kallsyms {
     }
 
     fn may_be_stale(&mut self, address: u64, known: bool, now: Duration) -> bool {
-        let old = self.tried.is_none_or(|(then, _)| now.saturating_sub(then) >= BELIEVED_FOR);
+        let (old, shown) = self
+            .tried
+            .map_or((true, true), |(then, shown)| (now.saturating_sub(then) >= BELIEVED_FOR, shown));
+        // Privilege that was given up does not come back soon, and hidden addresses cost as much to read.
+        if !old && !shown {
+            return false;
+        }
         let reason = if known { old } else { self.absent.get(&address, now).is_none() };
         reason && self.pace.allows(now)
     }

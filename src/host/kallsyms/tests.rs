@@ -146,7 +146,7 @@ fn a_file_that_cannot_be_read_hides_all() {
 #[test]
 fn what_was_seen_stays_when_privilege_is_given_up() {
     let mut fixture = Fixture::new("10 t one\n20 t two\n");
-    assert_eq!(fixture.kallsyms.address("two").unwrap(), Some(0x20));
+    fixture.kallsyms.read_ahead().unwrap();
     fixture.write("0 t one\n0 t two\n");
     fixture.clock.advance(SECOND * 3600);
     fixture.at(0x11, "unknown");
@@ -179,4 +179,17 @@ fn an_index_that_nobody_uses_is_let_go() {
     fixture.kallsyms.release_unused();
     assert!(fixture.kallsyms.index.is_none());
     fixture.at(0x10, "one");
+}
+
+#[test]
+fn hidden_addresses_are_not_read_again_for_every_miss() {
+    let mut fixture = Fixture::new("10 t one\n20 t two\n");
+    fixture.at(0x10, "one");
+    fixture.write("0 t one\n0 t two\n");
+    fixture.at(0x11, "unknown");
+    fixture.write("10 t one\n12 t late\n20 t two\n");
+    fixture.clock.advance(SECOND * 59);
+    fixture.at(0x12, "unknown");
+    fixture.clock.advance(SECOND);
+    fixture.at(0x12, "late");
 }
