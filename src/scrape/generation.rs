@@ -81,6 +81,13 @@ impl Generation {
         &self.configs
     }
 
+    /// How many metrics a config contributes.
+    #[must_use]
+    pub fn metric_count(&self, config: &str) -> usize {
+        let contributors = self.families.iter().flat_map(|family| &family.contributors);
+        contributors.filter(|contributor| contributor.config == config).count()
+    }
+
     /// What can be seen of each loaded config.
     #[must_use]
     pub fn views(&self) -> &[View] {
