@@ -67,7 +67,11 @@ fn push_value(text: &mut String, bytes: &[u8]) {
             // Only little-endian machines pad a short number behind it.
             part.copy_from_slice(bytes);
             let number = u64::from_le_bytes(wide);
-            let number = if cfg!(target_endian = "big") { number.swap_bytes() >> (64 - 8 * bytes.len()) } else { number };
+            let number = if cfg!(target_endian = "big") {
+                number.swap_bytes() >> (64 - 8 * bytes.len())
+            } else {
+                number
+            };
             let _ = write!(text, "{number}");
         }
         _ => push_hex(text, bytes),

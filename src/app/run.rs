@@ -49,7 +49,9 @@ pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
 /// Has the kernel measure programs for as long as the answer lives.
 fn statistics(options: &Options) -> Option<bpf::StatisticsGuard> {
     let guard = options.bpf_stats.then(bpf::enable_statistics)?;
-    guard.map_err(|error| tracing::warn!(%error, "programs are not measured: --bpf.stats=on has no effect")).ok()
+    guard
+        .map_err(|error| tracing::warn!(%error, "programs are not measured: --bpf.stats=on has no effect"))
+        .ok()
 }
 
 /// Loads and attaches, says what is wrong, and ends.
@@ -57,7 +59,8 @@ fn check(options: &Options, host: Arc<Host>, read: Vec<ReadConfig>) -> ExitCode 
     let live = Arc::new(Live::default());
     let supervisor = Supervisor::start(BpfKernel::new(options, host), read, Arc::clone(&live));
     verdict::log_generation(&live.current());
-    let tolerance = if options.config.strict { Tolerance::Nothing } else { Tolerance::WhatTheReferenceServes };
+    let tolerance =
+        if options.config.strict { Tolerance::Nothing } else { Tolerance::WhatTheReferenceServes };
     let is_good = verdict::is_good(&live.current(), tolerance);
     supervisor.retire();
     if is_good {
@@ -107,7 +110,11 @@ fn serve(
 /// Starts the server from a thread that has given up what is not kept: capabilities are per
 /// thread, and the server's threads have those of the thread that starts them. The calling
 /// thread still has to load.
-fn start_server(options: &Options, listeners: Vec<Listener>, handler: Arc<Handler>) -> anyhow::Result<Server> {
+fn start_server(
+    options: &Options,
+    listeners: Vec<Listener>,
+    handler: Arc<Handler>,
+) -> anyhow::Result<Server> {
     let routes = Routes { telemetry_path: options.web.telemetry_path.clone(), debug: options.debug };
     let limits = options.web.limits.clone();
     std::thread::scope(|scope| {
@@ -115,7 +122,9 @@ fn start_server(options: &Options, listeners: Vec<Listener>, handler: Arc<Handle
             privileges::reduce_this_thread(&options.keep)?;
             server::start(listeners, handler, routes, limits).context("the HTTP server cannot start")
         });
-        starter.join().unwrap_or_else(|_| Err(anyhow::anyhow!("the thread that starts the HTTP server panicked")))
+        starter
+            .join()
+            .unwrap_or_else(|_| Err(anyhow::anyhow!("the thread that starts the HTTP server panicked")))
     })
 }
 
@@ -134,7 +143,9 @@ fn wait(signals: &mut Signals) {
                 return;
             }
             Signal::Hangup => {
-                tracing::warn!("SIGHUP is ignored: files are read at the start only; restart to follow their changes");
+                tracing::warn!(
+                    "SIGHUP is ignored: files are read at the start only; restart to follow their changes"
+                );
             }
         }
     }

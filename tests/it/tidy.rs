@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 /// The rooms in the order of `lib.rs`: a room uses only rooms above it.
 const ROOMS: &[&str] = &[
-    "problem", "btf", "elf", "host", "decode", "series", "snapshot", "spec", "config", "bpf", "page", "scrape",
-    "reload", "server", "cli", "app",
+    "problem", "btf", "elf", "host", "decode", "series", "snapshot", "spec", "config", "bpf", "page",
+    "scrape", "reload", "server", "cli", "app",
 ];
 
 /// Who may name a crate; everybody else must not know it.
@@ -45,7 +45,10 @@ impl Source {
 
     fn is_test(&self) -> bool {
         let name = self.path.rsplit('/').next().unwrap_or_default();
-        name == "tests.rs" || self.path.contains("/tests/") || self.text.starts_with("#![cfg(test)]") || name.ends_with("_vectors.rs")
+        name == "tests.rs"
+            || self.path.contains("/tests/")
+            || self.text.starts_with("#![cfg(test)]")
+            || name.ends_with("_vectors.rs")
     }
 
     /// The lines that ship: without comments and without the test module at the end.
@@ -157,7 +160,9 @@ fn pure_rooms_touch_nothing_outside() {
 #[test]
 fn unsafe_lives_in_the_bpf_room() {
     let found = breaches(|source, line| {
-        (line.contains("unsafe ") || line.contains("allow(unsafe_code") || line.contains("expect(unsafe_code"))
+        (line.contains("unsafe ")
+            || line.contains("allow(unsafe_code")
+            || line.contains("expect(unsafe_code"))
             && source.room() != "bpf"
     });
     check("unsafe code lives in src/bpf alone", found);
@@ -171,7 +176,10 @@ fn nothing_ends_the_process_or_is_left_unfinished() {
     let marks = sources()
         .iter()
         .flat_map(|source| {
-            let marked = source.text.lines().filter(|line| ["TODO", "FIXME", "XXX"].iter().any(|mark| line.contains(mark)));
+            let marked = source
+                .text
+                .lines()
+                .filter(|line| ["TODO", "FIXME", "XXX"].iter().any(|mark| line.contains(mark)));
             marked.map(|line| format!("{}: {}", source.path, line.trim())).collect::<Vec<_>>()
         })
         .collect();

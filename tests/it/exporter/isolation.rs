@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use super::{fire, good_object, good_yaml};
+use super::{Workload, good_yaml};
 use crate::common::exporter::Exporter;
 use crate::common::folder::Folder;
 use crate::common::objects::{compile, compile_with};
@@ -65,30 +65,122 @@ fn bad_texts() -> Vec<Bad> {
         bad("t03_empty", yaml(""), plain(), "", ""),
         bad("t04_no_metrics", yaml("x-note: nothing\n"), plain(), "", "metrics"),
         bad("t05_mapping_for_list", yaml("metrics:\n  counters: {name: m}\n"), plain(), "", "list"),
-        bad("t06_word_for_number", with("[{name: k, size: four, decoders: [{name: uint}]}]"), plain(), "", "four"),
+        bad(
+            "t06_word_for_number",
+            with("[{name: k, size: four, decoders: [{name: uint}]}]"),
+            plain(),
+            "",
+            "four",
+        ),
         bad("t07_no_name", yaml("metrics:\n  counters:\n    - help: h\n"), plain(), "", "name"),
         bad("t08_no_help", yaml("metrics:\n  counters:\n    - name: m\n"), plain(), "", "help"),
         bad("t09_metric_name", counter(LABEL).replace("name: m", "name: foo-bar"), plain(), "", "foo-bar"),
         bad("t10_label_name", with("[{name: k-k, size: 4, decoders: [{name: uint}]}]"), plain(), "", "k-k"),
-        bad("t11_reserved_label", with("[{name: __k, size: 4, decoders: [{name: uint}]}]"), plain(), "", "__k"),
-        bad("t12_decoder", with("[{name: k, size: 4, decoders: [{name: unit}]}]"), plain(), "unknown-decoder", "uint"),
-        bad("t13_regex", with("[{name: k, size: 4, decoders: [{name: string}, {name: regexp, regexps: ['(']}]}]"), plain(), "", "("),
-        bad("t14_bucket_type", histogram("      bucket_type: exp3\n      bucket_max: 4\n"), plain(), "", "exp2"),
-        bad("t15_bucket_equal", histogram("      bucket_type: exp2\n      bucket_min: 4\n      bucket_max: 4\n"), plain(), "", "bucket_max"),
-        bad("t16_bucket_turned", histogram("      bucket_type: linear\n      bucket_min: 9\n      bucket_max: 4\n"), plain(), "", "bucket_max"),
+        bad(
+            "t11_reserved_label",
+            with("[{name: __k, size: 4, decoders: [{name: uint}]}]"),
+            plain(),
+            "",
+            "__k",
+        ),
+        bad(
+            "t12_decoder",
+            with("[{name: k, size: 4, decoders: [{name: unit}]}]"),
+            plain(),
+            "unknown-decoder",
+            "uint",
+        ),
+        bad(
+            "t13_regex",
+            with("[{name: k, size: 4, decoders: [{name: string}, {name: regexp, regexps: ['(']}]}]"),
+            plain(),
+            "",
+            "(",
+        ),
+        bad(
+            "t14_bucket_type",
+            histogram("      bucket_type: exp3\n      bucket_max: 4\n"),
+            plain(),
+            "",
+            "exp2",
+        ),
+        bad(
+            "t15_bucket_equal",
+            histogram("      bucket_type: exp2\n      bucket_min: 4\n      bucket_max: 4\n"),
+            plain(),
+            "",
+            "bucket_max",
+        ),
+        bad(
+            "t16_bucket_turned",
+            histogram("      bucket_type: linear\n      bucket_min: 9\n      bucket_max: 4\n"),
+            plain(),
+            "",
+            "bucket_max",
+        ),
         bad("t17_fixed_without_keys", histogram("      bucket_type: fixed\n"), plain(), "", "bucket_keys"),
         bad("t18_labels_short", with("[{name: k, size: 2, decoders: [{name: uint}]}]"), plain(), "", "4"),
         bad("t19_labels_long", with("[{name: k, size: 8, decoders: [{name: uint}]}]"), plain(), "", "4"),
-        bad("t20_event_array", counter(LABEL).replace("help: h", "help: h\n      perf_event_array: true"), plain(), "not-yet-supported", "perf_event_array"),
-        bad("t21_tracing", yaml("tracing:\n  spans:\n    - ringbuf: m\n"), plain(), "not-yet-supported", "tracing"),
-        bad("t22_cgroup_map", counter(LABEL) + "cgroup_id_map: {name: m, regexps: ['.*']}\n", plain(), "not-yet-supported", "cgroup_id_map"),
+        bad(
+            "t20_event_array",
+            counter(LABEL).replace("help: h", "help: h\n      perf_event_array: true"),
+            plain(),
+            "not-yet-supported",
+            "perf_event_array",
+        ),
+        bad(
+            "t21_tracing",
+            yaml("tracing:\n  spans:\n    - ringbuf: m\n"),
+            plain(),
+            "not-yet-supported",
+            "tracing",
+        ),
+        bad(
+            "t22_cgroup_map",
+            counter(LABEL) + "cgroup_id_map: {name: m, regexps: ['.*']}\n",
+            plain(),
+            "not-yet-supported",
+            "cgroup_id_map",
+        ),
         bad("t23_binary", yaml("metrics: \u{1}\u{0}\n"), plain(), "", ""),
         bad("t24_aliases", alias_bomb(), plain(), "", ""),
-        bad("t26_uint_of_three", with("[{name: k, size: 3, padding: 1, decoders: [{name: uint}]}]"), plain(), "", "3"),
-        bad("t27_kaddr_without_variable", counter(LABEL) + "kaddrs: [jiffies]\n", plain(), "", "kaddr_jiffies"),
-        bad("t28_label_twice", with("[{name: k, size: 2, decoders: [{name: uint}]}, {name: k, size: 2, decoders: [{name: uint}]}]"), plain(), "", "k"),
-        bad("t29_clash", good_yaml("good").replace("counters", "gauges"), Object::File(good_object("good")), "", "good"),
-        bad("t30_reserved_name", counter(LABEL).replace("name: m", "name: build_info\n      map: m"), plain(), "", "build_info"),
+        bad(
+            "t26_uint_of_three",
+            with("[{name: k, size: 3, padding: 1, decoders: [{name: uint}]}]"),
+            plain(),
+            "",
+            "3",
+        ),
+        bad(
+            "t27_kaddr_without_variable",
+            counter(LABEL) + "kaddrs: [jiffies]\n",
+            plain(),
+            "",
+            "kaddr_jiffies",
+        ),
+        bad(
+            "t28_label_twice",
+            with(
+                "[{name: k, size: 2, decoders: [{name: uint}]}, {name: k, size: 2, decoders: [{name: uint}]}]",
+            ),
+            plain(),
+            "",
+            "k",
+        ),
+        bad(
+            "t29_clash",
+            good_yaml("good").replace("counters", "gauges"),
+            Object::File(Workload::new().good_object("good")),
+            "",
+            "good",
+        ),
+        bad(
+            "t30_reserved_name",
+            counter(LABEL).replace("name: m", "name: build_info\n      map: m"),
+            plain(),
+            "",
+            "build_info",
+        ),
     ]
 }
 
@@ -97,25 +189,94 @@ fn bad_objects() -> Vec<Bad> {
     let whole = std::fs::read(object_with("HASH", "u32", "u64", "raw_tp/sys_enter", "return 0;")).unwrap();
     let program = |section: &str, body: &str| Object::File(object_with("HASH", "u32", "u64", section, body));
     let source = "struct { __uint(type, BPF_MAP_TYPE_HASH); __uint(max_entries, 64); __type(key, u32); __type(value, u64); } m SEC(\".maps\");";
-    let kind = |kind: &str, key: &str, value: &str| Object::File(object_with(kind, key, value, "raw_tp/sys_enter", "return 0;"));
-    let huge = source.replace("64)", "0x7fffffff)").replace("u64);", "blob[64]);").replace("struct {", "typedef struct { u64 v[64]; } blob;\nstruct {");
-    let kaddr = format!("{source} const volatile u64 kaddr_no_such_symbol_at_all = 0; SEC(\"raw_tp/sys_enter\") int p(void *ctx) {{ return kaddr_no_such_symbol_at_all != 0; }}");
+    let kind = |kind: &str, key: &str, value: &str| {
+        Object::File(object_with(kind, key, value, "raw_tp/sys_enter", "return 0;"))
+    };
+    let huge = source
+        .replace("64)", "0x7fffffff)")
+        .replace("u64);", "blob[64]);")
+        .replace("struct {", "typedef struct { u64 v[64]; } blob;\nstruct {");
+    let kaddr = format!(
+        "{source} const volatile u64 kaddr_no_such_symbol_at_all = 0; SEC(\"raw_tp/sys_enter\") int p(void *ctx) {{ return kaddr_no_such_symbol_at_all != 0; }}"
+    );
     vec![
         bad("o01_missing", counter(LABEL), Object::None, "", "o01_missing.bpf.o"),
         bad("o02_empty", counter(LABEL), Object::Bytes(Vec::new()), "", "empty"),
         bad("o03_text", counter(LABEL), Object::Bytes(b"int main(void) { return 0; }\n".to_vec()), "", "ELF"),
-        bad("o04_truncated", counter(LABEL), Object::Bytes(whole[..whole.len() / 2].to_vec()), "", "truncated"),
+        bad(
+            "o04_truncated",
+            counter(LABEL),
+            Object::Bytes(whole[..whole.len() / 2].to_vec()),
+            "",
+            "truncated",
+        ),
         bad("o05_host_program", counter(LABEL), Object::File("/proc/self/exe".into()), "", "BPF"),
-        bad("o06_without_btf", counter(LABEL), Object::File(compile_with("SEC(\"raw_tp/sys_enter\") int p(void *ctx) { return 0; }", &["-target", "bpf", "-O2"])), "", "BTF"),
-        bad("o07_big_endian", counter(LABEL), Object::File(compile_with(source, &["-target", "bpfeb", "-g", "-O2"])), "", "endian"),
+        bad(
+            "o06_without_btf",
+            counter(LABEL),
+            Object::File(compile_with(
+                "SEC(\"raw_tp/sys_enter\") int p(void *ctx) { return 0; }",
+                &["-target", "bpf", "-O2"],
+            )),
+            "",
+            "BTF",
+        ),
+        bad(
+            "o07_big_endian",
+            counter(LABEL),
+            Object::File(compile_with(source, &["-target", "bpfeb", "-g", "-O2"])),
+            "",
+            "endian",
+        ),
         bad("o08_no_map", counter(LABEL).replace("name: m", "name: mm"), plain(), "", "mm"),
-        bad("o09_ring_buffer", counter(LABEL), Object::File(compile(&source.replace("HASH", "RINGBUF").replace("64", "4096").replace("__type(key, u32); __type(value, u64);", ""))), "", "ring"),
+        bad(
+            "o09_ring_buffer",
+            counter(LABEL),
+            Object::File(compile(
+                &source
+                    .replace("HASH", "RINGBUF")
+                    .replace("64", "4096")
+                    .replace("__type(key, u32); __type(value, u64);", ""),
+            )),
+            "",
+            "ring",
+        ),
         bad("o10_value_size", counter(LABEL), kind("HASH", "u32", "struct blob"), "", "12"),
-        bad("k01_verifier", counter(LABEL), program("raw_tp/sys_enter", "return *(volatile int *)(long)bpf_ktime_get_ns();"), "", "program"),
-        bad("k02_no_such_tp_btf", counter(LABEL), program("tp_btf/no_such_tracepoint", "return 0;"), "", "no_such_tracepoint"),
-        bad("k03_fentry_target", counter(LABEL), program("fentry/no_such_function", "return 0;"), "", "no_such_function"),
-        bad("k04_huge_map", counter(LABEL).replace("size: 4", "size: 4"), Object::File(compile(&huge)), "", "m"),
-        bad("k05_kaddr_symbol", counter(LABEL) + "kaddrs: [no_such_symbol_at_all]\n", Object::File(compile(&kaddr)), "", "no_such_symbol_at_all"),
+        bad(
+            "k01_verifier",
+            counter(LABEL),
+            program("raw_tp/sys_enter", "return *(volatile int *)(long)bpf_ktime_get_ns();"),
+            "",
+            "program",
+        ),
+        bad(
+            "k02_no_such_tp_btf",
+            counter(LABEL),
+            program("tp_btf/no_such_tracepoint", "return 0;"),
+            "",
+            "no_such_tracepoint",
+        ),
+        bad(
+            "k03_fentry_target",
+            counter(LABEL),
+            program("fentry/no_such_function", "return 0;"),
+            "",
+            "no_such_function",
+        ),
+        bad(
+            "k04_huge_map",
+            counter(LABEL).replace("size: 4", "size: 4"),
+            Object::File(compile(&huge)),
+            "",
+            "m",
+        ),
+        bad(
+            "k05_kaddr_symbol",
+            counter(LABEL) + "kaddrs: [no_such_symbol_at_all]\n",
+            Object::File(compile(&kaddr)),
+            "",
+            "no_such_symbol_at_all",
+        ),
     ]
 }
 
@@ -141,25 +302,41 @@ fn place(folder: &Folder, bad: &Bad) {
 /// A good config serves exact numbers beside every kind of bad one, and each bad one says what is wrong with it.
 #[test]
 fn a_bad_config_costs_itself_alone() {
+    let calls = Workload::new();
     let folder = Folder::new();
     let all: Vec<Bad> = bad_texts().into_iter().chain(bad_objects()).collect();
     all.iter().for_each(|bad| place(&folder, bad));
     std::fs::create_dir(folder.path().join("y01_directory.yaml")).unwrap();
-    folder.pair("good", &good_yaml("good"), &good_object("good"));
+    folder.pair("good", &good_yaml("good"), &calls.good_object("good"));
 
     let exporter = Exporter::start(&[&folder.argument(), "--log.level=info"]);
-    fire(1234);
+    calls.fire(1234);
     let page = exporter.page();
-    assert_eq!(crate::common::exporter::value_of(&page, "ebpf_exporter_good{slot=\"7\"}"), Some(1234.0), "{page}");
+    assert_eq!(
+        crate::common::exporter::value_of(&page, "ebpf_exporter_good{slot=\"7\"}"),
+        Some(1234.0),
+        "{page}"
+    );
 
     let (landing, log) = (exporter.get("/").text(), exporter.log());
     let mut silent = Vec::new();
     for bad in &all {
         let lines: Vec<&str> = log.lines().filter(|line| line.contains(bad.name)).collect();
-        let said = lines.iter().any(|line| line.contains(bad.code) && line.contains(bad.words) && !line.contains("panicked"));
-        let loaded = crate::common::exporter::value_of(&page, &format!("ebpf_exporter_config_loaded{{config=\"{}\"}}", bad.name));
+        let said = lines
+            .iter()
+            .any(|line| line.contains(bad.code) && line.contains(bad.words) && !line.contains("panicked"));
+        let loaded = crate::common::exporter::value_of(
+            &page,
+            &format!("ebpf_exporter_config_loaded{{config=\"{}\"}}", bad.name),
+        );
         if !said || !landing.contains(bad.name) || loaded != Some(0.0) {
-            silent.push(format!("{} (loaded {loaded:?}, wanted `{}` and `{}`):\n    {}", bad.name, bad.code, bad.words, lines.join("\n    ")));
+            silent.push(format!(
+                "{} (loaded {loaded:?}, wanted `{}` and `{}`):\n    {}",
+                bad.name,
+                bad.code,
+                bad.words,
+                lines.join("\n    ")
+            ));
         }
     }
     assert!(silent.is_empty(), "these say nothing useful:\n{}", silent.join("\n"));

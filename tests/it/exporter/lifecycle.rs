@@ -2,13 +2,13 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use super::{fire, good_object, good_yaml};
+use super::{Workload, good_yaml};
 use crate::common::exporter::{Exporter, run, value_of};
 use crate::common::folder::Folder;
 
-fn good_folder() -> Folder {
+fn good_folder(calls: Workload) -> Folder {
     let folder = Folder::new();
-    folder.pair("good", &good_yaml("good_total"), &good_object("good_total"));
+    folder.pair("good", &good_yaml("good_total"), &calls.good_object("good_total"));
     folder
 }
 
@@ -35,7 +35,7 @@ fn assert_unloaded(ids: &[u32]) {
 #[test]
 fn sigterm_detaches_everything() {
     for signal in ["TERM", "INT"] {
-        let folder = good_folder();
+        let folder = good_folder(Workload::new());
         let exporter = Exporter::start(&[&folder.argument()]);
         let ids = program_ids(&exporter.page());
         assert!(!ids.is_empty() && ids.iter().all(|id| is_loaded(*id)));
@@ -48,10 +48,11 @@ fn sigterm_detaches_everything() {
 
 #[test]
 fn sighup_does_not_end_it() {
-    let folder = good_folder();
+    let calls = Workload::new();
+    let folder = good_folder(calls);
     let exporter = Exporter::start(&[&folder.argument()]);
     let _ = Command::new("kill").arg("-HUP").arg(exporter.pid().to_string()).status();
-    fire(9);
+    calls.fire(9);
     std::thread::sleep(Duration::from_millis(200));
     assert_eq!(exporter.value("ebpf_exporter_good_total{slot=\"7\"}"), Some(9.0));
 }
@@ -59,10 +60,11 @@ fn sighup_does_not_end_it() {
 /// Every thread gives up what is not kept, and reading goes on.
 #[test]
 fn capabilities_are_dropped_on_every_thread() {
-    let folder = good_folder();
+    let calls = Workload::new();
+    let folder = good_folder(calls);
     let check = |keep: &str, expected: u64| {
         let exporter = Exporter::start(&[&folder.argument(), &format!("--capabilities.keep={keep}")]);
-        fire(10);
+        calls.fire(10);
         assert_eq!(exporter.value("ebpf_exporter_good_total{slot=\"7\"}"), Some(10.0));
         let threads = std::fs::read_dir(format!("/proc/{}/task", exporter.pid())).unwrap();
         let mut seen = 0;
@@ -84,7 +86,7 @@ fn capabilities_are_dropped_on_every_thread() {
 
 #[test]
 fn check_and_strict_have_exit_codes() {
-    let folder = good_folder();
+    let folder = good_folder(Workload::new());
     let check = |arguments: &[&str], code: i32, words: &str| {
         let mut all = vec![folder.argument()];
         all.extend(arguments.iter().map(|argument| (*argument).to_owned()));
@@ -116,7 +118,7 @@ fn a_missing_folder_is_wrong_usage() {
 
 #[test]
 fn a_taken_port_is_said() {
-    let folder = good_folder();
+    let folder = good_folder(Workload::new());
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap();
     let (status, said) = run(&[&folder.argument(), &format!("--web.listen-address={address}")]);
@@ -127,7 +129,7 @@ fn a_taken_port_is_said() {
 /// systemd's protocol: status lines, READY, STOPPING.
 #[test]
 fn systemd_is_notified() {
-    let folder = good_folder();
+    let folder = good_folder(Workload::new());
     let socket = folder.path().join("notify");
     let receiver = std::os::unix::net::UnixDatagram::bind(&socket).unwrap();
     receiver.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
@@ -141,7 +143,9 @@ fn systemd_is_notified() {
     let mut receive_until = |word: &str| {
         let mut buffer = [0; 4096];
         while !said.contains(word) {
-            let length = receiver.recv(&mut buffer).unwrap_or_else(|error| panic!("no {word} after `{said}`: {error}"));
+            let length = receiver
+                .recv(&mut buffer)
+                .unwrap_or_else(|error| panic!("no {word} after `{said}`: {error}"));
             said += &String::from_utf8_lossy(&buffer[..length]);
             said.push('\n');
         }
@@ -156,9 +160,10 @@ fn systemd_is_notified() {
 /// Nothing stays behind in bpffs, and the page's descriptors do not leak from scrape to scrape.
 #[test]
 fn scrapes_leak_no_descriptors() {
-    let folder = good_folder();
+    let folder = good_folder(Workload::new());
     let exporter = Exporter::start(&[&folder.argument()]);
-    let count = || std::fs::read_dir(Path::new("/proc").join(exporter.pid().to_string()).join("fd")).unwrap().count();
+    let count =
+        || std::fs::read_dir(Path::new("/proc").join(exporter.pid().to_string()).join("fd")).unwrap().count();
     let page = exporter.page();
     assert!(value_of(&page, "process_open_fds").is_some(), "{page}");
     let before = count();

@@ -3,15 +3,16 @@ use std::net::TcpStream;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use super::{fire, good_object, good_yaml};
+use super::{Workload, good_yaml};
 use crate::common::exporter::Exporter;
 use crate::common::folder::Folder;
 
 fn good() -> (Folder, Exporter) {
+    let calls = Workload::new();
     let folder = Folder::new();
-    folder.pair("good", &good_yaml("good_total"), &good_object("good_total"));
+    folder.pair("good", &good_yaml("good_total"), &calls.good_object("good_total"));
     let exporter = Exporter::start(&[&folder.argument(), "--web.write-timeout=3s"]);
-    fire(42);
+    calls.fire(42);
     (folder, exporter)
 }
 
@@ -19,7 +20,8 @@ fn good() -> (Folder, Exporter) {
 fn every_path_answers_as_documented() {
     let (_folder, exporter) = good();
     let check = |method: &str, path: &str, status: u16, words: &str| {
-        let answer = exporter.request(&format!("{method} {path} HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n"));
+        let answer =
+            exporter.request(&format!("{method} {path} HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n"));
         assert_eq!(answer.status, status, "{method} {path}: {}", answer.head);
         let body = String::from_utf8_lossy(&answer.body).into_owned();
         assert!(body.contains(words), "{method} {path}: {body}");
@@ -43,10 +45,11 @@ fn every_path_answers_as_documented() {
 
 #[test]
 fn maps_are_shown_for_debugging_only() {
+    let calls = Workload::new();
     let folder = Folder::new();
-    folder.pair("good", &good_yaml("good_total"), &good_object("good_total"));
+    folder.pair("good", &good_yaml("good_total"), &calls.good_object("good_total"));
     let exporter = Exporter::start(&[&folder.argument(), "--debug"]);
-    fire(5);
+    calls.fire(5);
     let text = exporter.get("/maps").text();
     assert!(text.contains("good_total") && text.contains("5"), "{text}");
 }
@@ -54,7 +57,8 @@ fn maps_are_shown_for_debugging_only() {
 #[test]
 fn gzip_holds_the_same_page() {
     let (_folder, exporter) = good();
-    let answer = exporter.request("GET /metrics HTTP/1.1\r\nHost: t\r\nAccept-Encoding: gzip\r\nConnection: close\r\n\r\n");
+    let answer = exporter
+        .request("GET /metrics HTTP/1.1\r\nHost: t\r\nAccept-Encoding: gzip\r\nConnection: close\r\n\r\n");
     assert!(answer.head.to_ascii_lowercase().contains("content-encoding: gzip"), "{}", answer.head);
     let mut text = String::new();
     flate2::read::GzDecoder::new(&answer.body[..]).read_to_string(&mut text).unwrap();
@@ -65,11 +69,12 @@ fn gzip_holds_the_same_page() {
 /// promtool accepts the page but for the one name that is kept for compatibility.
 #[test]
 fn promtool_accepts_the_page() {
+    let calls = Workload::new();
     let folder = Folder::new();
-    folder.pair("good", &good_yaml("good_total"), &good_object("good_total"));
+    folder.pair("good", &good_yaml("good_total"), &calls.good_object("good_total"));
     folder.file("bad.yaml", "metrics: [");
     let exporter = Exporter::start(&[&folder.argument(), "--bpf.stats=on"]);
-    fire(3);
+    calls.fire(3);
     let page = exporter.page();
     assert!(page.contains("ebpf_exporter_ebpf_program_run_count_total"), "statistics are on:\n{page}");
     let mut promtool = Command::new("promtool")
@@ -81,9 +86,12 @@ fn promtool_accepts_the_page() {
         .expect("promtool is needed (apt-get install prometheus)");
     promtool.stdin.take().unwrap().write_all(page.as_bytes()).unwrap();
     let output = promtool.wait_with_output().unwrap();
-    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-    let complaints: Vec<&str> =
-        said.lines().filter(|line| !line.is_empty() && !line.contains("ebpf_exporter_ebpf_program_run_time_seconds")).collect();
+    let said =
+        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    let complaints: Vec<&str> = said
+        .lines()
+        .filter(|line| !line.is_empty() && !line.contains("ebpf_exporter_ebpf_program_run_time_seconds"))
+        .collect();
     assert!(complaints.is_empty(), "{said}\n{page}");
 }
 

@@ -1,4 +1,4 @@
-use super::{counting_object, fire};
+use super::Workload;
 use crate::common::exporter::{Exporter, value_of, values_of};
 use crate::common::folder::Folder;
 
@@ -7,19 +7,19 @@ const INCREMENT: &str = "u64 one = 1, *value = bpf_map_lookup_elem(&m, &key); if
 
 /// N calls from several threads give exactly N, in a map of this kind.
 #[track_caller]
-fn check_kind(kind: &str, flags: &str, key_type: &str, key: &str, size: usize) {
+fn check_kind(calls: Workload, kind: &str, flags: &str, key_type: &str, key: &str, size: usize) {
     let folder = Folder::new();
     let map = format!(
         "{key_type} struct {{ __uint(type, BPF_MAP_TYPE_{kind}); __uint(max_entries, 128); {flags} __type(key, struct key); __type(value, u64); }} m SEC(\".maps\");"
     );
-    let object = counting_object(&map, &format!("{key} {INCREMENT}"));
+    let object = calls.object(&map, &format!("{key} {INCREMENT}"));
     folder.pair("kind", &format!("metrics: {{counters: [{{name: m, help: h, labels: [{{name: k, size: {size}, decoders: [{{name: uint}}]}}]}}]}}"), &object);
     let exporter = Exporter::start(&[&folder.argument()]);
     // The key exists before the threads race for it.
-    fire(1);
+    calls.fire(1);
     std::thread::scope(|scope| {
         for _ in 0..4 {
-            scope.spawn(|| fire(5000));
+            scope.spawn(|| calls.fire(5000));
         }
     });
     let page = exporter.page();
@@ -30,41 +30,47 @@ fn check_kind(kind: &str, flags: &str, key_type: &str, key: &str, size: usize) {
 fn every_kind_of_map_counts_exactly() {
     let key = "struct key { u32 k; };";
     let set = "struct key key = { 3 };";
-    check_kind("HASH", "", key, set, 4);
-    check_kind("HASH", "__uint(map_flags, BPF_F_NO_PREALLOC);", key, set, 4);
-    check_kind("LRU_HASH", "", key, set, 4);
-    check_kind("ARRAY", "", key, set, 4);
-    check_kind("PERCPU_HASH", "", key, set, 4);
-    check_kind("PERCPU_ARRAY", "", key, set, 4);
-    check_kind("LRU_PERCPU_HASH", "", key, set, 4);
+    check_kind(Workload::new(), "HASH", "", key, set, 4);
+    check_kind(Workload::new(), "HASH", "__uint(map_flags, BPF_F_NO_PREALLOC);", key, set, 4);
+    check_kind(Workload::new(), "LRU_HASH", "", key, set, 4);
+    check_kind(Workload::new(), "ARRAY", "", key, set, 4);
+    check_kind(Workload::new(), "PERCPU_HASH", "", key, set, 4);
+    check_kind(Workload::new(), "PERCPU_ARRAY", "", key, set, 4);
+    check_kind(Workload::new(), "LRU_PERCPU_HASH", "", key, set, 4);
 }
 
 #[test]
 fn a_trie_counts_exactly() {
+    let calls = Workload::new();
     let folder = Folder::new();
     let map = "struct key { u32 prefix; u32 k; }; struct { __uint(type, BPF_MAP_TYPE_LPM_TRIE); __uint(max_entries, 128); __uint(map_flags, BPF_F_NO_PREALLOC); __type(key, struct key); __type(value, u64); } m SEC(\".maps\");";
-    let object = counting_object(map, &format!("struct key key = {{ 32, 3 }}; {INCREMENT}"));
+    let object = calls.object(map, &format!("struct key key = {{ 32, 3 }}; {INCREMENT}"));
     folder.pair(
         "trie",
         "metrics: {counters: [{name: m, help: h, labels: [{name: prefix, size: 4, decoders: [{name: uint}]}, {name: k, size: 4, decoders: [{name: uint}]}]}]}",
         &object,
     );
     let exporter = Exporter::start(&[&folder.argument()]);
-    fire(777);
+    calls.fire(777);
     assert_eq!(exporter.value("ebpf_exporter_m{k=\"3\",prefix=\"32\"}"), Some(777.0), "{}", exporter.page());
 }
 
 /// A per-CPU map split by its last label shows each CPU, and their sum is the truth.
 #[test]
 fn cpus_told_apart_add_up() {
+    let calls = Workload::new();
     let folder = Folder::new();
     let map = "struct { __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY); __uint(max_entries, 1); __type(key, u32); __type(value, u64); } m SEC(\".maps\");";
-    let object = counting_object(map, &format!("u32 key = 0; {INCREMENT}"));
-    folder.pair("split", "metrics: {counters: [{name: m, help: h, labels: [{name: cpu, size: 2, decoders: [{name: uint}]}]}]}", &object);
+    let object = calls.object(map, &format!("u32 key = 0; {INCREMENT}"));
+    folder.pair(
+        "split",
+        "metrics: {counters: [{name: m, help: h, labels: [{name: cpu, size: 2, decoders: [{name: uint}]}]}]}",
+        &object,
+    );
     let exporter = Exporter::start(&[&folder.argument()]);
     std::thread::scope(|scope| {
         for _ in 0..4 {
-            scope.spawn(|| fire(2500));
+            scope.spawn(|| calls.fire(2500));
         }
     });
     let samples = exporter.values("ebpf_exporter_m");
@@ -75,17 +81,30 @@ fn cpus_told_apart_add_up() {
 /// Values of every width, signed or not, exact to the last digit.
 #[test]
 fn values_of_every_width() {
-    let kinds = [("u8", "200"), ("u16", "60000"), ("u32", "4000000000U"), ("u64", "18446744073709551615ULL"), ("s8", "-100"), ("s16", "-30000"), ("s32", "-2000000000"), ("s64", "-9223372036854775807LL")];
+    let calls = Workload::new();
+    let kinds = [
+        ("u8", "200"),
+        ("u16", "60000"),
+        ("u32", "4000000000U"),
+        ("u64", "18446744073709551615ULL"),
+        ("s8", "-100"),
+        ("s16", "-30000"),
+        ("s32", "-2000000000"),
+        ("s64", "-9223372036854775807LL"),
+    ];
     let folder = Folder::new();
     let (mut maps, mut body, mut gauges) = (String::new(), String::from("u32 key = 0;"), String::new());
     for (kind, value) in kinds {
-        maps += &format!("struct {{ __uint(type, BPF_MAP_TYPE_ARRAY); __uint(max_entries, 1); __type(key, u32); __type(value, {kind}); }} m_{kind} SEC(\".maps\");\n");
-        body += &format!("{{ {kind} value = {value}; bpf_map_update_elem(&m_{kind}, &key, &value, BPF_ANY); }}");
+        maps += &format!(
+            "struct {{ __uint(type, BPF_MAP_TYPE_ARRAY); __uint(max_entries, 1); __type(key, u32); __type(value, {kind}); }} m_{kind} SEC(\".maps\");\n"
+        );
+        body +=
+            &format!("{{ {kind} value = {value}; bpf_map_update_elem(&m_{kind}, &key, &value, BPF_ANY); }}");
         gauges += &format!("    - {{name: m_{kind}, help: h}}\n");
     }
-    folder.pair("widths", &format!("metrics:\n  gauges:\n{gauges}"), &counting_object(&maps, &body));
+    folder.pair("widths", &format!("metrics:\n  gauges:\n{gauges}"), &calls.object(&maps, &body));
     let exporter = Exporter::start(&[&folder.argument()]);
-    fire(1);
+    calls.fire(1);
     let page = exporter.page();
     for (kind, value) in kinds {
         let line = format!("ebpf_exporter_m_{kind} {}", value.trim_end_matches(['U', 'L']));
@@ -96,10 +115,11 @@ fn values_of_every_width() {
 /// A histogram's count equals its events, its sum their sum.
 #[test]
 fn a_histogram_counts_every_event() {
+    let calls = Workload::new();
     let folder = Folder::new();
     let map = "struct { __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY); __uint(max_entries, 6); __type(key, u32); __type(value, u64); } m SEC(\".maps\");";
     // Slots 0 to 4 hold values up to 1, 2, 4, 8, 16; slot 5 is the sum. Every call observes 3: slot 2.
-    let object = counting_object(
+    let object = calls.object(
         map,
         "u32 slot = 2, sum = 5; u64 *value = bpf_map_lookup_elem(&m, &slot); if (value) *value += 1; value = bpf_map_lookup_elem(&m, &sum); if (value) *value += 3;",
     );
@@ -109,9 +129,12 @@ fn a_histogram_counts_every_event() {
         &object,
     );
     let exporter = Exporter::start(&[&folder.argument()]);
-    fire(1000);
+    calls.fire(1000);
     let page = exporter.page();
-    let buckets: Vec<(String, f64)> = values_of(&page, "ebpf_exporter_m_bucket").into_iter().map(|(labels, value)| (labels["le"].clone(), value)).collect();
+    let buckets: Vec<(String, f64)> = values_of(&page, "ebpf_exporter_m_bucket")
+        .into_iter()
+        .map(|(labels, value)| (labels["le"].clone(), value))
+        .collect();
     let expected = [("0.5", 0.0), ("1", 0.0), ("2", 1000.0), ("4", 1000.0), ("8", 1000.0), ("+Inf", 1000.0)];
     assert_eq!(buckets, expected.map(|(le, value)| (le.to_owned(), value)), "{page}");
     assert_eq!(value_of(&page, "ebpf_exporter_m_count"), Some(1000.0));
@@ -121,13 +144,14 @@ fn a_histogram_counts_every_event() {
 /// Two configs that share a family by equal shape are added up; as gauges the later is refused.
 #[test]
 fn two_configs_share_a_family() {
+    let calls = Workload::new();
     let folder = Folder::new();
     let map = "struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(max_entries, 1); __type(key, u32); __type(value, u64); } m SEC(\".maps\");";
-    let object = counting_object(map, &format!("u32 key = 0; {INCREMENT}"));
+    let object = calls.object(map, &format!("u32 key = 0; {INCREMENT}"));
     folder.pair("first", "metrics: {counters: [{name: m, help: h}]}", &object);
     folder.pair("second", "metrics: {counters: [{name: m, help: h}]}", &object);
     let exporter = Exporter::start(&[&folder.argument()]);
-    fire(500);
+    calls.fire(500);
     let page = exporter.page();
     assert_eq!(values_of(&page, "ebpf_exporter_m"), [(Default::default(), 1000.0)], "{page}");
     assert_eq!(page.matches("# TYPE ebpf_exporter_m counter").count(), 1, "{page}");
@@ -137,9 +161,10 @@ fn two_configs_share_a_family() {
 /// A counter whose keys merge into one series never falls while an LRU evicts them.
 #[test]
 fn a_merged_counter_never_falls_under_eviction() {
+    let calls = Workload::new();
     let folder = Folder::new();
     let map = "struct { __uint(type, BPF_MAP_TYPE_LRU_HASH); __uint(max_entries, 64); __type(key, u32); __type(value, u64); } m SEC(\".maps\"); u64 turn = 0;";
-    let object = counting_object(map, "u32 key = __sync_fetch_and_add(&turn, 1) % 5000; u64 one = 1; u64 *value = bpf_map_lookup_elem(&m, &key); if (value) __sync_fetch_and_add(value, 1); else bpf_map_update_elem(&m, &key, &one, BPF_ANY);");
+    let object = calls.object(map, "u32 key = __sync_fetch_and_add(&turn, 1) % 5000; u64 one = 1; u64 *value = bpf_map_lookup_elem(&m, &key); if (value) __sync_fetch_and_add(value, 1); else bpf_map_update_elem(&m, &key, &one, BPF_ANY);");
     folder.pair(
         "merged",
         "metrics: {counters: [{name: m, help: h, labels: [{name: k, size: 4, decoders: [{name: uint}, {name: static_map, static_map: {0: zero}}, {name: regexp, regexps: ['^(unknown|zero)']}]}]}]}",
@@ -148,7 +173,7 @@ fn a_merged_counter_never_falls_under_eviction() {
     let exporter = Exporter::start(&[&folder.argument()]);
     let (mut last, mut rose) = (0.0, 0);
     for _ in 0..60 {
-        fire(200);
+        calls.fire(200);
         let value = exporter.value("ebpf_exporter_m{k=\"unknown\"}").expect("the series is there");
         assert!(value >= last, "fell from {last} to {value}");
         rose += usize::from(value > last);
