@@ -192,10 +192,8 @@ fn bad_objects() -> Vec<Bad> {
     let kind = |kind: &str, key: &str, value: &str| {
         Object::File(object_with(kind, key, value, "raw_tp/sys_enter", "return 0;"))
     };
-    let huge = source
-        .replace("64)", "0x7fffffff)")
-        .replace("u64);", "blob[64]);")
-        .replace("struct {", "typedef struct { u64 v[64]; } blob;\nstruct {");
+    let huge = source.replace("max_entries, 64", "max_entries, 0x7fffffff")
+        + "SEC(\"raw_tp/sys_enter\") int p(void *ctx) { return 0; }";
     let kaddr = format!(
         "{source} const volatile u64 kaddr_no_such_symbol_at_all = 0; SEC(\"raw_tp/sys_enter\") int p(void *ctx) {{ return kaddr_no_such_symbol_at_all != 0; }}"
     );
@@ -233,10 +231,7 @@ fn bad_objects() -> Vec<Bad> {
             "o09_ring_buffer",
             counter(LABEL),
             Object::File(compile(
-                &source
-                    .replace("HASH", "RINGBUF")
-                    .replace("64", "4096")
-                    .replace("__type(key, u32); __type(value, u64);", ""),
+                "struct { __uint(type, BPF_MAP_TYPE_RINGBUF); __uint(max_entries, 4096); } m SEC(\".maps\");",
             )),
             "",
             "ring",
