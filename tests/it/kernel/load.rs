@@ -179,7 +179,7 @@ fn objects_loaded_side_by_side_get_their_own_reasons() {
 }
 
 const ADDRESSES: &str = r#"
-const volatile u64 kaddr_jiffies = 0;
+const volatile u64 kaddr_schedule = 0;
 u64 kaddr_in_bss;
 u64 kaddr_in_data = 1;
 const volatile u32 kaddr_small = 1;
@@ -188,7 +188,7 @@ SEC("uprobe//proc/self/exe:post_attach_mark")
 int put(void *ctx)
 {
     u32 key = 0;
-    u64 address = kaddr_jiffies;
+    u64 address = kaddr_schedule;
     bpf_map_update_elem(&addresses, &key, &address, BPF_ANY);
     key = 1;
     bpf_map_update_elem(&addresses, &key, &kaddr_in_bss, BPF_ANY);
@@ -208,9 +208,9 @@ fn host_with(kallsyms: &str) -> (tempfile::TempDir, Host) {
 #[test]
 fn addresses_of_symbols_are_set_before_the_load() {
     let (_folder, host) = host_with(
-        "ffffffff81000000 T in_bss\nffffffff82345678 D jiffies\nffffffffc0001000 d in_data\t[module]\n",
+        "ffffffff81000000 T in_bss\nffffffff82345678 T schedule\nffffffffc0001000 d in_data\t[module]\n",
     );
-    let kaddrs = ["jiffies", "in_bss", "in_data"].map(str::to_owned).to_vec();
+    let kaddrs = ["schedule", "in_bss", "in_data"].map(str::to_owned).to_vec();
     let spec = LoadSpec { kaddrs, ..load_spec("a config.with:odd name", ADDRESSES) };
     let loaded =
         bpf::load(&spec, &host, &Options::default()).unwrap_or_else(|problems| panic!("{problems:#?}"));
@@ -224,14 +224,14 @@ fn addresses_of_symbols_are_set_before_the_load() {
 }
 
 #[test]
-fn the_address_of_jiffies_leads_to_jiffies() {
-    let spec = LoadSpec { kaddrs: vec!["jiffies".into()], ..load_spec("jiffies", ADDRESSES) };
+fn the_address_of_a_symbol_is_that_of_the_running_kernel() {
+    let spec = LoadSpec { kaddrs: vec!["schedule".into()], ..load_spec("schedule", ADDRESSES) };
     let loaded = try_load(&spec).unwrap_or_else(|problems| panic!("{problems:#?}"));
     bpf::mark_attached();
     let view = loaded.view();
     let address = rows(view.source("addresses").unwrap().as_ref())[0].1.clone();
     let kallsyms = std::fs::read_to_string("/proc/kallsyms").unwrap();
-    let line = kallsyms.lines().find(|line| line.split(' ').nth(2) == Some("jiffies")).unwrap();
+    let line = kallsyms.lines().find(|line| line.split(' ').nth(2) == Some("schedule")).unwrap();
     let expected = u64::from_str_radix(line.split(' ').next().unwrap(), 16).unwrap();
     assert_eq!(u64::from_ne_bytes(address.try_into().unwrap()), expected);
 }
@@ -239,8 +239,8 @@ fn the_address_of_jiffies_leads_to_jiffies() {
 #[test]
 fn every_wrong_address_is_told_at_once() {
     let (_folder, host) =
-        host_with("ffffffff81000000 T small\nffffffff82345678 D jiffies\nffffffff82345600 D other\n");
-    let kaddrs = ["no_such_symbol", "jiffies", "other", "small"].map(str::to_owned).to_vec();
+        host_with("ffffffff81000000 T small\nffffffff82345678 T schedule\nffffffff82345600 D other\n");
+    let kaddrs = ["no_such_symbol", "schedule", "other", "small"].map(str::to_owned).to_vec();
     let spec = LoadSpec { kaddrs, ..load_spec("test", ADDRESSES) };
     let problems =
         bpf::load(&spec, &host, &Options::default()).map(|loaded| loaded.name().to_owned()).unwrap_err();
@@ -251,7 +251,7 @@ fn every_wrong_address_is_told_at_once() {
     );
     // No kallsyms at all.
     let host = Host::new(Roots { procfs: "/no/such/proc".into(), ..Roots::default() });
-    let spec = LoadSpec { kaddrs: vec!["jiffies".into()], ..spec };
+    let spec = LoadSpec { kaddrs: vec!["schedule".into()], ..spec };
     let problems =
         bpf::load(&spec, &host, &Options::default()).map(|loaded| loaded.name().to_owned()).unwrap_err();
     assert_eq!(problems.iter().map(|problem| problem.code).collect::<Vec<_>>(), ["kaddr-hidden"]);
