@@ -99,8 +99,9 @@ static __always_inline int issued(struct request *request)
 
 /*
  * Linux 5.11 took the queue out of the tracepoint's arguments, and 5.10.137
- * followed. BTF has no word for that which this compiler can ask for: libbpf
- * fills in the kernel's version, and the verifier never looks at the other arm.
+ * followed. BTF has no word for that which this compiler can ask for. So libbpf
+ * fills in the kernel's version, also where a distribution keeps it elsewhere
+ * than in uname's release, and the verifier never looks at the other arm.
  */
 SEC("tp_btf/block_rq_issue")
 int block_rq_issue(u64 *context)

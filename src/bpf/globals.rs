@@ -53,7 +53,10 @@ fn address(symbol: &str, host: &Host, place: &Place) -> Result<u64, Box<Problem>
             let problem = problem("kaddr-symbol", format!("the running kernel has no symbol `{symbol}`"));
             Err(problem
                 .expected(format!("a symbol of {}", kallsyms.display()))
-                .help("look for its name on this kernel there; a module's symbols exist while it is loaded")
+                .help(
+                    "look for its name on this kernel there: a module's symbols are listed while it is loaded, \
+                     variables only with CONFIG_KALLSYMS_ALL",
+                )
                 .into())
         }
         Err(error) => {

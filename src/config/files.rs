@@ -200,7 +200,7 @@ mod tests {
             assert_eq!(find_object(&file, None, &options).unwrap(), path);
         }
         let written =
-            |value: &str| Found { value: value.to_owned(), spot: super::super::raw::Spot::default() };
+            |value: &str| Found { value: value.to_owned(), spot: super::super::findings::Spot::default() };
         std::fs::write(objects.path().join("other.o"), "").unwrap();
         let other = find_object(&file, Some(&written("other.o")), &options).unwrap();
         assert_eq!(other, objects.path().join("other.o"));

@@ -10,6 +10,7 @@ mod check;
 mod discover;
 mod duration;
 mod files;
+mod findings;
 mod raw;
 mod suggest;
 mod yaml;
@@ -20,6 +21,7 @@ use std::sync::Arc;
 pub use check::settle_families;
 pub use discover::{ConfigFile, Discovered, discover};
 
+use self::findings::{Findings, Spot};
 use crate::elf::ObjectInfo;
 use crate::host::Host;
 use crate::problem::{Place, Problem};
@@ -63,8 +65,10 @@ pub fn read(file: &ConfigFile, options: &Options) -> Checked {
         Ok(text) => text,
         Err(problem) => return Checked { spec: None, problems: vec![*problem] },
     };
-    let (raw, mut problems) = parse(file, &text);
-    let Some(raw) = raw else { return sorted(None, problems) };
+    let (raw, mut findings) = match parse(file, &text) {
+        Ok(parsed) => parsed,
+        Err(problems) => return Checked { spec: None, problems },
+    };
     let loaded = files::find_object(file, raw.object.as_ref(), options).and_then(|path| {
         let bytes: Arc<[u8]> = files::object(file, &path)?.into();
         let info = parse_object(file, &path, &bytes)?;
@@ -73,12 +77,13 @@ pub fn read(file: &ConfigFile, options: &Options) -> Checked {
     match loaded {
         Ok((path, bytes, info)) => {
             let object = ObjectFile { path: &path, bytes: &bytes, info: &info };
-            let spec = checked(file, &raw, &object, options, &mut problems);
-            sorted(spec, problems)
+            let spec = checked(file, &raw, &object, options, &mut findings);
+            Checked { spec, problems: sorted(findings.settle(&text)) }
         }
         Err(problem) => {
+            let mut problems = findings.settle(&text);
             problems.push(*problem);
-            sorted(None, problems)
+            Checked { spec: None, problems: sorted(problems) }
         }
     }
 }
@@ -86,30 +91,30 @@ pub fn read(file: &ConfigFile, options: &Options) -> Checked {
 /// Checks the text of a config against an object that was read already.
 #[must_use]
 pub fn check_text(file: &ConfigFile, text: &str, object: &ObjectFile<'_>, options: &Options) -> Checked {
-    let (raw, mut problems) = parse(file, text);
-    let spec = raw.and_then(|raw| checked(file, &raw, object, options, &mut problems));
-    sorted(spec, problems)
+    match parse(file, text) {
+        Ok((raw, mut findings)) => {
+            let spec = checked(file, &raw, object, options, &mut findings);
+            Checked { spec, problems: sorted(findings.settle(text)) }
+        }
+        Err(problems) => Checked { spec: None, problems },
+    }
 }
 
-/// From text to typed data; none when the text has no structure to go on with.
-fn parse(file: &ConfigFile, text: &str) -> (Option<raw::RawConfig>, Vec<Problem>) {
-    let document = match yaml::read(text) {
-        Ok(document) => document,
-        Err(refused) => return (None, vec![refused_problem(file, &refused)]),
-    };
-    let mut reader = raw::Reader::new(&document, file.place());
+/// From text to typed data; an error when the text has no structure to go on with.
+fn parse(file: &ConfigFile, text: &str) -> Result<(raw::RawConfig, Findings), Vec<Problem>> {
+    let document = yaml::read(text).map_err(|refused| vec![refused_problem(file, &refused)])?;
+    let mut reader = raw::Reader::new(file.place());
     if document.more {
         let problem = Problem::warning("more-documents", Place::default(), "only the first document is read");
-        reader.report(&raw::Spot::default(), problem.help("put each config into a file of its own"));
+        reader.report(&Spot::default(), problem.help("put each config into a file of its own"));
     }
     let Some(root) = &document.root else {
         let problem = Problem::error("empty-config", Place::default(), "the config is empty");
-        reader
-            .report(&raw::Spot::default(), problem.expected("`metrics` with counters, gauges or histograms"));
-        return (None, reader.into_problems());
+        reader.report(&Spot::default(), problem.expected("`metrics` with counters, gauges or histograms"));
+        return Err(reader.into_findings().settle(text));
     };
     let raw = raw::config(&mut reader, root);
-    (Some(raw), reader.into_problems())
+    Ok((raw, reader.into_findings()))
 }
 
 fn refused_problem(file: &ConfigFile, refused: &yaml::Refused) -> Problem {
@@ -124,7 +129,8 @@ fn refused_problem(file: &ConfigFile, refused: &yaml::Refused) -> Problem {
             }
             problem
         }
-        yaml::Refused::TooLarge => Problem::error("alias-bomb", place, refused.to_string()),
+        yaml::Refused::TooLarge => Problem::error("alias-bomb", place, refused.to_string())
+            .help("write out what the aliases stand for"),
     }
 }
 
@@ -132,15 +138,15 @@ fn parse_object(file: &ConfigFile, path: &Path, bytes: &[u8]) -> Result<ObjectIn
     ObjectInfo::parse(bytes).map_err(|error| Box::new(error.problem(files::object_place(file, path))))
 }
 
-/// From typed data to a spec. `problems` holds those of the steps before.
+/// From typed data to a spec.
 fn checked(
     file: &ConfigFile,
     raw: &raw::RawConfig,
     object: &ObjectFile<'_>,
     options: &Options,
-    problems: &mut Vec<Problem>,
+    findings: &mut Findings,
 ) -> Option<Spec> {
-    let mut sink = check::Sink::new(file.place());
+    let mut sink = check::Sink::new(findings);
     let namespace = check::namespace(&mut sink, raw.namespace.as_ref(), &options.namespace);
     let context = check::Context {
         object: object.info,
@@ -150,14 +156,13 @@ fn checked(
     let kaddrs = check::kaddrs(&context, &mut sink, raw);
     let metrics: Vec<_> =
         raw.metrics.iter().filter_map(|metric| check::metric(&context, &mut sink, metric)).collect();
-    problems.extend(sink.into_problems());
-    if problems.iter().any(|problem| problem.is_error() && problem.place.metric.is_none()) {
+    if findings.cost_the_config() {
         return None;
     }
     // A config that never had a metric loads its object all the same, one that lost all of them does not.
     if metrics.is_empty() && !raw.metrics.is_empty() {
         let message = "none of the config's metrics can be served, so its object is not loaded";
-        problems.push(Problem::error("no-metric-left", file.place(), message));
+        findings.report(&Spot::default(), Problem::error("no-metric-left", Place::default(), message));
         return None;
     }
     Some(Spec {
@@ -172,9 +177,9 @@ fn checked(
 }
 
 /// Problems in the order of the file; those without a position go last.
-fn sorted(spec: Option<Spec>, mut problems: Vec<Problem>) -> Checked {
+fn sorted(mut problems: Vec<Problem>) -> Vec<Problem> {
     problems.sort_by_key(|problem| {
         problem.place.position.map_or((true, None), |position| (false, Some(position)))
     });
-    Checked { spec, problems }
+    problems
 }

@@ -94,15 +94,17 @@ fn group(
         long_key: Vec::new(),
     };
     if plan.kind == MetricKind::Gauge {
-        pass.rows(snapshot, numbers, &mut memory, |_, _, list, slot, bits| {
-            groups.add(list, slot, numbers.kind.number(bits).scaled(contributor.scale));
+        pass.rows(snapshot, numbers, &mut memory, |_, _, taken| {
+            if let Some((list, slot, bits)) = taken {
+                groups.add(list, slot, numbers.kind.number(bits).scaled(contributor.scale));
+            }
         });
     } else {
         memory.ledger(&contributor.ledger).begin();
-        pass.rows(snapshot, numbers, &mut memory, |memory, key, list, slot, bits| {
-            if let Some(ledger) = &mut memory.ledger {
-                ledger.add(key, list, slot, bits);
-            }
+        pass.rows(snapshot, numbers, &mut memory, |memory, key, taken| match (&mut memory.ledger, taken) {
+            (Some(ledger), Some((list, slot, bits))) => ledger.add(key, list, slot, bits),
+            (Some(ledger), None) => ledger.hold(key),
+            (None, _) => {}
         });
         let sum = plan.buckets().map(|buckets| (buckets.len() + 1, buckets.multiplier));
         memory.ledger(&contributor.ledger).finish(groups, |slot| match sum {
@@ -113,6 +115,9 @@ fn group(
     }
     state.count(&pass.tally);
 }
+
+/// The labels, slot and number of a row; none when it is there and cannot be published.
+type Taken<'a> = Option<(&'a [u8], usize, u64)>;
 
 /// One walk over the rows of a snapshot.
 struct Pass<'a> {
@@ -126,13 +131,13 @@ struct Pass<'a> {
 }
 
 impl Pass<'_> {
-    /// Hands every row that is to be published to `take`, with its key, labels, slot and number.
+    /// Hands every row to `take`, with its key and with what is to be published of it.
     fn rows(
         &mut self,
         snapshot: &Snapshot,
         numbers: Numbers<'_>,
         memory: &mut Memory,
-        mut take: impl FnMut(&mut Memory, &[u8], &[u8], usize, u64),
+        mut take: impl FnMut(&mut Memory, &[u8], Taken<'_>),
     ) {
         let split = self.contributor.rows.is_split();
         for (key, lanes) in snapshot.keys().zip(numbers.bits.chunks_exact(numbers.lanes.max(1))) {
@@ -142,21 +147,24 @@ impl Pass<'_> {
             }
             for (lane, bits) in (0u16..).zip(lanes) {
                 let row = Row { key, lane: lane.to_ne_bytes() };
-                match self.decode(&row) {
-                    Ok(Some(slot)) if split => {
-                        self.long_key.clear();
-                        self.long_key.extend_from_slice(key);
-                        self.long_key.extend_from_slice(&row.lane);
-                        take(memory, &self.long_key, &self.list, slot, *bits);
-                    }
-                    Ok(Some(slot)) => take(memory, key, &self.list, slot, *bits),
-                    Ok(None) => {
-                        self.tally.skipped += 1;
-                        if !split {
-                            memory.skipped.insert(key, self.skip_cache_size);
-                        }
-                    }
+                let decoded = self.decode(&row);
+                let slot = decoded.unwrap_or_default();
+                match decoded {
+                    Ok(Some(_)) => {}
+                    Ok(None) => self.tally.skipped += 1,
                     Err(error) => self.tally.error(error),
+                }
+                if !split && decoded == Ok(None) {
+                    memory.skipped.insert(key, self.skip_cache_size);
+                }
+                let taken = slot.map(|slot| (self.list.as_slice(), slot, *bits));
+                if split {
+                    self.long_key.clear();
+                    self.long_key.extend_from_slice(key);
+                    self.long_key.extend_from_slice(&row.lane);
+                    take(memory, &self.long_key, taken);
+                } else {
+                    take(memory, key, taken);
                 }
             }
         }

@@ -40,7 +40,7 @@ pub struct Ledger {
     epoch: u64,
     keys: Keys,
     sets: LabelSets,
-    /// By series: when it was made and when it last had a key.
+    /// By series: when it was made and when it last had a key; 0 is never.
     lives: Vec<Life>,
     /// By series and slot, in the shape's kind.
     retired: Vec<u64>,
@@ -53,7 +53,10 @@ pub struct Ledger {
 #[derive(Clone, Copy, Debug, Default)]
 struct Life {
     born: u64,
+    /// When a key last spoke for it.
     seen: u64,
+    /// When a key last counted for it, speaking or not.
+    held: u64,
 }
 
 /// Keys of one size, in slots that are used again.
@@ -139,6 +142,23 @@ impl Ledger {
         add(self.shape.kind, &mut self.current, cell, contribution);
     }
 
+    /// Tells that a key is there although nothing can be said of it in this pass: what it said
+    /// before goes on counting where it counted, and is not counted again when it speaks.
+    pub fn hold(&mut self, key: &[u8]) {
+        let index = if key.len() == self.keys.size { self.keys.find(key) } else { None };
+        let Some(entry) = index.and_then(|index| self.keys.entries.get_mut(index as usize)) else { return };
+        if entry.seen == self.epoch {
+            return;
+        }
+        entry.seen = self.epoch;
+        let (cell, counted) = (entry.cell, minus(self.shape.kind, entry.last, entry.base));
+        add(self.shape.kind, &mut self.current, cell, counted);
+        let series = usize::try_from(cell).unwrap_or(usize::MAX) / self.shape.stride;
+        if let Some(life) = self.lives.get_mut(series) {
+            life.held = self.epoch;
+        }
+    }
+
     /// Ends a pass: retires what was not seen and adds every living series to `groups`.
     pub fn finish(&mut self, groups: &mut Groups, scale: impl Fn(usize) -> f64) {
         self.retire_vanished();
@@ -171,6 +191,7 @@ impl Ledger {
                 life.born = self.epoch;
             }
             life.seen = self.epoch;
+            life.held = self.epoch;
         }
         index
     }
@@ -218,7 +239,7 @@ impl Ledger {
 
     /// Bounds what is remembered of series without keys: the longest dead go first.
     fn forget_the_long_dead(&mut self) {
-        let dead = |life: &Life| life.seen != self.epoch && life.seen != 0;
+        let dead = |life: &Life| life.held != self.epoch && life.held != 0;
         let count = self.lives.iter().filter(|life| dead(life)).count();
         if count <= self.dead_limit {
             return;
@@ -226,7 +247,7 @@ impl Ledger {
         let mut order: Vec<(u64, u32)> = (0u32..)
             .zip(&self.lives)
             .filter(|(_, life)| dead(life))
-            .map(|(set, life)| (life.seen, set))
+            .map(|(set, life)| (life.held, set))
             .collect();
         order.sort_unstable();
         for (_, set) in order.into_iter().take(count - self.dead_limit) {
@@ -332,6 +353,10 @@ mod tests {
         for (key, label, value) in rows {
             ledger.add(&[*key], label.as_bytes(), 0, *value);
         }
+        finish(ledger)
+    }
+
+    fn finish(ledger: &mut Ledger) -> BTreeMap<String, u64> {
         let mut groups = Groups::new(1);
         ledger.finish(&mut groups, |_| 1.0);
         groups
@@ -387,6 +412,26 @@ mod tests {
             pass(&mut ledger, &[(1, "a", 13), (2, "a", 1), (3, "b", 7)]),
             series([("a", 12), ("b", 9)])
         );
+    }
+
+    #[test]
+    fn a_key_that_cannot_speak_for_a_while_is_not_counted_twice() {
+        let mut ledger = ledger(100, 0);
+        pass(&mut ledger, &[(1, "x", 10), (2, "x", 5)]);
+        for (rows, held, expected) in [
+            (&[(2, "x", 6)][..], Some(1), series([("x", 16)])),
+            (&[], Some(1), series([])),
+            (&[(1, "x", 12)], None, series([("x", 18)])),
+        ] {
+            ledger.begin();
+            for (key, label, value) in rows {
+                ledger.add(&[*key], label.as_bytes(), 0, *value);
+            }
+            if let Some(held) = held {
+                ledger.hold(&[held]);
+            }
+            assert_eq!(finish(&mut ledger), expected);
+        }
     }
 
     #[test]

@@ -105,13 +105,52 @@ int main(int count, char **words)
 }
 "#;
 
-static WORKLOAD_PROGRAM: LazyLock<PathBuf> = LazyLock::new(|| {
-    let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join("shipped-workload");
+static WORKLOAD_PROGRAM: LazyLock<PathBuf> = LazyLock::new(|| compile("shipped-workload", WORKLOAD));
+
+/// Compiles C for the host.
+#[track_caller]
+fn compile(name: &str, text: &str) -> PathBuf {
+    let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     let source = program.with_extension("c");
-    std::fs::write(&source, WORKLOAD).unwrap();
-    run(Command::new("gcc").args(["-O1", "-pthread", "-o"]).arg(&program).arg(&source));
+    std::fs::write(&source, text).unwrap();
+    let include = format!("-I{}", folder("bpf-objects/include").display());
+    run(Command::new("gcc").args(["-O1", "-Wall", "-pthread", &include, "-o"]).arg(&program).arg(&source));
     program
-});
+}
+
+/// The slots of `bits.bpf.h`, compiled for the host and held against a search for the right one.
+const SLOTS: &str = r#"
+#include <linux/types.h>
+#include "bits.bpf.h"
+
+static __u64 least_power_not_below(__u64 value)
+{
+    __u64 slot = 0;
+
+    while (slot < 64 && (1ULL << slot) < value)
+        slot++;
+    return slot;
+}
+
+static int wrong(__u64 value)
+{
+    __u64 slot = least_power_not_below(value);
+
+    return exp2_slot(value) != slot || exp2zero_slot(value) != (value ? slot + 1 : 0);
+}
+
+int main(void)
+{
+    for (__u64 value = 0; value < 1 << 20; value++)
+        if (wrong(value))
+            return 1;
+    for (int bit = 20; bit < 64; bit++)
+        for (__u64 value = (1ULL << bit) - 2; value != (1ULL << bit) + 3; value++)
+            if (wrong(value))
+                return 2;
+    return wrong(~0ULL) ? 3 : 0;
+}
+"#;
 
 #[track_caller]
 fn workload(what: &str, times: u32, code: &str) {
@@ -170,6 +209,11 @@ fn assert_held(what: &str, first: &Held<f64>, second: &Held<f64>, slack: f64) {
         least - slack <= counted && counted <= most + slack,
         "{what}: {counted} were counted, between {least} and {most} by the kernel"
     );
+}
+
+#[test]
+fn slots_are_those_whose_bound_holds_the_value() {
+    run(&mut Command::new(compile("shipped-slots", SLOTS)));
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! Buckets of histograms: what can be bounds, and how many.
 
-use super::{Sink, spot_of};
-use crate::config::raw::{Found, RawMetric, Spot};
+use super::{Sink, spot_of, was_refused};
+use crate::config::findings::Spot;
+use crate::config::raw::{Found, RawMetric};
 use crate::config::suggest;
 use crate::problem::{Place, Problem};
 use crate::series::{BucketKind, Buckets};
@@ -12,13 +13,14 @@ const MAX_BUCKETS: i64 = 65_536;
 const TYPES: [&str; 4] = ["exp2", "exp2zero", "linear", "fixed"];
 
 /// The buckets of a histogram; none when they make no sense.
-pub(super) fn buckets(sink: &mut Sink, raw: &RawMetric) -> Option<Buckets> {
+pub(super) fn buckets(sink: &mut Sink<'_>, raw: &RawMetric) -> Option<Buckets> {
     let multiplier = multiplier(sink, raw);
     let kind = match raw.bucket_type.as_ref().map(|kind| kind.value.as_str()).unwrap_or_default() {
         "exp2" => range(sink, raw).map(|(min, max)| BucketKind::Exp2 { min, max }),
         "exp2zero" => range(sink, raw).map(|(min, max)| BucketKind::Exp2Zero { min, max }),
         "linear" => range(sink, raw).map(|(min, max)| BucketKind::Linear { min, max }),
         "fixed" => fixed(sink, raw).map(|keys| BucketKind::Fixed { keys }),
+        "" if was_refused(raw.bucket_type.as_ref(), raw, "bucket_type") => None,
         other => {
             unknown_type(sink, raw, other);
             None
@@ -28,7 +30,7 @@ pub(super) fn buckets(sink: &mut Sink, raw: &RawMetric) -> Option<Buckets> {
     rising(sink, raw, &buckets).then_some(buckets)
 }
 
-fn unknown_type(sink: &mut Sink, raw: &RawMetric, found: &str) {
+fn unknown_type(sink: &mut Sink<'_>, raw: &RawMetric, found: &str) {
     let spot = spot_of(raw.bucket_type.as_ref(), raw);
     let problem = if found.is_empty() {
         Problem::error("missing-bucket-type", Place::default(), "a histogram without a `bucket_type`")
@@ -50,7 +52,7 @@ fn unknown_type(sink: &mut Sink, raw: &RawMetric, found: &str) {
 }
 
 /// 0 means 1, as in the reference.
-fn multiplier(sink: &mut Sink, raw: &RawMetric) -> Option<f64> {
+fn multiplier(sink: &mut Sink<'_>, raw: &RawMetric) -> Option<f64> {
     let Some(multiplier) = &raw.bucket_multiplier else { return Some(1.0) };
     if multiplier.value == 0.0 {
         return Some(1.0);
@@ -68,13 +70,15 @@ fn multiplier(sink: &mut Sink, raw: &RawMetric) -> Option<f64> {
     Some(multiplier.value)
 }
 
-fn range(sink: &mut Sink, raw: &RawMetric) -> Option<(i64, i64)> {
+fn range(sink: &mut Sink<'_>, raw: &RawMetric) -> Option<(i64, i64)> {
     let value = |found: &Option<Found<i64>>| found.as_ref().map_or(0, |found| found.value);
     let (min, max) = (value(&raw.bucket_min), value(&raw.bucket_max));
     let spot = spot_of(raw.bucket_max.as_ref(), raw);
     let found = format!("bucket_min {min}, bucket_max {max}");
     // A field of the wrong type was complained of already; its zero would be a false trail.
-    if raw.broken && (raw.bucket_min.is_none() || raw.bucket_max.is_none()) {
+    if was_refused(raw.bucket_min.as_ref(), raw, "bucket_min")
+        || was_refused(raw.bucket_max.as_ref(), raw, "bucket_max")
+    {
         return None;
     }
     if min >= max {
@@ -91,12 +95,12 @@ fn range(sink: &mut Sink, raw: &RawMetric) -> Option<(i64, i64)> {
     Some((min, max))
 }
 
-fn fixed(sink: &mut Sink, raw: &RawMetric) -> Option<Vec<f64>> {
+fn fixed(sink: &mut Sink<'_>, raw: &RawMetric) -> Option<Vec<f64>> {
     let spot = spot_of(raw.bucket_keys.as_ref(), raw);
     let keys = raw.bucket_keys.as_ref().map_or(&[][..], |keys| &keys.value);
     if keys.is_empty() {
         // A list of the wrong type was complained of already.
-        if !raw.broken {
+        if !raw.given.iter().any(|given| given == "bucket_keys") || !raw.broken {
             bad(sink, spot, "the histogram has no buckets", "`bucket_keys`, a rising list of bounds", "none");
         }
         return None;
@@ -127,7 +131,7 @@ fn fixed(sink: &mut Sink, raw: &RawMetric) -> Option<Vec<f64>> {
 }
 
 /// Whether the bounds, as they will be printed, are numbers that rise.
-fn rising(sink: &mut Sink, raw: &RawMetric, buckets: &Buckets) -> bool {
+fn rising(sink: &mut Sink<'_>, raw: &RawMetric, buckets: &Buckets) -> bool {
     let m = buckets.multiplier;
     let spot = spot_of(raw.bucket_max.as_ref().map(|_| ()).and(raw.bucket_max.as_ref()), raw);
     // Between the ends bounds rise when they do at both: all kinds are monotonic.
@@ -185,7 +189,7 @@ fn exp2zero(slot: i64) -> f64 {
     if slot == 0 { 0.0 } else { exp2(slot - 1) }
 }
 
-fn bad(sink: &mut Sink, spot: &Spot, message: &str, expected: &str, found: &str) {
+fn bad(sink: &mut Sink<'_>, spot: &Spot, message: &str, expected: &str, found: &str) {
     sink.report(
         spot,
         Problem::error("bad-buckets", Place::default(), message).expected(expected).found(found),

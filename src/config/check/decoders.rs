@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::{Context, Sink};
-use crate::config::raw::{Group, RawDecoder, RawLabel, RawMetric, Spot};
+use crate::config::findings::Spot;
+use crate::config::raw::{Group, RawDecoder, RawLabel, RawMetric};
 use crate::config::suggest;
 use crate::decode::{BuildError, Chain, DECODERS, Params};
 use crate::problem::{Place, Problem};
@@ -31,8 +32,8 @@ const NEVER_NUMBERS: &[&str] = &[
 ];
 
 /// The chain of every label in the order written; none when one is at fault.
-pub(super) fn chains(context: &Context<'_>, sink: &mut Sink, raw: &RawMetric) -> Option<Vec<Arc<Chain>>> {
-    let chains: Vec<_> = raw.labels.iter().map(|label| chain(context, sink, raw, label)).collect();
+pub(super) fn chains(context: &Context<'_>, sink: &mut Sink<'_>, raw: &RawMetric) -> Option<Vec<Arc<Chain>>> {
+    let chains: Vec<_> = raw.labels.iter().map(|label| chain(context, sink, label)).collect();
     if raw.group == Group::Histograms
         && let Some(slot) = raw.labels.last()
     {
@@ -41,9 +42,9 @@ pub(super) fn chains(context: &Context<'_>, sink: &mut Sink, raw: &RawMetric) ->
     chains.into_iter().collect()
 }
 
-fn chain(context: &Context<'_>, sink: &mut Sink, raw: &RawMetric, label: &RawLabel) -> Option<Arc<Chain>> {
+fn chain(context: &Context<'_>, sink: &mut Sink<'_>, label: &RawLabel) -> Option<Arc<Chain>> {
     if label.decoders.is_empty() {
-        if !raw.broken {
+        if !label.broken {
             sink.report(
                 &label.spot,
                 Problem::error("no-decoders", Place::default(), "a label without `decoders`")
@@ -54,7 +55,8 @@ fn chain(context: &Context<'_>, sink: &mut Sink, raw: &RawMetric, label: &RawLab
     }
     let known: Vec<bool> = label.decoders.iter().map(|decoder| is_known(sink, decoder)).collect();
     let size = label.size.as_ref().map_or(0, |size| size.value);
-    if size == 0 || known.contains(&false) {
+    // What could not be read was complained of already, and would be missed again here.
+    if size == 0 || known.contains(&false) || label.decoders.iter().any(|decoder| decoder.broken) {
         return None;
     }
     let steps: Vec<(String, Params)> =
@@ -73,10 +75,13 @@ fn chain(context: &Context<'_>, sink: &mut Sink, raw: &RawMetric, label: &RawLab
 }
 
 /// Says every unknown name of a chain, where building it would stop at the first.
-fn is_known(sink: &mut Sink, decoder: &RawDecoder) -> bool {
+fn is_known(sink: &mut Sink<'_>, decoder: &RawDecoder) -> bool {
     let found = name(decoder);
     let spot = decoder.name.as_ref().map_or(&decoder.spot, |name| &name.spot);
     if found.is_empty() {
+        if decoder.broken {
+            return false;
+        }
         let problem = Problem::error("missing-name", Place::default(), "a decoder without a `name`");
         sink.report(spot, problem.expected("`name`, such as `name: uint`"));
         return false;
@@ -102,7 +107,7 @@ fn fault<'r>(decoder: &'r RawDecoder, error: &BuildError) -> &'r Spot {
 }
 
 /// The slot's chain must end in a number, or in text that can be one.
-fn slot_is_number(sink: &mut Sink, slot: &RawLabel) {
+fn slot_is_number(sink: &mut Sink<'_>, slot: &RawLabel) {
     let Some(last) = slot.decoders.last() else { return };
     if !NEVER_NUMBERS.contains(&name(last)) {
         return;

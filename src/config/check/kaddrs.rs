@@ -8,7 +8,7 @@ use crate::problem::{Place, Problem};
 const PREFIX: &str = "kaddr_";
 
 /// The symbols, each once.
-pub(crate) fn kaddrs(context: &Context<'_>, sink: &mut Sink, raw: &RawConfig) -> Vec<String> {
+pub(crate) fn kaddrs(context: &Context<'_>, sink: &mut Sink<'_>, raw: &RawConfig) -> Vec<String> {
     let mut symbols = Vec::new();
     for symbol in &raw.kaddrs {
         if fits(context, sink, symbol) && !symbols.contains(&symbol.value) {
@@ -18,7 +18,7 @@ pub(crate) fn kaddrs(context: &Context<'_>, sink: &mut Sink, raw: &RawConfig) ->
     symbols
 }
 
-fn fits(context: &Context<'_>, sink: &mut Sink, symbol: &Found<String>) -> bool {
+fn fits(context: &Context<'_>, sink: &mut Sink<'_>, symbol: &Found<String>) -> bool {
     let name = format!("{PREFIX}{}", symbol.value);
     let variables = &context.object.variables;
     let Some(variable) = variables.iter().find(|variable| variable.name == name) else {

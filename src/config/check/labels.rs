@@ -8,7 +8,8 @@
 use std::sync::Arc;
 
 use super::Sink;
-use crate::config::raw::{Group, RawLabel, RawMetric, Spot};
+use crate::config::findings::Spot;
+use crate::config::raw::{Group, RawLabel, RawMetric};
 use crate::decode::Chain;
 use crate::elf::MapInfo;
 use crate::problem::{Place, Problem};
@@ -43,7 +44,7 @@ impl Layout {
 }
 
 /// Lays the labels over the key of a map.
-pub(super) fn layout(sink: &mut Sink, raw: &RawMetric, map: &MapInfo) -> Option<Layout> {
+pub(super) fn layout(sink: &mut Sink<'_>, raw: &RawMetric, map: &MapInfo) -> Option<Layout> {
     let histogram = raw.group == Group::Histograms;
     if histogram && raw.labels.is_empty() {
         sink.report(
@@ -55,6 +56,9 @@ pub(super) fn layout(sink: &mut Sink, raw: &RawMetric, map: &MapInfo) -> Option<
         return None;
     }
     let key_size = map.key_size as usize;
+    if raw.labels.is_empty() && raw.broken && raw.given.iter().any(|given| given == "labels") {
+        return None;
+    }
     if raw.labels.is_empty() {
         return no_labels(sink, raw, map);
     }
@@ -89,7 +93,7 @@ pub(super) fn layout(sink: &mut Sink, raw: &RawMetric, map: &MapInfo) -> Option<
 }
 
 /// Without labels the key is one number, and only 0 counts.
-fn no_labels(sink: &mut Sink, raw: &RawMetric, map: &MapInfo) -> Option<Layout> {
+fn no_labels(sink: &mut Sink<'_>, raw: &RawMetric, map: &MapInfo) -> Option<Layout> {
     if map.key_size != 4 {
         sink.report(
             &raw.spot,
@@ -107,12 +111,12 @@ fn no_labels(sink: &mut Sink, raw: &RawMetric, map: &MapInfo) -> Option<Layout> 
 }
 
 /// The bytes of all labels; none when a size is missing or wrong, which is said.
-fn total(sink: &mut Sink, raw: &RawMetric) -> Option<usize> {
+fn total(sink: &mut Sink<'_>, raw: &RawMetric) -> Option<usize> {
     let mut total = Some(0usize);
     for label in &raw.labels {
         if size(label) == 0 {
             // A size of the wrong type was complained of already.
-            if label.size.is_some() || !raw.broken {
+            if label.size.is_some() || !label.broken {
                 let spot = label.size.as_ref().map_or(&label.spot, |size| &size.spot);
                 let message = format!("the label `{}` has no size", name(label));
                 let problem = Problem::error("label-size", Place::default(), message);
@@ -122,7 +126,9 @@ fn total(sink: &mut Sink, raw: &RawMetric) -> Option<usize> {
         }
         total = total.and_then(|sum| sum.checked_add(size(label))?.checked_add(padding(label)));
     }
-    if raw.broken && raw.labels.iter().any(|label| label.size.is_none()) { None } else { total }
+    // Labels that could not be read leave the sum unknown; the list itself may have been none.
+    let unknown = raw.labels.iter().any(|label| label.broken);
+    if unknown { None } else { total }
 }
 
 /// The label that may be the CPU's number.
@@ -135,7 +141,7 @@ fn cpu_index(raw: &RawMetric, map: &MapInfo) -> Option<usize> {
     (name(&raw.labels[index]) == "cpu").then_some(index)
 }
 
-fn wrong_cpu(sink: &mut Sink, raw: &RawMetric, index: usize) {
+fn wrong_cpu(sink: &mut Sink<'_>, raw: &RawMetric, index: usize) {
     let label = &raw.labels[index];
     let spot = label.size.as_ref().map_or(&label.spot, |size| &size.spot);
     sink.report(
@@ -151,7 +157,7 @@ fn wrong_cpu(sink: &mut Sink, raw: &RawMetric, index: usize) {
     );
 }
 
-fn uncovered(sink: &mut Sink, raw: &RawMetric, map: &MapInfo, total: usize, cpu: Option<usize>) {
+fn uncovered(sink: &mut Sink<'_>, raw: &RawMetric, map: &MapInfo, total: usize, cpu: Option<usize>) {
     let key_size = map.key_size as usize;
     let parts: Vec<String> = raw.labels.iter().map(part).collect();
     let of = if cpu.is_some() { " (and 2 for the last label `cpu`)" } else { "" };

@@ -2,14 +2,15 @@
 
 use super::{Context, Sink, spot_of};
 use crate::btf::ScalarKind;
-use crate::config::raw::{RawMetric, Spot};
+use crate::config::findings::Spot;
+use crate::config::raw::RawMetric;
 use crate::config::suggest;
 use crate::elf::{MapInfo, MapKind};
 use crate::problem::{Place, Problem};
 use crate::spec::ValueSpec;
 
 /// The map of a metric: `map:`, else the metric's own name.
-pub(super) fn find<'o>(context: &Context<'o>, sink: &mut Sink, raw: &RawMetric) -> Option<&'o MapInfo> {
+pub(super) fn find<'o>(context: &Context<'o>, sink: &mut Sink<'_>, raw: &RawMetric) -> Option<&'o MapInfo> {
     let name = raw.map.as_ref().or(raw.name.as_ref()).filter(|name| !name.value.is_empty())?;
     sink.map = Some(name.value.clone());
     let Some(map) = context.object.map(&name.value) else {
@@ -34,7 +35,7 @@ pub(super) fn find<'o>(context: &Context<'o>, sink: &mut Sink, raw: &RawMetric) 
     Some(map)
 }
 
-fn missing(context: &Context<'_>, sink: &mut Sink, raw: &RawMetric, name: &str, spot: &Spot) {
+fn missing(context: &Context<'_>, sink: &mut Sink<'_>, raw: &RawMetric, name: &str, spot: &Spot) {
     let maps = context.object.maps.iter().map(|map| map.name.as_str());
     let mut problem =
         Problem::error("missing-map", Place::default(), format!("the object has no map `{name}`"));
@@ -55,7 +56,7 @@ fn missing(context: &Context<'_>, sink: &mut Sink, raw: &RawMetric, name: &str, 
 /// How the number is taken from the value.
 pub(super) fn value(
     context: &Context<'_>,
-    sink: &mut Sink,
+    sink: &mut Sink<'_>,
     raw: &RawMetric,
     map: &MapInfo,
 ) -> Option<ValueSpec> {

@@ -18,7 +18,8 @@ pub use families::settle_families;
 pub(crate) use kaddrs::kaddrs;
 pub(crate) use names::namespace;
 
-use super::raw::{Found, Group, RawMetric, Spot, at};
+use super::findings::{Findings, Spot};
+use super::raw::{Found, Group, RawMetric};
 use crate::elf::{MapInfo, ObjectInfo};
 use crate::host::Host;
 use crate::problem::{Place, Problem};
@@ -32,30 +33,23 @@ pub(crate) struct Context<'a> {
     pub(crate) host: &'a Arc<Host>,
 }
 
-/// Where problems go.
-pub(crate) struct Sink {
-    place: Place,
+/// Where problems go, with the metric and map at hand.
+pub(crate) struct Sink<'f> {
+    findings: &'f mut Findings,
     metric: Option<String>,
     map: Option<String>,
-    problems: Vec<Problem>,
-    errors: usize,
 }
 
-impl Sink {
-    /// A sink for the config at a place.
-    pub(crate) fn new(place: Place) -> Self {
-        Self { place, metric: None, map: None, problems: Vec::new(), errors: 0 }
-    }
-
-    pub(crate) fn into_problems(self) -> Vec<Problem> {
-        self.problems
+impl<'f> Sink<'f> {
+    /// A sink that adds to what was found already.
+    pub(crate) fn new(findings: &'f mut Findings) -> Self {
+        Self { findings, metric: None, map: None }
     }
 
     pub(crate) fn report(&mut self, spot: &Spot, mut problem: Problem) {
-        self.errors += usize::from(problem.is_error());
         problem.place.metric.clone_from(&self.metric);
         problem.place.map.clone_from(&self.map);
-        self.problems.push(at(&self.place, spot, problem));
+        self.findings.report(spot, problem);
     }
 
     fn error(&mut self, spot: &Spot, code: &'static str, message: impl Into<String>) {
@@ -64,19 +58,22 @@ impl Sink {
 }
 
 /// Checks one metric; none when it is lost.
-pub(crate) fn metric(context: &Context<'_>, sink: &mut Sink, raw: &RawMetric) -> Option<MetricSpec> {
+pub(crate) fn metric(context: &Context<'_>, sink: &mut Sink<'_>, raw: &RawMetric) -> Option<MetricSpec> {
+    if raw.strange {
+        return None;
+    }
     let name = raw.name.as_ref().map(|name| name.value.clone()).filter(|name| !name.is_empty());
     sink.metric = Some(name.clone().unwrap_or_else(|| raw.spot.path.clone()));
-    let errors = sink.errors;
+    let errors = sink.findings.errors();
     let spec = checked(context, sink, raw, name);
     sink.metric = None;
     sink.map = None;
-    spec.filter(|_| sink.errors == errors && !raw.broken)
+    spec.filter(|_| sink.findings.errors() == errors && !raw.broken)
 }
 
 fn checked(
     context: &Context<'_>,
-    sink: &mut Sink,
+    sink: &mut Sink<'_>,
     raw: &RawMetric,
     name: Option<String>,
 ) -> Option<MetricSpec> {
@@ -118,14 +115,19 @@ fn checked(
     })
 }
 
-fn place(sink: &Sink, raw: &RawMetric, map: &MapInfo, name: &str) -> Place {
+fn place(sink: &Sink<'_>, raw: &RawMetric, map: &MapInfo, name: &str) -> Place {
     Place {
         path: raw.spot.path.clone(),
         position: spot_of(raw.name.as_ref(), raw).position,
         metric: Some(name.to_owned()),
         map: Some(map.name.clone()),
-        ..sink.place.clone()
+        ..sink.findings.place.clone()
     }
+}
+
+/// Whether a key was written but its value was of a wrong type, which was said already.
+fn was_refused<T>(found: Option<&Found<T>>, raw: &RawMetric, key: &str) -> bool {
+    found.is_none() && raw.given.iter().any(|given| given == key)
 }
 
 /// A field's spot, or the metric's where the field is missing.

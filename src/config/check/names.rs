@@ -1,13 +1,16 @@
 //! Names of metrics and labels, and helps.
 
-use super::{Sink, spot_of};
+use super::{Sink, spot_of, was_refused};
 use crate::config::raw::{Found, Group, RawMetric};
 use crate::problem::{Place, Problem};
 
 /// The family's full name.
-pub(super) fn family(sink: &mut Sink, namespace: &str, raw: &RawMetric) -> Option<String> {
+pub(super) fn family(sink: &mut Sink<'_>, namespace: &str, raw: &RawMetric) -> Option<String> {
     let spot = spot_of(raw.name.as_ref(), raw);
     let Some(name) = text(raw.name.as_ref()) else {
+        if was_refused(raw.name.as_ref(), raw, "name") {
+            return None;
+        }
         sink.report(
             spot,
             Problem::error(
@@ -38,9 +41,9 @@ pub(super) fn family(sink: &mut Sink, namespace: &str, raw: &RawMetric) -> Optio
 }
 
 /// The help, which Prometheus' users read.
-pub(super) fn help(sink: &mut Sink, raw: &RawMetric) -> Option<String> {
+pub(super) fn help(sink: &mut Sink<'_>, raw: &RawMetric) -> Option<String> {
     let found = text(raw.help.as_ref()).map(str::to_owned);
-    if found.is_none() {
+    if found.is_none() && !was_refused(raw.help.as_ref(), raw, "help") {
         sink.report(
             spot_of(raw.help.as_ref(), raw),
             Problem::error(
@@ -55,12 +58,15 @@ pub(super) fn help(sink: &mut Sink, raw: &RawMetric) -> Option<String> {
 }
 
 /// Names of labels. A histogram's last one is its slot, whose name nobody sees.
-pub(super) fn labels(sink: &mut Sink, raw: &RawMetric) {
+pub(super) fn labels(sink: &mut Sink<'_>, raw: &RawMetric) {
     let slots = usize::from(raw.group == Group::Histograms);
     let seen = &raw.labels[..raw.labels.len().saturating_sub(slots)];
     for (index, label) in seen.iter().enumerate() {
         let spot = label.name.as_ref().map_or(&label.spot, |name| &name.spot);
         let Some(name) = text(label.name.as_ref()) else {
+            if label.broken {
+                continue;
+            }
             let problem = Problem::error("missing-name", Place::default(), "a label without a `name`");
             sink.report(spot, problem.expected("`name`"));
             continue;
@@ -90,7 +96,7 @@ pub(super) fn labels(sink: &mut Sink, raw: &RawMetric) {
 }
 
 /// The namespace of a config: what `namespace:` says, else the command line's.
-pub(crate) fn namespace(sink: &mut Sink, own: Option<&Found<String>>, default: &str) -> Option<String> {
+pub(crate) fn namespace(sink: &mut Sink<'_>, own: Option<&Found<String>>, default: &str) -> Option<String> {
     let Some(own) = own else { return Some(default.to_owned()) };
     if !own.value.is_empty() && !is_metric_name(&own.value) {
         sink.report(

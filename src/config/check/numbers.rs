@@ -1,7 +1,8 @@
 //! What is done with the number: `scale`, `reduce`, and keys that have no effect here.
 
 use super::Sink;
-use crate::config::raw::{Group, RawMetric, Spot};
+use crate::config::findings::Spot;
+use crate::config::raw::{Group, RawMetric};
 use crate::config::suggest;
 use crate::elf::MapInfo;
 use crate::problem::{Place, Problem};
@@ -11,7 +12,7 @@ const REDUCTIONS: [(&str, Reduce); 4] =
     [("sum", Reduce::Sum), ("max", Reduce::Max), ("min", Reduce::Min), ("avg", Reduce::Avg)];
 
 /// The factor of counters and gauges.
-pub(super) fn scale(sink: &mut Sink, raw: &RawMetric) -> Option<f64> {
+pub(super) fn scale(sink: &mut Sink<'_>, raw: &RawMetric) -> Option<f64> {
     let Some(scale) = &raw.scale else { return Some(1.0) };
     let bad = |found: &str, expected: &str| {
         Problem::error("bad-scale", Place::default(), "`scale` makes no sense here")
@@ -34,7 +35,12 @@ pub(super) fn scale(sink: &mut Sink, raw: &RawMetric) -> Option<f64> {
 }
 
 /// How CPUs become one number.
-pub(super) fn reduce(sink: &mut Sink, raw: &RawMetric, map: Option<&MapInfo>, split: bool) -> Option<Reduce> {
+pub(super) fn reduce(
+    sink: &mut Sink<'_>,
+    raw: &RawMetric,
+    map: Option<&MapInfo>,
+    split: bool,
+) -> Option<Reduce> {
     let default = if split { Reduce::Split } else { Reduce::Sum };
     let Some(written) = &raw.reduce else { return Some(default) };
     let Some((_, reduce)) = REDUCTIONS.iter().find(|(name, _)| *name == written.value) else {
@@ -59,13 +65,13 @@ pub(super) fn reduce(sink: &mut Sink, raw: &RawMetric, map: Option<&MapInfo>, sp
     Some(if split { Reduce::Split } else { *reduce })
 }
 
-fn warn(sink: &mut Sink, spot: &Spot, why: &str) {
+fn warn(sink: &mut Sink<'_>, spot: &Spot, why: &str) {
     let message = format!("`reduce` has no effect: {why}");
     sink.report(spot, Problem::warning("reduce-without-effect", Place::default(), message).help("remove it"));
 }
 
 /// Keys of a histogram that its kind of buckets does not look at.
-pub(super) fn unused(sink: &mut Sink, raw: &RawMetric) {
+pub(super) fn unused(sink: &mut Sink<'_>, raw: &RawMetric) {
     let Some(kind) = raw.bucket_type.as_ref().map(|kind| kind.value.as_str()) else { return };
     let fixed = kind == "fixed";
     let given = [

@@ -1,21 +1,28 @@
 //! One decoder of a label's chain.
 
 use super::fields::{Keys, join};
+use super::reader::spot;
 use super::{RawDecoder, Reader};
 use crate::config::yaml::Node;
 use crate::decode::Params;
 use crate::problem::{Place, Problem};
 
-const KEYS: Keys =
-    Keys { what: "a decoder", known: &["name", "static_map", "allow_unknown", "regexps"], later: &[] };
+const KEYS: Keys = Keys {
+    what: "a decoder",
+    example: "{name: uint}",
+    known: &["name", "static_map", "allow_unknown", "regexps"],
+    later: &[],
+};
 
-pub(super) fn decoder(reader: &mut Reader<'_>, node: &Node, path: &str) -> RawDecoder {
+pub(super) fn decoder(reader: &mut Reader, node: &Node, path: &str) -> RawDecoder {
+    let mark = reader.mark();
     let mut raw = RawDecoder {
-        spot: reader.spot(node, path),
+        spot: spot(node, path),
         name: None,
         params: Params::default(),
         regexps: Vec::new(),
         spots: Vec::new(),
+        broken: false,
     };
     for field in reader.fields(node, path, &KEYS) {
         let path = join(path, field.name);
@@ -29,20 +36,21 @@ pub(super) fn decoder(reader: &mut Reader<'_>, node: &Node, path: &str) -> RawDe
                 let found = reader.texts(field.value, &path, "regular expressions");
                 raw.regexps = found.iter().map(|regexp| regexp.spot.clone()).collect();
                 raw.params.regexps = found.into_iter().map(|regexp| regexp.value).collect();
-                raw.spots.push(("regexps", reader.spot(field.value, &path)));
+                raw.spots.push(("regexps", spot(field.value, &path)));
             }
             "static_map" => {
                 static_map(reader, field.value, &path, &mut raw.params);
-                raw.spots.push(("static_map", reader.spot(field.value, &path)));
+                raw.spots.push(("static_map", spot(field.value, &path)));
             }
             _ => {}
         }
     }
+    raw.broken = reader.mark().1 > mark.1;
     raw
 }
 
 /// Adds to the map, as the reference does when a merge brings a second one; null empties it.
-fn static_map(reader: &mut Reader<'_>, node: &Node, path: &str, params: &mut Params) {
+fn static_map(reader: &mut Reader, node: &Node, path: &str, params: &mut Params) {
     if node.is_null() {
         params.static_map = None;
         return;
@@ -59,8 +67,8 @@ fn static_map(reader: &mut Reader<'_>, node: &Node, path: &str, params: &mut Par
         }
     }
     if map.len() > 100_000 {
-        let spot = reader.spot(node, path);
+        let at = spot(node, path);
         let problem = Problem::error("too-large", Place::default(), "`static_map` has too many entries");
-        reader.report(&spot, problem.expected("100000 at most").found(map.len().to_string()));
+        reader.report(&at, problem.expected("100000 at most").found(map.len().to_string()));
     }
 }

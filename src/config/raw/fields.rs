@@ -1,8 +1,9 @@
 //! The keys of a mapping as the reference's parser assigns them: in the order of the
 //! text, a merge where it stands, the last one winning.
 
-use super::reader::Reader;
-use super::{later, reader::Spot};
+use super::later;
+use super::reader::{Reader, spot};
+use crate::config::findings::Spot;
 use crate::config::suggest;
 use crate::config::yaml::{Entry, Kind, Node};
 use crate::problem::{Place, Problem};
@@ -19,16 +20,18 @@ pub(super) struct Field<'n> {
 pub(super) struct Keys {
     /// What the mapping is, for messages.
     pub(super) what: &'static str,
+    /// One as it could be written.
+    pub(super) example: &'static str,
     /// Its keys.
     pub(super) known: &'static [&'static str],
     /// Keys of a later version: they would change the meaning, so they are refused.
     pub(super) later: &'static [later::Later],
 }
 
-impl Reader<'_> {
+impl Reader {
     /// The known fields of a mapping; complains of unknown and duplicate keys. Null has no fields.
     pub(super) fn fields<'n>(&mut self, node: &'n Node, path: &str, keys: &Keys) -> Vec<Field<'n>> {
-        let mut fields = self.assignments(node, path, keys.what);
+        let mut fields = self.assignments(node, path, &format!("{}, such as {}", keys.what, keys.example));
         fields.retain(|field| {
             if keys.known.contains(&field.name) {
                 return true;
@@ -69,9 +72,9 @@ impl Reader<'_> {
                 continue;
             }
             let Some(name) = key.key_text() else {
-                let spot = self.spot(key, path);
+                let at = spot(key, path);
                 let problem = Problem::error("wrong-type", Place::default(), "a key is not text");
-                self.report(&spot, problem.expected("text").found(key.describe()));
+                self.report(&at, problem.expected("text").found(key.describe()));
                 continue;
             };
             // What comes in by a merge was complained of where it stands.
@@ -102,32 +105,32 @@ impl Reader<'_> {
         if let Some(over) =
             own.iter().find(|field| !field.merged && new.iter().any(|merged| merged.name == field.name))
         {
-            let (spot, name) = (self.spot(over.key, &join(path, over.name)), over.name);
+            let (at, name) = (spot(over.key, &join(path, over.name)), over.name);
             let problem = Problem::warning(
                 "merge-overrides",
                 Place::default(),
                 format!("`{name}` is overridden by the `<<` that follows it"),
             );
-            self.report(&spot, problem.help("put `<<` before the keys that shall win"));
+            self.report(&at, problem.help("put `<<` before the keys that shall win"));
         }
     }
 
     fn bad_merge(&mut self, node: &Node, path: &str) {
-        let spot = self.spot(node, &join(path, "<<"));
+        let at = spot(node, &join(path, "<<"));
         let problem = Problem::error("bad-merge", Place::default(), "`<<` does not merge a mapping");
-        self.report(&spot, problem.expected("a mapping or a list of mappings").found(node.describe()));
+        self.report(&at, problem.expected("a mapping or a list of mappings").found(node.describe()));
     }
 
     fn duplicate(&mut self, key: &Node, name: &str, path: &str) {
-        let spot = self.spot(key, &join(path, name));
+        let at = spot(key, &join(path, name));
         let problem = Problem::warning("duplicate-key", Place::default(), format!("`{name}` is given twice"));
-        self.report(&spot, problem.help("the last one counts: remove the other"));
+        self.report(&at, problem.help("the last one counts: remove the other"));
     }
 
     fn unknown(&mut self, field: &Field<'_>, path: &str, keys: &Keys) {
-        let spot = self.spot(field.key, &join(path, field.name));
+        let at = spot(field.key, &join(path, field.name));
         if let Some(later) = keys.later.iter().find(|later| later.key == field.name) {
-            self.not_yet(&spot, later);
+            self.not_yet(&at, later);
             return;
         }
         let mut problem = Problem::warning(
@@ -136,7 +139,7 @@ impl Reader<'_> {
             format!("unknown key `{}` in {} is ignored", field.name, keys.what),
         );
         problem.help = suggest::help("keys there are", field.name, keys.known.iter().copied());
-        self.report(&spot, problem);
+        self.report(&at, problem);
     }
 
     /// Says that something comes with a later version.
@@ -147,6 +150,7 @@ impl Reader<'_> {
             format!("`{}` ({}) is not supported by this version, a later one will", later.key, later.what),
         );
         self.report(spot, problem.help(later.help));
+        self.later += 1;
     }
 }
 

@@ -2,20 +2,32 @@
 
 use super::decoder::decoder;
 use super::fields::{Keys, join};
+use super::reader::spot;
 use super::{RawLabel, Reader, later};
 use crate::config::yaml::{Kind, Node};
 
-const KEYS: Keys =
-    Keys { what: "a label", known: &["name", "size", "padding", "decoders"], later: later::LABEL };
+const KEYS: Keys = Keys {
+    what: "a label",
+    example: "{name: cpu, size: 4, decoders: [{name: uint}]}",
+    known: &["name", "size", "padding", "decoders"],
+    later: later::LABEL,
+};
 
-pub(super) fn labels(reader: &mut Reader<'_>, node: &Node, path: &str) -> Vec<RawLabel> {
+pub(super) fn labels(reader: &mut Reader, node: &Node, path: &str) -> Vec<RawLabel> {
     let items = reader.list(node, path, "labels").unwrap_or_default();
     items.iter().enumerate().map(|(index, item)| label(reader, item, &format!("{path}[{index}]"))).collect()
 }
 
-fn label(reader: &mut Reader<'_>, node: &Node, path: &str) -> RawLabel {
-    let spot = reader.spot(node, path);
-    let mut raw = RawLabel { spot, name: None, size: None, padding: None, decoders: Vec::new() };
+fn label(reader: &mut Reader, node: &Node, path: &str) -> RawLabel {
+    let mark = reader.mark();
+    let mut raw = RawLabel {
+        spot: spot(node, path),
+        name: None,
+        size: None,
+        padding: None,
+        decoders: Vec::new(),
+        broken: false,
+    };
     if let Kind::Scalar(scalar) = &node.kind
         && !scalar.is_null()
     {
@@ -39,5 +51,6 @@ fn label(reader: &mut Reader<'_>, node: &Node, path: &str) -> RawLabel {
             _ => {}
         }
     }
+    raw.broken = reader.mark().1 > mark.1;
     raw
 }

@@ -4,24 +4,30 @@ use std::time::Duration;
 
 use super::fields::{Field, Keys, join};
 use super::label::labels;
+use super::reader::spot;
 use super::{Found, Group, RawMetric, Reader, later};
 use crate::config::duration;
 use crate::config::yaml::{Node, scalar};
 
+const EXAMPLE: &str = "{name: ..., help: ..., labels: [...]}";
+
 const COUNTER: Keys = Keys {
     what: "a counter",
+    example: EXAMPLE,
     known: &["name", "help", "map", "scale", "reduce", "labels", "perf_event_array", "flush_interval"],
     later: later::METRIC,
 };
 
 const GAUGE: Keys = Keys {
     what: "a gauge",
+    example: EXAMPLE,
     known: &["name", "help", "map", "scale", "reduce", "labels"],
     later: later::METRIC,
 };
 
 const HISTOGRAM: Keys = Keys {
     what: "a histogram",
+    example: EXAMPLE,
     known: &[
         "name",
         "help",
@@ -39,9 +45,9 @@ const HISTOGRAM: Keys = Keys {
 };
 
 /// Reads one metric; its problems cost it alone.
-pub(super) fn metric(reader: &mut Reader<'_>, group: Group, node: &Node, path: &str) -> RawMetric {
-    let mark = reader.mark();
-    let mut raw = empty(reader, group, node, path);
+pub(super) fn metric(reader: &mut Reader, group: Group, node: &Node, path: &str) -> RawMetric {
+    let (mark, later) = (reader.mark(), reader.later);
+    let mut raw = empty(group, node, path);
     let keys = match group {
         Group::Counters => &COUNTER,
         Group::Gauges => &GAUGE,
@@ -50,16 +56,18 @@ pub(super) fn metric(reader: &mut Reader<'_>, group: Group, node: &Node, path: &
     for field in reader.fields(node, path, keys) {
         let path = join(path, field.name);
         read_field(reader, &mut raw, &field, &path);
+        raw.given.push(field.name.to_owned());
     }
     let name = raw.name.as_ref().map(|name| name.value.as_str()).filter(|name| !name.is_empty());
     raw.broken = reader.blame(mark, name.unwrap_or(path));
+    raw.strange = reader.later > later || (raw.broken && raw.given.is_empty());
     raw
 }
 
-fn empty(reader: &mut Reader<'_>, group: Group, node: &Node, path: &str) -> RawMetric {
+fn empty(group: Group, node: &Node, path: &str) -> RawMetric {
     RawMetric {
         group,
-        spot: reader.spot(node, path),
+        spot: spot(node, path),
         name: None,
         help: None,
         map: None,
@@ -72,11 +80,13 @@ fn empty(reader: &mut Reader<'_>, group: Group, node: &Node, path: &str) -> RawM
         bucket_keys: None,
         labels: Vec::new(),
         flush_interval: None,
+        given: Vec::new(),
         broken: false,
+        strange: false,
     }
 }
 
-fn read_field(reader: &mut Reader<'_>, raw: &mut RawMetric, field: &Field<'_>, path: &str) {
+fn read_field(reader: &mut Reader, raw: &mut RawMetric, field: &Field<'_>, path: &str) {
     let node = field.value;
     match field.name {
         "name" => raw.name = reader.text(node, path),
@@ -107,19 +117,19 @@ fn optional(node: &Node) -> Option<&Node> {
     (!node.is_null()).then_some(node)
 }
 
-fn bucket_keys(reader: &mut Reader<'_>, node: &Node, path: &str) -> Option<Found<Vec<Found<f64>>>> {
+fn bucket_keys(reader: &mut Reader, node: &Node, path: &str) -> Option<Found<Vec<Found<f64>>>> {
     let items = reader.list(node, path, "numbers")?;
-    let spot = reader.spot(node, path);
+    let at = spot(node, path);
     let keys = items
         .iter()
         .enumerate()
         .filter_map(|(index, item)| reader.float(item, &format!("{path}[{index}]")))
         .collect();
-    Some(Found { value: keys, spot })
+    Some(Found { value: keys, spot: at })
 }
 
 /// A duration; a bare number counts nanoseconds, as in Go.
-fn flush_interval(reader: &mut Reader<'_>, node: &Node, path: &str) -> Option<Duration> {
+fn flush_interval(reader: &mut Reader, node: &Node, path: &str) -> Option<Duration> {
     let parsed = node.scalar().and_then(|scalar| match scalar::integer(scalar) {
         Some(nanoseconds) => u64::try_from(nanoseconds).ok().map(Duration::from_nanos),
         None => duration::parse(&scalar.text),

@@ -13,9 +13,10 @@ mod top;
 
 use std::time::Duration;
 
-pub(crate) use reader::{Reader, Spot, at};
+pub(crate) use reader::Reader;
 pub(crate) use top::config;
 
+use super::findings::Spot;
 use crate::decode::Params;
 
 /// A value and where it stands.
@@ -81,8 +82,12 @@ pub(crate) struct RawMetric {
     pub(crate) bucket_keys: Option<Found<Vec<Found<f64>>>>,
     pub(crate) labels: Vec<RawLabel>,
     pub(crate) flush_interval: Option<Duration>,
+    /// Keys that were written, whatever became of their values.
+    pub(crate) given: Vec<String>,
     /// Whether reading it found an error: then it is lost already, and only checked on.
     pub(crate) broken: bool,
+    /// Whether it is no metric at all, or one of a later version: then there is nothing to check.
+    pub(crate) strange: bool,
 }
 
 /// A label by position.
@@ -93,6 +98,8 @@ pub(crate) struct RawLabel {
     pub(crate) size: Option<Found<usize>>,
     pub(crate) padding: Option<Found<usize>>,
     pub(crate) decoders: Vec<RawDecoder>,
+    /// Whether reading it found an error.
+    pub(crate) broken: bool,
 }
 
 /// One decoder of a label's chain.
@@ -105,4 +112,6 @@ pub(crate) struct RawDecoder {
     pub(crate) regexps: Vec<Spot>,
     /// Where the whole of a parameter stands.
     pub(crate) spots: Vec<(&'static str, Spot)>,
+    /// Whether reading it found an error.
+    pub(crate) broken: bool,
 }

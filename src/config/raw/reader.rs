@@ -1,76 +1,42 @@
 //! Typed reading of nodes, with every problem collected.
 
 use super::Found;
-use crate::config::yaml::{Document, Kind, Node, Scalar, scalar};
-use crate::problem::{Place, Position, Problem};
+use crate::config::findings::{Findings, Spot};
+use crate::config::yaml::{Kind, Node, Scalar, scalar};
+use crate::problem::{Place, Problem};
 
-/// Lists and mappings whose position is looked up: each look-up walks the text again.
-const MAX_LOOKUPS: usize = 50;
-
-/// Problems of one file that are told: the thousandth teaches nothing.
-const MAX_PROBLEMS: usize = 500;
-
-/// Where a value stands: its path inside the YAML and its place in the text.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Spot {
-    pub(crate) path: String,
-    pub(crate) position: Option<Position>,
+/// Reads nodes and keeps what is wrong with them.
+pub(crate) struct Reader {
+    findings: Findings,
+    /// How many things of later versions were met.
+    pub(super) later: usize,
 }
 
-/// Reads a document and keeps what is wrong with it.
-pub(crate) struct Reader<'d> {
-    document: &'d Document<'d>,
-    place: Place,
-    problems: Vec<Problem>,
-    lookups: usize,
-    errors: usize,
-}
-
-impl<'d> Reader<'d> {
-    /// A reader for a config at a place (its name and file).
-    pub(crate) fn new(document: &'d Document<'d>, place: Place) -> Self {
-        Self { document, place, problems: Vec::new(), lookups: 0, errors: 0 }
+impl Reader {
+    /// A reader for the config at a place (its name and file).
+    pub(crate) fn new(place: Place) -> Self {
+        Self { findings: Findings::new(place), later: 0 }
     }
 
     /// What was wrong.
-    pub(crate) fn into_problems(self) -> Vec<Problem> {
-        self.problems
+    pub(crate) fn into_findings(self) -> Findings {
+        self.findings
     }
 
-    /// How many problems there are so far, to be given to [`Self::blame`].
-    pub(crate) fn mark(&self) -> (usize, usize) {
-        (self.problems.len(), self.errors)
+    /// How many problems there are so far, and how many errors.
+    pub(super) fn mark(&self) -> (usize, usize) {
+        (self.findings.len(), self.findings.errors())
     }
 
     /// Says that the problems since a mark cost one metric; whether an error is among them.
-    pub(crate) fn blame(&mut self, mark: (usize, usize), metric: &str) -> bool {
-        for problem in self.problems.iter_mut().skip(mark.0) {
-            problem.place.metric = Some(metric.to_owned());
-        }
-        self.errors > mark.1
+    pub(super) fn blame(&mut self, mark: (usize, usize), metric: &str) -> bool {
+        self.findings.blame(mark.0, metric);
+        self.findings.errors() > mark.1
     }
 
-    /// Where a node stands.
-    pub(crate) fn spot(&mut self, node: &Node, path: &str) -> Spot {
-        let position = match &node.kind {
-            Kind::Scalar(_) => self.document.position(node),
-            Kind::Sequence(_) | Kind::Mapping(_) if self.lookups < MAX_LOOKUPS => {
-                self.lookups += 1;
-                self.document.position(node)
-            }
-            Kind::Sequence(_) | Kind::Mapping(_) => {
-                first_scalar(node).and_then(|node| self.document.position(node))
-            }
-        };
-        Spot { path: path.to_owned(), position }
-    }
-
-    /// Keeps a problem, with the place that a spot says.
+    /// Keeps a problem at a spot.
     pub(crate) fn report(&mut self, spot: &Spot, problem: Problem) {
-        self.errors += usize::from(problem.is_error());
-        if self.problems.len() < MAX_PROBLEMS {
-            self.problems.push(at(&self.place, spot, problem));
-        }
+        self.findings.report(spot, problem);
     }
 
     /// Text for a text field: anything that is not a list or a mapping, as it was written.
@@ -122,7 +88,7 @@ impl<'d> Reader<'d> {
 
     /// Says that a node is of another type than its field.
     pub(crate) fn wrong_type(&mut self, node: &Node, path: &str, expected: &str) {
-        let spot = self.spot(node, path);
+        let at = spot(node, path);
         let name = path.rsplit('.').next().unwrap_or(path);
         let message = match name {
             "" => "the file does not hold a config".to_owned(),
@@ -134,7 +100,7 @@ impl<'d> Reader<'d> {
             problem =
                 problem.help("what stands in quotes, or has a tag of its own, is text: write it without");
         }
-        self.report(&spot, problem);
+        self.report(&at, problem);
     }
 
     fn typed<T>(
@@ -145,7 +111,7 @@ impl<'d> Reader<'d> {
         read: impl FnOnce(&Scalar) -> Option<T>,
     ) -> Option<Found<T>> {
         match node.scalar().and_then(read) {
-            Some(value) => Some(Found { value, spot: self.spot(node, path) }),
+            Some(value) => Some(Found { value, spot: spot(node, path) }),
             None => {
                 self.wrong_type(node, path, expected);
                 None
@@ -154,24 +120,17 @@ impl<'d> Reader<'d> {
     }
 }
 
-/// A problem at a spot of a file.
-pub(crate) fn at(place: &Place, spot: &Spot, mut problem: Problem) -> Problem {
-    let from = problem.place;
-    problem.place = Place {
-        path: spot.path.clone(),
-        position: spot.position,
-        metric: from.metric,
-        map: from.map,
-        program: from.program,
-        ..place.clone()
-    };
-    problem
+/// Where a node stands.
+pub(super) fn spot(node: &Node, path: &str) -> Spot {
+    let position = first_scalar(node).and_then(|scalar| scalar.position);
+    let container = node.scalar().is_none().then_some(node.id);
+    Spot { path: path.to_owned(), position, container }
 }
 
 /// The first scalar inside a node.
-fn first_scalar(node: &Node) -> Option<&Node> {
+fn first_scalar(node: &Node) -> Option<&Scalar> {
     match &node.kind {
-        Kind::Scalar(_) => Some(node),
+        Kind::Scalar(scalar) => Some(scalar),
         Kind::Sequence(items) => items.iter().find_map(first_scalar),
         Kind::Mapping(entries) => entries.iter().find_map(|entry| first_scalar(&entry.key)),
     }

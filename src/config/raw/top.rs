@@ -2,21 +2,28 @@
 
 use super::fields::{Keys, join};
 use super::metric::metric;
+use super::reader::spot;
 use super::{Group, RawConfig, Reader, later};
 use crate::config::yaml::{Kind, Node};
 use crate::problem::{Place, Problem};
 
 const TOP: Keys = Keys {
     what: "a config",
+    example: "`metrics: {counters: [...]}`",
     // `name` was always overwritten by the file's, so it is known and without effect.
     known: &["name", "object", "namespace", "metrics", "kaddrs", "tracing", "cgroup_id_map"],
     later: later::TOP,
 };
 
-const METRICS: Keys = Keys { what: "`metrics`", known: &["counters", "gauges", "histograms"], later: &[] };
+const METRICS: Keys = Keys {
+    what: "`metrics`",
+    example: "`metrics: {counters: [...]}`",
+    known: &["counters", "gauges", "histograms"],
+    later: &[],
+};
 
 /// Reads a whole config.
-pub(crate) fn config(reader: &mut Reader<'_>, root: &Node) -> RawConfig {
+pub(crate) fn config(reader: &mut Reader, root: &Node) -> RawConfig {
     let mut raw = RawConfig::default();
     if v1(reader, root) {
         return raw;
@@ -31,12 +38,12 @@ pub(crate) fn config(reader: &mut Reader<'_>, root: &Node) -> RawConfig {
             "metrics" => metrics(reader, node, path, &mut raw),
             "tracing" if wants_spans(node) => {
                 raw.has_lists = true;
-                let spot = reader.spot(field.key, path);
-                reader.not_yet(&spot, &later::TRACING);
+                let at = spot(field.key, path);
+                reader.not_yet(&at, &later::TRACING);
             }
             "cgroup_id_map" if matches!(&node.kind, Kind::Mapping(entries) if !entries.is_empty()) => {
-                let spot = reader.spot(field.key, path);
-                reader.not_yet(&spot, &later::CGROUP_ID_MAP);
+                let at = spot(field.key, path);
+                reader.not_yet(&at, &later::CGROUP_ID_MAP);
             }
             "tracing" | "cgroup_id_map" if !node.is_null() && !matches!(node.kind, Kind::Mapping(_)) => {
                 reader.wrong_type(node, path, "a mapping");
@@ -46,10 +53,10 @@ pub(crate) fn config(reader: &mut Reader<'_>, root: &Node) -> RawConfig {
     }
     // Null lists count as never written; a list of the wrong type was complained of already.
     if !raw.has_lists && reader.mark().1 == 0 {
-        let spot = reader.spot(root, "");
+        let at = spot(root, "");
         let problem = Problem::error("no-metrics", Place::default(), "the config defines no metrics");
         reader.report(
-            &spot,
+            &at,
             problem
                 .expected("`counters`, `gauges` or `histograms` below `metrics`")
                 .help("a config that only loads its object says `metrics: {counters: []}`"),
@@ -58,7 +65,7 @@ pub(crate) fn config(reader: &mut Reader<'_>, root: &Node) -> RawConfig {
     raw
 }
 
-fn metrics(reader: &mut Reader<'_>, node: &Node, path: &str, raw: &mut RawConfig) {
+fn metrics(reader: &mut Reader, node: &Node, path: &str, raw: &mut RawConfig) {
     for field in reader.fields(node, path, &METRICS) {
         let path = join(path, field.name);
         let group = match field.name {
@@ -90,21 +97,21 @@ fn wants_spans(node: &Node) -> bool {
 }
 
 /// The format of the reference's first version: C inside a list of programs.
-fn v1(reader: &mut Reader<'_>, root: &Node) -> bool {
+fn v1(reader: &mut Reader, root: &Node) -> bool {
     let Kind::Mapping(entries) = &root.kind else { return false };
     let has = |name: &str| entries.iter().find(|entry| entry.key.key_text() == Some(name));
     let (Some(programs), None) = (has("programs"), has("metrics")) else { return false };
     if !matches!(programs.value.kind, Kind::Sequence(_)) {
         return false;
     }
-    let spot = reader.spot(&programs.key, "programs");
+    let at = spot(&programs.key, "programs");
     let problem = Problem::error(
         "version-1-config",
         Place::default(),
         "this is a config of ebpf_exporter version 1, which held its programs' source",
     );
     reader.report(
-        &spot,
+        &at,
         problem
             .expected("`metrics` beside a compiled object")
             .help("write the metrics for version 2 and compile the program to an object of its own"),

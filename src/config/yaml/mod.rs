@@ -10,13 +10,13 @@ pub(crate) mod scalar;
 
 use crate::problem::Position;
 
-pub(crate) use read::{Refused, read};
+pub(crate) use read::{Refused, locate, read};
 
 /// A node of the tree.
 #[derive(Debug)]
 pub(crate) struct Node {
-    /// Its number in the order of the text, aliases expanded: [`Document::position`] finds it again by it.
-    id: usize,
+    /// Its number in the order of the text, aliases expanded: [`locate`] finds it again by it.
+    pub(crate) id: usize,
     pub(crate) kind: Kind,
 }
 
@@ -39,7 +39,7 @@ pub(crate) struct Entry {
 pub(crate) struct Scalar {
     pub(crate) text: String,
     pub(crate) plain: bool,
-    position: Option<Position>,
+    pub(crate) position: Option<Position>,
 }
 
 impl Scalar {
@@ -97,20 +97,9 @@ impl Scalar {
 
 /// The first document of a text.
 #[derive(Debug)]
-pub(crate) struct Document<'t> {
-    text: &'t str,
+pub(crate) struct Document {
     /// None for a text without any content.
     pub(crate) root: Option<Node>,
     /// Whether the text goes on after the first document, which nobody reads.
     pub(crate) more: bool,
-}
-
-impl Document<'_> {
-    /// Where a node stands. That of a list or mapping costs a second walk of the text.
-    pub(crate) fn position(&self, node: &Node) -> Option<Position> {
-        match &node.kind {
-            Kind::Scalar(scalar) => scalar.position,
-            Kind::Sequence(_) | Kind::Mapping(_) => read::locate(self.text, node.id),
-        }
-    }
 }

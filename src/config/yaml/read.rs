@@ -30,23 +30,24 @@ pub(crate) enum Refused {
 }
 
 /// Reads the first document of a text.
-pub(crate) fn read(text: &str) -> Result<Document<'_>, Refused> {
+pub(crate) fn read(text: &str) -> Result<Document, Refused> {
     let mut documents = serde_yaml::Deserializer::from_str(text);
     let first = documents.next();
     let more = documents.next().is_some();
-    let Some(first) = first else { return Ok(Document { text, root: None, more }) };
+    let Some(first) = first else { return Ok(Document { root: None, more }) };
     let mut walk = Walk { next: 0, target: None };
-    let Some(mut root) = Shape(&mut walk).deserialize(first).map_err(|error| walk.refused(&error))? else {
-        return Ok(Document { text, root: None, more });
+    let Some(mut root) = Shape(&mut walk).deserialize(first).map_err(|error| walk.refused(&error, text))?
+    else {
+        return Ok(Document { root: None, more });
     };
     if let Some(again) = serde_yaml::Deserializer::from_str(text).next() {
-        fill(&mut root, text, |seed| seed.deserialize(again)).map_err(|error| walk.refused(&error))?;
+        fill(&mut root, text, |seed| seed.deserialize(again)).map_err(|error| walk.refused(&error, text))?;
     }
-    Ok(Document { text, root: Some(root), more })
+    Ok(Document { root: Some(root), more })
 }
 
 /// The position of the node with a number: a walk that fails there.
-pub(super) fn locate(text: &str, id: usize) -> Option<Position> {
+pub(crate) fn locate(text: &str, id: usize) -> Option<Position> {
     let mut walk = Walk { next: 0, target: Some(id) };
     let document = serde_yaml::Deserializer::from_str(text).next()?;
     position(&Shape(&mut walk).deserialize(document).err()?)
@@ -75,19 +76,37 @@ impl Walk {
         Ok(id)
     }
 
-    fn refused(&self, error: &serde_yaml::Error) -> Refused {
+    fn refused(&self, error: &serde_yaml::Error, source: &str) -> Refused {
         let text = error.to_string();
         if self.next > MAX_NODES || text.starts_with("repetition limit exceeded") {
             return Refused::TooLarge;
         }
-        let position = position(error);
-        // The place is told apart from the message, by every problem alike.
-        let message = match text.find(" at line ") {
-            Some(end) if position.is_some() => text[..end].to_owned(),
-            _ => text,
-        };
+        // The parser gives no place to what it does not even begin to parse.
+        let position =
+            if text.starts_with("control characters") { forbidden(source) } else { position(error) };
+        let message = if position.is_some() { without_place(&text) } else { text };
         Refused::Syntax { message, position }
     }
+}
+
+/// A message of the parser without its first "at line 1 column 2": every problem tells its place alike.
+fn without_place(text: &str) -> String {
+    let Some(start) = [" at line ", " at position "].iter().filter_map(|at| text.find(at)).min() else {
+        return text.to_owned();
+    };
+    let rest = &text[start..];
+    let end = rest.find(", ").map_or(text.len(), |end| start + end);
+    format!("{}{}", &text[..start], &text[end..])
+}
+
+/// The first character that YAML does not allow.
+fn forbidden(text: &str) -> Option<Position> {
+    let allowed = |c: char| matches!(c, '\t' | '\n' | '\r' | '\u{20}'..='\u{7e}' | '\u{85}' | '\u{a0}'..='\u{fffd}' | '\u{10000}'..);
+    let offset = text.find(|c| !allowed(c))?;
+    let before = &text[..offset];
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    Some(Position { line, column })
 }
 
 /// The first walk: shapes and numbers of nodes; scalars remember whether they were told to be text.

@@ -422,7 +422,7 @@ fn what_the_reference_ignores_is_a_warning() {
     check_warned(
         "metrics: {histograms: [{name: hash_4, help: h, bucket_type: fixed, bucket_keys: [0.5, 2], bucket_max: 9,
           labels: [{name: b, size: 4, decoders: [{name: uint}]}]}]}",
-        &["?bucket-never-filled 1:83 (hash_4)", "?unused-key 1:104 (hash_4)"],
+        &["?bucket-never-filled 1:82 (hash_4)", "?unused-key 1:103 (hash_4)"],
         &["ebpf_exporter_hash_4 = Fixed { keys: [0.5, 2.0] }*1.0 slot 0+4 of hash_4[4]"],
     );
 }

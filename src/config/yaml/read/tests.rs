@@ -1,14 +1,14 @@
 use super::*;
 
 /// Writes a tree as one line: plain scalars bare, others in quotes, each with its position.
-fn show(document: &Document<'_>, node: &Node, out: &mut String) {
+fn show(text: &str, node: &Node, out: &mut String) {
     match &node.kind {
         Kind::Scalar(scalar) if scalar.plain => out.push_str(&scalar.text),
         Kind::Scalar(scalar) => out.push_str(&format!("{:?}", scalar.text)),
         Kind::Sequence(items) => {
             out.push('[');
             for item in items {
-                show(document, item, out);
+                show(text, item, out);
                 out.push(' ');
             }
             out.push(']');
@@ -16,15 +16,19 @@ fn show(document: &Document<'_>, node: &Node, out: &mut String) {
         Kind::Mapping(entries) => {
             out.push('{');
             for entry in entries {
-                show(document, &entry.key, out);
+                show(text, &entry.key, out);
                 out.push('=');
-                show(document, &entry.value, out);
+                show(text, &entry.value, out);
                 out.push(' ');
             }
             out.push('}');
         }
     }
-    let position = document.position(node).unwrap();
+    let position = match &node.kind {
+        Kind::Scalar(scalar) => scalar.position,
+        Kind::Sequence(_) | Kind::Mapping(_) => locate(text, node.id),
+    };
+    let position = position.unwrap();
     out.push_str(&format!("@{}:{}", position.line, position.column));
 }
 
@@ -33,7 +37,7 @@ fn check(text: &str, expected: &str) {
     let document = read(text).unwrap_or_else(|refused| panic!("{text:?}: {refused:?}"));
     let mut shown = String::new();
     if let Some(root) = &document.root {
-        show(&document, root, &mut shown);
+        show(text, root, &mut shown);
     }
     assert_eq!(shown, expected, "for {text:?}");
 }
@@ -129,6 +133,7 @@ fn syntax_errors_have_a_position() {
     check_refused("a: 1\n b: 2\n", 2, 3);
     check_refused("a: `b`\n", 1, 4);
     check_refused("- !!int four\n", 1, 3);
+    check_refused("a: 1\nb: \u{1}\n", 2, 4);
 }
 
 #[test]
@@ -152,7 +157,7 @@ proptest::proptest! {
         if let Ok(document) = read(&text)
             && let Some(root) = &document.root
         {
-            show(&document, root, &mut String::new());
+            show(&text, root, &mut String::new());
         }
     }
 }
