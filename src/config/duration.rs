@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 /// Reads a duration such as `1h15m30.5s`. Negative ones are refused: nothing here can wait for less than nothing.
-pub(crate) fn parse(text: &str) -> Option<Duration> {
+#[must_use]
+pub fn parse(text: &str) -> Option<Duration> {
     let (negative, mut rest) = match text.as_bytes().first()? {
         b'-' => (true, &text[1..]),
         b'+' => (false, &text[1..]),

@@ -8,7 +8,7 @@
 
 mod check;
 mod discover;
-mod duration;
+pub mod duration;
 mod files;
 mod findings;
 mod raw;

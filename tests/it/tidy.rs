@@ -30,7 +30,8 @@ const CRATES: &[(&str, &[&str])] = &[
 const PURE: &[&str] = &["problem", "btf", "elf", "decode", "series", "spec", "page"];
 
 /// Files over 500 lines without their tests, and why that is right.
-const LONG: &[(&str, &str)] = &[];
+const LONG: &[(&str, &str)] =
+    &[("src/decode/tables/syscalls.rs", "a generated table of two machines' system calls")];
 
 struct Source {
     path: String,
@@ -150,7 +151,16 @@ fn a_crate_is_named_only_where_it_is_confined() {
 
 #[test]
 fn pure_rooms_touch_nothing_outside() {
-    let effects = ["std::fs", "std::net", "std::env", "Instant::now", "SystemTime::now", "File::open"];
+    let effects = [
+        "std::fs",
+        "TcpStream",
+        "TcpListener",
+        "UdpSocket",
+        "std::env",
+        "Instant::now",
+        "SystemTime::now",
+        "File::open",
+    ];
     let found = breaches(|source, line| {
         PURE.contains(&source.room()) && effects.iter().any(|effect| line.contains(effect))
     });
