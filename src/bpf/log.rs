@@ -23,6 +23,7 @@ static DEBUG: AtomicBool = AtomicBool::new(false);
 
 const PREFIX: &str = "libbpf: ";
 const BEGIN: &str = "-- BEGIN PROG LOAD LOG --\n";
+const ANY_LOG: &str = "-- BEGIN ";
 const END: &str = "-- END PROG LOAD LOG --";
 
 /// From now on libbpf's debug messages are wanted too. There is no way back: other threads may be at work.
@@ -67,11 +68,11 @@ fn keep(message: String) {
 }
 
 impl Log {
-    /// The warnings, one by one, without the verifier's log.
+    /// The warnings, one by one, without the kernel's logs of programs and BTF.
     pub(super) fn reasons(&self) -> impl DoubleEndedIterator<Item = &str> {
         self.messages
             .iter()
-            .filter(|message| !message.contains(BEGIN))
+            .filter(|message| !message.contains(ANY_LOG))
             .map(|message| message.trim().strip_prefix(PREFIX).unwrap_or(message.trim()))
             .filter(|message| !message.is_empty())
     }

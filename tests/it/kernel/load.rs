@@ -328,7 +328,36 @@ fn maps_are_read_after_capabilities_are_dropped() {
     let loaded = with_tracefs(|| load("getppid", super::attach::GETPPID));
     let view = loaded.view();
     keep_only(&[]);
+    assert_eq!(loaded.probe_reads(), []);
     assert_eq!(rows(view.source("by_cpu").unwrap().as_ref()).len(), 1);
     assert_eq!(view.programs.programs().len(), 1);
     loaded.retire();
+}
+
+/// Kernels differ: where these load they are of no use here; where not, the reason must be told.
+#[test]
+fn refusals_of_the_running_kernel_are_told() {
+    let bad = |section: &str| format!("SEC(\"{section}\") int bad(void *ctx) {{ return 0; }}");
+    for section in ["fentry/do_exit", "lsm/file_open"] {
+        let Err(problems) = try_load(&load_spec("test", &bad(section))) else { continue };
+        assert_eq!(problems[0].code, "unsupported-program", "{problems:#?}");
+        assert_eq!(problems[0].place.program.as_deref(), Some("bad"));
+        assert!(problems[0].message.contains(section), "{problems:#?}");
+    }
+    check(
+        "missing-target",
+        r#"
+        extern int bpf_no_such_function(void) __ksym;
+        SEC("raw_tp/sched_process_exec") int bad(void *ctx) { return bpf_no_such_function(); }
+        "#,
+        "`bpf_no_such_function`",
+    );
+    check(
+        "missing-target",
+        r#"
+        extern int CONFIG_NO_SUCH_OPTION __kconfig;
+        SEC("raw_tp/sched_process_exec") int bad(void *ctx) { return CONFIG_NO_SUCH_OPTION; }
+        "#,
+        "`CONFIG_NO_SUCH_OPTION`",
+    );
 }
