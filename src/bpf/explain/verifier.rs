@@ -59,8 +59,9 @@ mod tests {
         assert_eq!(decisive(&log).as_deref(), Some("R2 invalid mem access 'scalar'"));
         assert_eq!(decisive("processed 1 insns\n"), None);
         let looping =
-            "infinite loop detected at insn 3\ncur state: R1=0\nold state: R1=0\n3: (05) goto pc-1\n";
-        assert_eq!(decisive(looping).as_deref(), Some("infinite loop detected at insn 3"));
+            "3: (05) goto pc-1 infinite loop detected at insn 3\ncur state: R1=0\nold state: R1=0\n";
+        let line = "3: (05) goto pc-1 infinite loop detected at insn 3";
+        assert_eq!(decisive(looping).as_deref(), Some(line));
         assert_eq!(core_relocation(&log), None);
     }
 

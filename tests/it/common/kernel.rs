@@ -130,6 +130,17 @@ pub fn without_tracefs<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     })
 }
 
+/// Does something where the kernel brings no BTF; the argument is a file that has it.
+pub fn without_kernel_btf<T: Send>(work: impl FnOnce(&Path) -> T + Send) -> T {
+    let folder = tempfile::tempdir().unwrap();
+    let copy = folder.path().join("vmlinux.btf");
+    std::fs::copy("/sys/kernel/btf/vmlinux", &copy).unwrap();
+    apart(true, false, || {
+        run("mount", &["-t", "tmpfs", "tmpfs", "/sys/kernel/btf"]);
+        work(&copy)
+    })
+}
+
 /// Does something in a network of its own, whose loopback is up.
 pub fn with_network<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     apart(false, true, || {

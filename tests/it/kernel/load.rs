@@ -6,7 +6,7 @@ use bpftally::host::{Host, Roots};
 use bpftally::problem::Problem;
 use bpftally::spec::LoadSpec;
 
-use crate::common::kernel::{host, load, load_spec, rows, try_load, with_tracefs};
+use crate::common::kernel::{host, load, load_spec, rows, try_load, with_tracefs, without_kernel_btf};
 
 /// Loading fails as a whole, with one problem.
 #[track_caller]
@@ -106,6 +106,33 @@ fn the_file_of_btf_path_must_be_there_and_be_btf() {
     let nonsense = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(nonsense.path(), "this is no BTF").unwrap();
     refused("btf-path", &spec, &with(nonsense.path()));
+}
+
+#[test]
+fn a_kernel_without_btf_is_told_and_btf_path_helps() {
+    let members = r#"
+        struct task_struct { int pid; } __attribute__((preserve_access_index));
+        int seen;
+        SEC("raw_tp/sched_process_exit") int program(u64 *ctx)
+        {
+            seen = BPF_CORE_READ((struct task_struct *)ctx[0], pid);
+            return 0;
+        }
+    "#;
+    let typed = r#"SEC("tp_btf/sched_process_exit") int program(u64 *ctx) { return 0; }"#;
+    let plain = r#"SEC("raw_tp/sched_process_exit") int program(u64 *ctx) { return 0; }"#;
+    let (members, typed, plain) =
+        (load_spec("members", members), load_spec("typed", typed), load_spec("plain", plain));
+    without_kernel_btf(|path| {
+        let with_path = Options { btf_path: Some(path.into()), debug: false };
+        let problem = refused("kernel-btf", &members, &Options::default());
+        assert!(problem.help.is_some_and(|help| help.contains("--btf.path")));
+        assert!(bpf::load(&members, &host(), &with_path).is_ok());
+        refused("kernel-btf", &typed, &Options::default());
+        // What its place is in the kernel only the kernel itself knows.
+        refused("kernel-btf", &typed, &with_path);
+        assert!(try_load(&plain).is_ok(), "needs none");
+    });
 }
 
 /// Bytes that libbpf cannot make sense of are refused, never a crash. The object is damaged in
@@ -255,6 +282,18 @@ fn every_wrong_address_is_told_at_once() {
     let problems =
         bpf::load(&spec, &host, &Options::default()).map(|loaded| loaded.name().to_owned()).unwrap_err();
     assert_eq!(problems.iter().map(|problem| problem.code).collect::<Vec<_>>(), ["kaddr-hidden"]);
+}
+
+#[test]
+fn what_is_loaded_can_be_moved_to_another_thread() {
+    let loaded = load("moved", r#"SEC("raw_tp/sched_process_exec") int program(void *ctx) { return 0; }"#);
+    let (loaded, count) = std::thread::spawn(move || {
+        let count = loaded.link_count();
+        (loaded, count)
+    })
+    .join()
+    .unwrap();
+    assert_eq!((count, loaded.unattached()), (1, vec![]));
 }
 
 #[test]
