@@ -1,7 +1,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use bpftally::bpf::{self, Options};
+use bpftally::bpf::{self, Loaded, Options};
 use bpftally::host::{Host, Roots};
 use bpftally::problem::Problem;
 use bpftally::spec::LoadSpec;
@@ -399,4 +399,56 @@ fn refusals_of_the_running_kernel_are_told() {
         "#,
         "`CONFIG_NO_SUCH_OPTION`",
     );
+}
+
+/// libbpf quotes names as they are in the file; that they are text is not promised.
+#[test]
+fn names_that_are_not_text_are_told_all_the_same() {
+    let mut spec = load_spec("bytes", r#"SEC("odd/place") int program(void *ctx) { return 0; }"#);
+    let mut bytes = spec.object_bytes.to_vec();
+    let places: Vec<usize> =
+        bytes.windows(9).enumerate().filter(|(_, window)| window == b"odd/place").map(|(at, _)| at).collect();
+    assert!(!places.is_empty());
+    for place in places {
+        bytes[place] = 0xff;
+    }
+    spec.object_bytes = Arc::from(bytes);
+    let problem = refused("unknown-section", &spec, &Options::default());
+    assert!(problem.message.contains("\u{fffd}dd/place"), "{problem:#?}");
+}
+
+/// Wrong bytes anywhere in the file: whatever libbpf and the kernel make of it, the process lives.
+#[test]
+fn objects_with_wrong_bytes_do_no_harm() {
+    let whole = load_spec(
+        "wrong",
+        r#"
+        struct { __uint(type, BPF_MAP_TYPE_HASH); __uint(max_entries, 8); __type(key, u32); __type(value, u64); } map SEC(".maps");
+        struct task_struct { int pid; } __attribute__((preserve_access_index));
+        const volatile u64 kaddr_nothing;
+        u64 seen[4] = {1, 2, 3, 4};
+        SEC("tp_btf/sched_process_exit") int program(u64 *ctx)
+        {
+            u32 key = kaddr_nothing + BPF_CORE_READ((struct task_struct *)ctx[0], pid);
+            seen[key & 3]++;
+            return !!bpf_map_lookup_elem(&map, &key) & 0;
+        }
+        "#,
+    );
+    let mut state = 0x2545_f491_4f6c_dd1d_u64;
+    let mut random = |bound: usize| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state % bound as u64) as usize
+    };
+    for _ in 0..150 {
+        let mut bytes = whole.object_bytes.to_vec();
+        for _ in 0..=random(3) {
+            let at = random(bytes.len());
+            bytes[at] = [0, 0xff, bytes[at] ^ (1 << random(8)), random(256) as u8][random(4)];
+        }
+        let spec = LoadSpec { object_bytes: Arc::from(bytes), ..whole.clone() };
+        let _ = try_load(&spec).map(Loaded::retire);
+    }
 }
