@@ -4,10 +4,10 @@
 //! that works, so lines are kept by thread, and each object is loaded on one thread.
 
 use std::cell::RefCell;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use libbpf_rs::PrintLevel;
+use super::print::{self, Level};
 
 /// What libbpf warned of during one piece of work.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,6 +23,7 @@ static DEBUG: AtomicBool = AtomicBool::new(false);
 
 const PREFIX: &str = "libbpf: ";
 const BEGIN: &str = "-- BEGIN PROG LOAD LOG --\n";
+const ANY_LOG: &str = "-- BEGIN ";
 const END: &str = "-- END PROG LOAD LOG --";
 
 /// From now on libbpf's debug messages are wanted too. There is no way back: other threads may be at work.
@@ -30,26 +31,28 @@ pub(super) fn want_debug() {
     DEBUG.store(true, Ordering::Relaxed);
 }
 
+/// Whether a message of a level is wanted. Formatting debug messages that nobody reads costs a load milliseconds.
+pub(super) fn wants(level: Level) -> bool {
+    level == Level::Warning || DEBUG.load(Ordering::Relaxed)
+}
+
 /// Does some work with libbpf and keeps what it warns of. Works inside itself.
 pub(super) fn capture<T>(work: impl FnOnce() -> T) -> (T, Log) {
-    // The level is that of the process; formatting debug messages that nobody reads costs a load milliseconds.
-    let level = if DEBUG.load(Ordering::Relaxed) { PrintLevel::Debug } else { PrintLevel::Warn };
-    libbpf_rs::set_print(Some((level, print)));
+    static INSTALLED: Once = Once::new();
+    INSTALLED.call_once(print::install);
     let outer = MESSAGES.with_borrow_mut(|messages| messages.replace(Vec::new()));
     let result = work();
     let messages = MESSAGES.with_borrow_mut(|messages| std::mem::replace(messages, outer));
     (result, Log { messages: messages.unwrap_or_default() })
 }
 
-/// Called by libbpf from C: a panic would abort the process.
-fn print(level: PrintLevel, message: String) {
-    let _ = catch_unwind(AssertUnwindSafe(|| {
-        if level == PrintLevel::Warn {
-            keep(message);
-        } else {
-            tracing::debug!(target: "libbpf", "{}", message.trim_end());
-        }
-    }));
+/// Takes what libbpf says.
+pub(super) fn print(level: Level, message: String) {
+    if level == Level::Warning {
+        keep(message);
+    } else {
+        tracing::debug!(target: "libbpf", "{}", message.trim_end());
+    }
 }
 
 fn keep(message: String) {
@@ -67,11 +70,11 @@ fn keep(message: String) {
 }
 
 impl Log {
-    /// The warnings, one by one, without the verifier's log.
+    /// The warnings, one by one, without the kernel's logs of programs and BTF.
     pub(super) fn reasons(&self) -> impl DoubleEndedIterator<Item = &str> {
         self.messages
             .iter()
-            .filter(|message| !message.contains(BEGIN))
+            .filter(|message| !message.contains(ANY_LOG))
             .map(|message| message.trim().strip_prefix(PREFIX).unwrap_or(message.trim()))
             .filter(|message| !message.is_empty())
     }
@@ -136,7 +139,7 @@ mod tests {
         std::thread::scope(|scope| {
             for thread in 0..8 {
                 scope.spawn(move || {
-                    let say = |text: &str| print(PrintLevel::Warn, format!("libbpf: {thread} {text}\n"));
+                    let say = |text: &str| print(Level::Warning, format!("libbpf: {thread} {text}\n"));
                     let (inner, outer) = capture(|| {
                         say("before");
                         let ((), inner) = capture(|| say("inside"));

@@ -2,8 +2,8 @@
 //!
 //! [`load`] turns checked bytes into a [`Loaded`], which the supervisor owns alone;
 //! what a scrape may see of it is a [`crate::snapshot::View`] with descriptors of its
-//! own. This is the only room that names libbpf, and only its files `raw` and
-//! `mark` hold `unsafe`.
+//! own. This is the only room that names libbpf, and only its files `raw`,
+//! `print` and `mark` hold `unsafe`.
 
 mod attach;
 mod explain;
@@ -12,6 +12,7 @@ mod load;
 mod loaded;
 mod log;
 mod mark;
+mod print;
 mod programs;
 mod raw;
 mod read;

@@ -105,6 +105,9 @@ fn advice(section: &str, errno: i32, program: &Program<'_>, kernel: &Kernel) -> 
         "xdp" | "xdp.frags" if errno == libc::EBUSY => {
             Some("another XDP program is attached to the interface: `ip link show` names it".to_owned())
         }
+        "usdt" | "usdt.s" if errno == libc::ESRCH => {
+            Some("include <bpf/usdt.bpf.h> in the C source and rebuild the object".to_owned())
+        }
         _ if kind.starts_with("uprobe") || kind.starts_with("uretprobe") || kind.starts_with("usdt") => Some(
             "the file must exist for the exporter (in a container: below its own root) and have the symbol or probe"
                 .to_owned(),
@@ -136,6 +139,9 @@ fn tracepoint(target: &str, kernel: &Kernel) -> Option<String> {
                 .to_owned(),
         );
     };
+    if !target.contains('/') {
+        return Some("a section names category and tracepoint: `tracepoint/<category>/<name>`".to_owned());
+    }
     let events = Path::new(tracefs).join("events");
     if events.join(target).exists() {
         return None;

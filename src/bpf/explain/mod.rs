@@ -56,6 +56,8 @@ pub(super) fn errno_of(error: &libbpf_rs::Error) -> i32 {
 pub(super) fn errno_text(errno: i32) -> String {
     match errno {
         0 => "no reason given".to_owned(),
+        // Of processes, which the usual text speaks of, there are none here.
+        libc::ESRCH => "not found (ESRCH)".to_owned(),
         super::raw::ENOTSUPP => "operation not supported (ENOTSUPP)".to_owned(),
         _ => {
             let text = io::Error::from_raw_os_error(errno).to_string();
@@ -242,7 +244,14 @@ impl Load<'_> {
                 missing("function (that BTF describes)", target)
             });
         }
-        self.log.named("ksym) '", "not found in").map(|symbol| missing("symbol", symbol))
+        let symbol = self.log.named("ksym) '", "not found in").map(|symbol| missing("symbol", symbol));
+        symbol.or_else(|| {
+            let name = self.log.named("extern '", "not resolved")?;
+            Some(missing("symbol or configuration option", name).help(
+                "declare it __weak in the C source to do without it; options are read from /proc/config.gz or \
+                 /boot/config-<release>",
+            ))
+        })
     }
 
     fn section(&self) -> Option<Problem> {
@@ -269,7 +278,7 @@ impl Load<'_> {
                 let trampoline =
                     matches!(kind, Some(ProgramType::Tracing | ProgramType::Lsm | ProgramType::Ext));
                 let note = if trampoline {
-                    "; some kernels refuse fentry, fexit and LSM programs altogether"
+                    "; some kernels refuse fentry, fexit and LSM programs altogether: use tracepoints"
                 } else {
                     ""
                 };
@@ -289,8 +298,10 @@ impl Load<'_> {
 pub(super) fn words(log: &Log, errno: i32) -> String {
     /// Later warnings only say that it failed.
     const MOST: usize = 6;
-    let reasons: Vec<&str> =
-        log.reasons().filter(|reason| !reason.starts_with("failed to load object")).collect();
+    // The last of these blames `ulimit -l` whatever the reason; where that matters, the help says it.
+    let noise = ["failed to load object", "permission error while running as root"];
+    let says_more = |reason: &&str| !noise.iter().any(|start| reason.starts_with(start));
+    let reasons: Vec<&str> = log.reasons().filter(says_more).collect();
     let first = reasons.len().saturating_sub(MOST);
     match reasons.get(first..) {
         Some(last) if !last.is_empty() => last.join("; "),

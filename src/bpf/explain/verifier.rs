@@ -18,13 +18,22 @@ pub(super) fn tail(text: &str) -> String {
     tail
 }
 
-/// The line that says why: the last one before the closing statistics.
+/// The line that says why: the last one that is neither source nor a state nor statistics.
 pub(super) fn decisive(text: &str) -> Option<String> {
-    let statistics = ["processed ", "verification time", "stack depth", "peak_states"];
+    let others = [
+        "processed ",
+        "verification time",
+        "stack depth",
+        "peak_states",
+        "old state:",
+        "cur state:",
+        "; ",
+        "from ",
+    ];
     text.lines()
         .rev()
         .map(str::trim)
-        .find(|line| !line.is_empty() && !statistics.iter().any(|start| line.starts_with(start)))
+        .find(|line| !line.is_empty() && !others.iter().any(|start| line.starts_with(start)))
         .map(|line| line.chars().take(LONGEST).collect())
 }
 
@@ -49,6 +58,10 @@ mod tests {
         assert!(tail.contains("\n72: (b7)") && !tail.contains("\n71: (b7)"), "{tail}");
         assert_eq!(decisive(&log).as_deref(), Some("R2 invalid mem access 'scalar'"));
         assert_eq!(decisive("processed 1 insns\n"), None);
+        let looping =
+            "3: (05) goto pc-1 infinite loop detected at insn 3\ncur state: R1=0\nold state: R1=0\n";
+        let line = "3: (05) goto pc-1 infinite loop detected at insn 3";
+        assert_eq!(decisive(looping).as_deref(), Some(line));
         assert_eq!(core_relocation(&log), None);
     }
 

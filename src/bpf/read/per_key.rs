@@ -132,8 +132,10 @@ impl<'a> Walk<'a> {
 
     /// Goes on to a key not met before; false when there is none.
     fn advance(&mut self, limits: &Limits) -> Result<bool, ReadError> {
-        let from = self.started.then(|| self.current.clone());
-        let mut more = self.step(from.as_deref(), limits)?;
+        let from = std::mem::take(&mut self.current);
+        let more = self.step(self.started.then_some(from.as_slice()), limits);
+        self.current = from;
+        let mut more = more?;
         if self.is_known(more) {
             more = self.go_on_from_the_trail(limits)?;
         }

@@ -17,13 +17,11 @@ use libbpf_rs::{MapFlags, MapHandle, MapType};
 use super::objects;
 
 /// The machine that the tests run on.
-#[allow(dead_code)]
 pub fn host() -> Host {
     Host::new(Roots::default())
 }
 
 /// The load spec of an object compiled from C.
-#[allow(dead_code)]
 #[track_caller]
 pub fn load_spec(name: &str, source: &str) -> LoadSpec {
     let object = objects::compile(source);
@@ -32,7 +30,6 @@ pub fn load_spec(name: &str, source: &str) -> LoadSpec {
 }
 
 /// Loads an object compiled from C, in `SEC("…")` of which nothing may be wrong.
-#[allow(dead_code)]
 #[track_caller]
 pub fn load(name: &str, source: &str) -> Loaded {
     let loaded = try_load(&load_spec(name, source)).unwrap_or_else(|problems| panic!("{problems:#?}"));
@@ -41,19 +38,16 @@ pub fn load(name: &str, source: &str) -> Loaded {
 }
 
 /// Loads with the default options.
-#[allow(dead_code)]
 pub fn try_load(spec: &LoadSpec) -> Result<Loaded, Vec<Problem>> {
     bpf::load(spec, &host(), &bpf::Options::default())
 }
 
 /// Limits that a test never meets.
-#[allow(dead_code)]
 pub fn limits() -> Limits {
     Limits { deadline: Instant::now() + Duration::from_secs(60), max_bytes: usize::MAX }
 }
 
 /// A map of our own making.
-#[allow(dead_code)]
 #[track_caller]
 pub fn create_map(kind: MapType, key: u32, value: u32, max_entries: u32, flags: u32) -> MapHandle {
     let options = libbpf_sys::bpf_map_create_opts {
@@ -65,7 +59,6 @@ pub fn create_map(kind: MapType, key: u32, value: u32, max_entries: u32, flags: 
 }
 
 /// A source that reads a map by a method.
-#[allow(dead_code)]
 #[track_caller]
 pub fn source(map: &impl AsFd, method: Method) -> MapSource {
     MapSource::new(map.as_fd().try_clone_to_owned().unwrap()).unwrap().with_method(method)
@@ -75,7 +68,6 @@ pub fn source(map: &impl AsFd, method: Method) -> MapSource {
 pub type Row = (Vec<u8>, Vec<u8>);
 
 /// All entries of a source, in its order.
-#[allow(dead_code)]
 pub fn try_rows(source: &dyn Source, limits: &Limits) -> Result<(Vec<Row>, ReadStatistics), ReadError> {
     let mut rows = Vec::new();
     let statistics = source.read(limits, &mut |batch| {
@@ -90,7 +82,6 @@ pub fn try_rows(source: &dyn Source, limits: &Limits) -> Result<(Vec<Row>, ReadS
 }
 
 /// All entries of a source, sorted; their number must be the one it tells.
-#[allow(dead_code)]
 #[track_caller]
 pub fn rows(source: &dyn Source) -> Vec<Row> {
     let (mut rows, statistics) = try_rows(source, &limits()).unwrap();
@@ -100,7 +91,6 @@ pub fn rows(source: &dyn Source) -> Vec<Row> {
 }
 
 /// The sum over all entries and CPUs of a loaded map with values of 8 bytes.
-#[allow(dead_code)]
 #[track_caller]
 pub fn total(loaded: &Loaded, map: &str) -> u64 {
     let view = loaded.view();
@@ -112,14 +102,12 @@ pub fn total(loaded: &Loaded, map: &str) -> u64 {
 }
 
 /// Puts a value under a key of a map.
-#[allow(dead_code)]
 #[track_caller]
 pub fn put(map: &impl libbpf_rs::MapCore, key: &[u8], value: &[u8]) {
     map.update(key, value, MapFlags::ANY).unwrap();
 }
 
 /// Does something where tracefs is mounted, on a thread with mounts of its own: nothing is left behind.
-#[allow(dead_code)]
 pub fn with_tracefs<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     apart(true, false, || {
         let path = Path::new("/sys/kernel/tracing");
@@ -131,7 +119,6 @@ pub fn with_tracefs<T: Send>(work: impl FnOnce() -> T + Send) -> T {
 }
 
 /// Does something where tracefs is not mounted.
-#[allow(dead_code)]
 pub fn without_tracefs<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     apart(true, false, || {
         for path in ["/sys/kernel/tracing", "/sys/kernel/debug"] {
@@ -143,8 +130,18 @@ pub fn without_tracefs<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     })
 }
 
+/// Does something where the kernel brings no BTF; the argument is a file that has it.
+pub fn without_kernel_btf<T: Send>(work: impl FnOnce(&Path) -> T + Send) -> T {
+    let folder = tempfile::tempdir().unwrap();
+    let copy = folder.path().join("vmlinux.btf");
+    std::fs::copy("/sys/kernel/btf/vmlinux", &copy).unwrap();
+    apart(true, false, || {
+        run("mount", &["-t", "tmpfs", "tmpfs", "/sys/kernel/btf"]);
+        work(&copy)
+    })
+}
+
 /// Does something in a network of its own, whose loopback is up.
-#[allow(dead_code)]
 pub fn with_network<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     apart(false, true, || {
         run("ip", &["link", "set", "lo", "up"]);
@@ -172,7 +169,6 @@ fn apart<T: Send>(mounts: bool, network: bool, work: impl FnOnce() -> T + Send) 
 }
 
 /// Runs a command that must succeed.
-#[allow(dead_code)]
 #[track_caller]
 pub fn run(program: &str, arguments: &[&str]) -> String {
     let output = Command::new(program).args(arguments).output().unwrap();

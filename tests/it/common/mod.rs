@@ -1,4 +1,6 @@
 //! What several topics share.
+#![allow(dead_code, reason = "each topic uses a part of it")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 pub mod exporter;
 pub mod folder;

@@ -2,7 +2,6 @@ use std::time::{Duration, Instant};
 
 use bpftally::bpf;
 use bpftally::host::Roots;
-use bpftally::snapshot::Programs;
 
 use crate::common::kernel::{host, load, load_spec, rows, run, total, with_network, with_tracefs};
 

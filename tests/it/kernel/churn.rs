@@ -142,21 +142,21 @@ fn an_lru_hash_with_room_under_churn_is_read_truly_by_batches() {
 
 #[test]
 fn a_hash_under_churn_is_read_truly_key_by_key() {
-    check(MapType::Hash, 0, Method::PerKey, Churn::OneByOne, 10_000, 20_000, 100);
-    check(MapType::Hash, 0, Method::PerKey, Churn::InWaves, 10_000, 20_000, 100);
-    check(MapType::Hash, NO_PREALLOC, Method::PerKey, Churn::InWaves, 2_000, 4_000, 300);
+    check(MapType::Hash, 0, Method::PerKey, Churn::OneByOne, 10_000, 20_000, 30);
+    check(MapType::Hash, 0, Method::PerKey, Churn::InWaves, 10_000, 20_000, 30);
+    check(MapType::Hash, NO_PREALLOC, Method::PerKey, Churn::InWaves, 2_000, 4_000, 60);
 }
 
 #[test]
 fn per_cpu_and_lru_hashes_under_churn_are_read_truly_key_by_key() {
-    check(MapType::PercpuHash, 0, Method::PerKey, Churn::InWaves, 2_000, 4_000, 200);
-    check(MapType::LruHash, 0, Method::PerKey, Churn::InWaves, 2_000, 20_000, 200);
+    check(MapType::PercpuHash, 0, Method::PerKey, Churn::InWaves, 2_000, 4_000, 60);
+    check(MapType::LruHash, 0, Method::PerKey, Churn::InWaves, 2_000, 20_000, 60);
 }
 
 #[test]
 fn a_trie_under_churn_is_read_truly() {
     for how in [Churn::OneByOne, Churn::InWaves] {
         check(MapType::LpmTrie, NO_PREALLOC, Method::Batch, how, 2_000, 8_000, 300);
-        check(MapType::LpmTrie, NO_PREALLOC, Method::PerKey, how, 2_000, 8_000, 100);
+        check(MapType::LpmTrie, NO_PREALLOC, Method::PerKey, how, 2_000, 8_000, 30);
     }
 }

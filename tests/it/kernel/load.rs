@@ -1,12 +1,12 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use bpftally::bpf::{self, Options};
+use bpftally::bpf::{self, Loaded, Options};
 use bpftally::host::{Host, Roots};
 use bpftally::problem::Problem;
 use bpftally::spec::LoadSpec;
 
-use crate::common::kernel::{host, load, load_spec, rows, try_load, with_tracefs};
+use crate::common::kernel::{host, load, load_spec, rows, try_load, with_tracefs, without_kernel_btf};
 
 /// Loading fails as a whole, with one problem.
 #[track_caller]
@@ -106,6 +106,33 @@ fn the_file_of_btf_path_must_be_there_and_be_btf() {
     let nonsense = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(nonsense.path(), "this is no BTF").unwrap();
     refused("btf-path", &spec, &with(nonsense.path()));
+}
+
+#[test]
+fn a_kernel_without_btf_is_told_and_btf_path_helps() {
+    let members = r#"
+        struct task_struct { int pid; } __attribute__((preserve_access_index));
+        int seen;
+        SEC("raw_tp/sched_process_exit") int program(u64 *ctx)
+        {
+            seen = BPF_CORE_READ((struct task_struct *)ctx[0], pid);
+            return 0;
+        }
+    "#;
+    let typed = r#"SEC("tp_btf/sched_process_exit") int program(u64 *ctx) { return 0; }"#;
+    let plain = r#"SEC("raw_tp/sched_process_exit") int program(u64 *ctx) { return 0; }"#;
+    let (members, typed, plain) =
+        (load_spec("members", members), load_spec("typed", typed), load_spec("plain", plain));
+    without_kernel_btf(|path| {
+        let with_path = Options { btf_path: Some(path.into()), debug: false };
+        let problem = refused("kernel-btf", &members, &Options::default());
+        assert!(problem.help.is_some_and(|help| help.contains("--btf.path")));
+        assert!(bpf::load(&members, &host(), &with_path).is_ok());
+        refused("kernel-btf", &typed, &Options::default());
+        // What its place is in the kernel only the kernel itself knows.
+        refused("kernel-btf", &typed, &with_path);
+        assert!(try_load(&plain).is_ok(), "needs none");
+    });
 }
 
 /// Bytes that libbpf cannot make sense of are refused, never a crash. The object is damaged in
@@ -258,6 +285,18 @@ fn every_wrong_address_is_told_at_once() {
 }
 
 #[test]
+fn what_is_loaded_can_be_moved_to_another_thread() {
+    let loaded = load("moved", r#"SEC("raw_tp/sched_process_exec") int program(void *ctx) { return 0; }"#);
+    let (loaded, count) = std::thread::spawn(move || {
+        let count = loaded.link_count();
+        (loaded, count)
+    })
+    .join()
+    .unwrap();
+    assert_eq!((count, loaded.unattached()), (1, vec![]));
+}
+
+#[test]
 fn an_object_without_programs_serves_its_maps() {
     let loaded = load(
         "maps",
@@ -328,7 +367,88 @@ fn maps_are_read_after_capabilities_are_dropped() {
     let loaded = with_tracefs(|| load("getppid", super::attach::GETPPID));
     let view = loaded.view();
     keep_only(&[]);
+    assert_eq!(loaded.probe_reads(), []);
     assert_eq!(rows(view.source("by_cpu").unwrap().as_ref()).len(), 1);
     assert_eq!(view.programs.programs().len(), 1);
     loaded.retire();
+}
+
+/// Kernels differ: where these load they are of no use here; where not, the reason must be told.
+#[test]
+fn refusals_of_the_running_kernel_are_told() {
+    let bad = |section: &str| format!("SEC(\"{section}\") int bad(void *ctx) {{ return 0; }}");
+    for section in ["fentry/do_exit", "lsm/file_open"] {
+        let Err(problems) = try_load(&load_spec("test", &bad(section))) else { continue };
+        assert_eq!(problems[0].code, "unsupported-program", "{problems:#?}");
+        assert_eq!(problems[0].place.program.as_deref(), Some("bad"));
+        assert!(problems[0].message.contains(section), "{problems:#?}");
+    }
+    check(
+        "missing-target",
+        r#"
+        extern int bpf_no_such_function(void) __ksym;
+        SEC("raw_tp/sched_process_exec") int bad(void *ctx) { return bpf_no_such_function(); }
+        "#,
+        "`bpf_no_such_function`",
+    );
+    check(
+        "missing-target",
+        r#"
+        extern int CONFIG_NO_SUCH_OPTION __kconfig;
+        SEC("raw_tp/sched_process_exec") int bad(void *ctx) { return CONFIG_NO_SUCH_OPTION; }
+        "#,
+        "`CONFIG_NO_SUCH_OPTION`",
+    );
+}
+
+/// libbpf quotes names as they are in the file; that they are text is not promised.
+#[test]
+fn names_that_are_not_text_are_told_all_the_same() {
+    let mut spec = load_spec("bytes", r#"SEC("odd/place") int program(void *ctx) { return 0; }"#);
+    let mut bytes = spec.object_bytes.to_vec();
+    let places: Vec<usize> =
+        bytes.windows(9).enumerate().filter(|(_, window)| window == b"odd/place").map(|(at, _)| at).collect();
+    assert!(!places.is_empty());
+    for place in places {
+        bytes[place] = 0xff;
+    }
+    spec.object_bytes = Arc::from(bytes);
+    let problem = refused("unknown-section", &spec, &Options::default());
+    assert!(problem.message.contains("\u{fffd}dd/place"), "{problem:#?}");
+}
+
+/// Wrong bytes anywhere in the file: whatever libbpf and the kernel make of it, the process lives.
+#[test]
+fn objects_with_wrong_bytes_do_no_harm() {
+    let whole = load_spec(
+        "wrong",
+        r#"
+        struct { __uint(type, BPF_MAP_TYPE_HASH); __uint(max_entries, 8); __type(key, u32); __type(value, u64); } map SEC(".maps");
+        struct task_struct { int pid; } __attribute__((preserve_access_index));
+        const volatile u64 kaddr_nothing;
+        u64 seen[4] = {1, 2, 3, 4};
+        SEC("tp_btf/sched_process_exit") int program(u64 *ctx)
+        {
+            u32 key = kaddr_nothing + BPF_CORE_READ((struct task_struct *)ctx[0], pid);
+            seen[key & 3]++;
+            return !!bpf_map_lookup_elem(&map, &key) & 0;
+        }
+        "#,
+    );
+    let mut state = 0x2545_f491_4f6c_dd1d_u64;
+    let mut random = |bound: usize| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state % bound as u64) as usize
+    };
+    for _ in 0..150 {
+        let mut bytes = whole.object_bytes.to_vec();
+        for _ in 0..=random(3) {
+            let at = random(bytes.len());
+            bytes[at] = [0, 0xff, bytes[at] ^ (1 << random(8)), random(256) as u8][random(4)];
+        }
+        let spec = LoadSpec { object_bytes: Arc::from(bytes), ..whole.clone() };
+        let _ = try_load(&spec).map(Loaded::retire);
+    }
 }

@@ -1,4 +1,5 @@
 //! What the kernel gives: loading, attaching, reading.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 /// Programs at work: what they count is what happened.
 mod attach;
