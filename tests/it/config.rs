@@ -1,5 +1,8 @@
 //! YAML in the styles the reference accepts, and what each bad file says.
 
+// Helpers of tests may panic as tests do.
+#![allow(clippy::unwrap_used)]
+
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 

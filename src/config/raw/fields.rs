@@ -1,6 +1,8 @@
 //! The keys of a mapping as the reference's parser assigns them: in the order of the
 //! text, a merge where it stands, the last one winning.
 
+use std::collections::HashSet;
+
 use super::later;
 use super::reader::{Reader, spot};
 use crate::config::findings::Spot;
@@ -64,7 +66,7 @@ impl Reader {
         fields: &mut Vec<Field<'n>>,
         depth: usize,
     ) {
-        let mut own: Vec<&str> = Vec::new();
+        let mut own: HashSet<&str> = HashSet::new();
         for entry in entries {
             let key = &entry.key;
             if key.scalar().is_some_and(|scalar| scalar.plain && scalar.text == "<<") {
@@ -78,10 +80,9 @@ impl Reader {
                 continue;
             };
             // What comes in by a merge was complained of where it stands.
-            if !merged && own.contains(&name) {
+            if !own.insert(name) && !merged {
                 self.duplicate(key, name, path);
             }
-            own.push(name);
             fields.push(Field { key, name, value: &entry.value, merged });
         }
     }
@@ -102,9 +103,8 @@ impl Reader {
             Kind::Scalar(_) | Kind::Sequence(_) => self.bad_merge(node, path),
         }
         let (own, new) = fields.split_at(before);
-        if let Some(over) =
-            own.iter().find(|field| !field.merged && new.iter().any(|merged| merged.name == field.name))
-        {
+        let new: HashSet<&str> = new.iter().map(|field| field.name).collect();
+        if let Some(over) = own.iter().find(|field| !field.merged && new.contains(field.name)) {
             let (at, name) = (spot(over.key, &join(path, over.name)), over.name);
             let problem = Problem::warning(
                 "merge-overrides",
