@@ -17,6 +17,9 @@ use crate::common::objects;
 /// Files that are wrong: each says what, and where.
 mod bad;
 
+/// What docs/config.md says.
+mod docs;
+
 /// Families that several metrics claim.
 mod families;
 
