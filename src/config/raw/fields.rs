@@ -51,26 +51,19 @@ impl Reader {
     pub(super) fn assignments<'n>(&mut self, node: &'n Node, path: &str, what: &str) -> Vec<Field<'n>> {
         let mut fields = Vec::new();
         match &node.kind {
-            Kind::Mapping(entries) => self.collect(entries, path, false, &mut fields, 0),
+            Kind::Mapping(entries) => self.collect(entries, path, false, &mut fields),
             Kind::Scalar(scalar) if scalar.is_null() => {}
             Kind::Scalar(_) | Kind::Sequence(_) => self.wrong_type(node, path, what),
         }
         fields
     }
 
-    fn collect<'n>(
-        &mut self,
-        entries: &'n [Entry],
-        path: &str,
-        merged: bool,
-        fields: &mut Vec<Field<'n>>,
-        depth: usize,
-    ) {
+    fn collect<'n>(&mut self, entries: &'n [Entry], path: &str, merged: bool, fields: &mut Vec<Field<'n>>) {
         let mut own: HashSet<&str> = HashSet::new();
         for entry in entries {
             let key = &entry.key;
             if key.scalar().is_some_and(|scalar| scalar.plain && scalar.text == "<<") {
-                self.merge(&entry.value, path, fields, depth);
+                self.merge(&entry.value, path, fields);
                 continue;
             }
             let Some(name) = key.key_text() else {
@@ -88,19 +81,19 @@ impl Reader {
     }
 
     /// Puts a merged mapping, or a list of them from the last to the first, where its `<<` stands.
-    fn merge<'n>(&mut self, node: &'n Node, path: &str, fields: &mut Vec<Field<'n>>, depth: usize) {
+    fn merge<'n>(&mut self, node: &'n Node, path: &str, fields: &mut Vec<Field<'n>>) {
         let before = fields.len();
         match &node.kind {
-            Kind::Mapping(entries) => self.collect(entries, path, true, fields, depth + 1),
-            Kind::Sequence(items) if depth < 64 => {
+            Kind::Mapping(entries) => self.collect(entries, path, true, fields),
+            Kind::Sequence(items) => {
                 for item in items.iter().rev() {
                     match &item.kind {
-                        Kind::Mapping(entries) => self.collect(entries, path, true, fields, depth + 1),
+                        Kind::Mapping(entries) => self.collect(entries, path, true, fields),
                         Kind::Scalar(_) | Kind::Sequence(_) => self.bad_merge(item, path),
                     }
                 }
             }
-            Kind::Scalar(_) | Kind::Sequence(_) => self.bad_merge(node, path),
+            Kind::Scalar(_) => self.bad_merge(node, path),
         }
         let (own, new) = fields.split_at(before);
         let new: HashSet<&str> = new.iter().map(|field| field.name).collect();

@@ -673,3 +673,39 @@ fn many_problems_are_bounded() {
     assert_eq!(checked.problems.len(), 5000);
     assert!(started.elapsed() < std::time::Duration::from_secs(20), "{:?}", started.elapsed());
 }
+
+const WHOLE: &str = "object: x.o
+kaddrs: [jiffies]
+x-a: &a [{name: uint}]
+metrics:
+  counters:
+    - name: hash_8
+      help: 'quoted'
+      labels:
+        - {name: a, size: 4, padding: 0, decoders: *a}
+        - name: b
+          size: 4
+          decoders:
+            - name: static_map
+              static_map: {1: one, 0x2: \"two\"}
+  histograms:
+    - {name: hash_4, help: h, bucket_type: exp2, bucket_max: 5, labels: [{name: a, size: 4, decoders: *a}]}
+  gauges:
+    - <<: {name: array, help: h, scale: 1e-3}
+";
+
+proptest::proptest! {
+    /// Whatever is cut out or put in, there is an answer, and its places are in the text.
+    #[test]
+    fn broken_texts_have_answers(start in 0..WHOLE.len(), length in 0..40usize, put in "[-{}\\[\\]:,&*a<>|'\"!~0 \n\t]{0,4}") {
+        let end = (start + length).min(WHOLE.len());
+        let text = format!("{}{put}{}", &WHOLE[..start], &WHOLE[end..]);
+        let checked = checked(&text);
+        for problem in &checked.problems {
+            let lines = text.split('\n').count();
+            proptest::prop_assert!(problem.place.position.is_none_or(|position| position.line <= lines + 1), "{problem}\n{text}");
+        }
+        let told = checked.problems.iter().any(Problem::is_error);
+        proptest::prop_assert!(checked.spec.is_some() || told, "lost without a word:\n{text}");
+    }
+}
