@@ -106,6 +106,8 @@ fn add_named(dir: &Path, name: &str, found: &mut Discovered) {
             Problem::error("missing-config", config.place(), format!("there is no config `{name}`"));
         problem.help = if dir.join(format!("{name}.yml")).is_file() {
             Some(format!("rename `{name}.yml` to `{name}.yaml`"))
+        } else if let Some(stem) = name.strip_suffix(".yaml") {
+            Some(format!("write `{stem}`: names go without `.yaml`"))
         } else if name.trim() != name {
             Some("names are taken as they are, with their spaces: remove them".to_owned())
         } else {
@@ -190,11 +192,14 @@ mod tests {
     #[test]
     fn a_missing_one_costs_itself() {
         let dir = folder(&["timers.yaml", "d.yml"]);
-        let found = discover(dir.path(), &["timer".into(), "timers".into(), "d".into()]).unwrap();
+        let found =
+            discover(dir.path(), &["timer".into(), "timers".into(), "d".into(), "timers.yaml".into()])
+                .unwrap();
         assert_eq!(names(&found), ["timers"]);
-        assert_eq!(codes(&found.problems), ["missing-config", "missing-config"]);
+        assert_eq!(codes(&found.problems), ["missing-config"; 3]);
         assert_eq!(found.problems[0].help.as_deref(), Some("did you mean `timers`?"));
         assert_eq!(found.problems[1].help.as_deref(), Some("rename `d.yml` to `d.yaml`"));
+        assert_eq!(found.problems[2].help.as_deref(), Some("write `timers`: names go without `.yaml`"));
     }
 
     #[test]

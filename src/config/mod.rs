@@ -18,7 +18,7 @@ mod yaml;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-pub use check::settle_families;
+pub use check::{is_namespace, settle_families};
 pub use discover::{ConfigFile, Discovered, discover};
 
 use self::findings::{Findings, Spot};

@@ -1,5 +1,8 @@
 //! YAML in the styles the reference accepts, and what each bad file says.
 
+// Helpers of tests may panic as tests do.
+#![allow(clippy::unwrap_used)]
+
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
@@ -13,6 +16,9 @@ use crate::common::objects;
 
 /// Files that are wrong: each says what, and where.
 mod bad;
+
+/// What docs/config.md says.
+mod docs;
 
 /// Families that several metrics claim.
 mod families;
@@ -31,6 +37,7 @@ const SOURCE: &str = r#"
 KEY(5) KEY(6) KEY(12) KEY(16) KEY(20) KEY(24) KEY(32) KEY(33) KEY(128) KEY(160)
 struct pair { u64 one, two; };
 struct three { char bytes[3]; };
+struct mixed { u32 device; u8 operation; u64 time; char comm[8]; union { u32 whole; u16 halves[2]; struct { u16 low, high; }; }; };
 
 MAP(hash_1, HASH, u8, u64)
 MAP(hash_2, HASH, u16, u64)
@@ -46,6 +53,7 @@ MAP(hash_32, LRU_HASH, struct key32, u64)
 MAP(hash_33, LRU_HASH, struct key33, u64)
 MAP(hash_128, LRU_HASH, struct key128, u64)
 MAP(hash_160, LRU_HASH, struct key160, u64)
+MAP(mixed, HASH, struct mixed, u64)
 MAP(array, ARRAY, u32, u64)
 MAP(percpu_array, PERCPU_ARRAY, u32, u64)
 MAP(percpu_hash_6, PERCPU_HASH, struct key6, u64)

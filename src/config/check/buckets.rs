@@ -132,52 +132,41 @@ fn fixed(sink: &mut Sink<'_>, raw: &RawMetric) -> Option<Vec<f64>> {
 
 /// Whether the bounds, as they will be printed, are numbers that rise.
 fn rising(sink: &mut Sink<'_>, raw: &RawMetric, buckets: &Buckets) -> bool {
-    let m = buckets.multiplier;
-    let spot = spot_of(raw.bucket_max.as_ref().map(|_| ()).and(raw.bucket_max.as_ref()), raw);
-    // Between the ends bounds rise when they do at both: all kinds are monotonic.
-    let ends = match &buckets.kind {
-        BucketKind::Exp2 { min, max } => {
-            [exp2(*min) * m, exp2(*min + 1) * m, exp2(*max - 1) * m, exp2(*max) * m]
-        }
-        BucketKind::Exp2Zero { min, max } => {
-            if *min < 0 {
-                bad(
-                    sink,
-                    spot,
-                    "`exp2zero` has no bound below 0",
-                    "`bucket_min` of 0 or more",
-                    &min.to_string(),
-                );
-                return false;
-            }
-            [exp2zero(*min) * m, exp2zero(*min + 1) * m, exp2zero(*max - 1) * m, exp2zero(*max) * m]
-        }
-        #[allow(clippy::cast_precision_loss)]
-        BucketKind::Linear { min, max } => [*min, *min + 1, *max - 1, *max].map(|slot| slot as f64 * m),
-        BucketKind::Fixed { keys } => {
-            let bound = |index: usize| keys.get(index).map_or(f64::NAN, |key| key * m);
-            let last = keys.len() - 1;
-            if last == 0 {
-                [bound(0) - 1.0, bound(0), bound(0) - 1.0, bound(0)]
-            } else {
-                let equal = keys.windows(2).any(|pair| pair[0] * m >= pair[1] * m);
-                let first = if equal { bound(1) } else { bound(0) };
-                [first, bound(1), bound(last - 1), bound(last)]
-            }
-        }
-    };
-    let [first, second, before, last] = ends;
-    if first < second && before < last && first.is_finite() && last.is_finite() {
+    let (keys, max) =
+        (raw.bucket_keys.as_ref().map(|keys| &keys.spot), raw.bucket_max.as_ref().map(|max| &max.spot));
+    let fixed = matches!(buckets.kind, BucketKind::Fixed { .. });
+    let spot = if fixed { keys } else { max }.unwrap_or(&raw.spot);
+    if let BucketKind::Exp2Zero { min, .. } = buckets.kind
+        && min < 0
+    {
+        bad(sink, spot, "`exp2zero` has no bound below 0", "`bucket_min` of 0 or more", &min.to_string());
+        return false;
+    }
+    let bounds: Vec<f64> =
+        unscaled(&buckets.kind).into_iter().map(|bound| bound * buckets.multiplier).collect();
+    if bounds.iter().all(|bound| bound.is_finite()) && bounds.windows(2).all(|pair| pair[0] < pair[1]) {
         return true;
     }
+    let ends = |bound: Option<&f64>| bound.copied().unwrap_or_default();
     bad(
         sink,
         spot,
         "the bounds are not numbers that can be told apart",
         "bounds that rise and stay below 1.8e308",
-        &format!("bounds from {first:e} to {last:e}"),
+        &format!("bounds from {:e} to {:e}", ends(bounds.first()), ends(bounds.last())),
     );
     false
+}
+
+/// Every bound before it is scaled.
+#[allow(clippy::cast_precision_loss)]
+fn unscaled(kind: &BucketKind) -> Vec<f64> {
+    match kind {
+        BucketKind::Exp2 { min, max } => (*min..=*max).map(exp2).collect(),
+        BucketKind::Exp2Zero { min, max } => (*min..=*max).map(exp2zero).collect(),
+        BucketKind::Linear { min, max } => (*min..=*max).map(|slot| slot as f64).collect(),
+        BucketKind::Fixed { keys } => keys.clone(),
+    }
 }
 
 fn exp2(slot: i64) -> f64 {

@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use super::Sink;
+use super::{Context, Sink, members};
 use crate::config::findings::Spot;
 use crate::config::raw::{Group, RawLabel, RawMetric};
 use crate::decode::Chain;
@@ -44,7 +44,12 @@ impl Layout {
 }
 
 /// Lays the labels over the key of a map.
-pub(super) fn layout(sink: &mut Sink<'_>, raw: &RawMetric, map: &MapInfo) -> Option<Layout> {
+pub(super) fn layout(
+    context: &Context<'_>,
+    sink: &mut Sink<'_>,
+    raw: &RawMetric,
+    map: &MapInfo,
+) -> Option<Layout> {
     let histogram = raw.group == Group::Histograms;
     if histogram && raw.labels.is_empty() {
         sink.report(
@@ -72,7 +77,7 @@ pub(super) fn layout(sink: &mut Sink<'_>, raw: &RawMetric, map: &MapInfo) -> Opt
         fits && (total == key_size + CPU_SIZE || (alone && !histogram && total == CPU_SIZE && key_size == 4))
     });
     if split.is_none() && total != key_size {
-        uncovered(sink, raw, map, total, cpu);
+        uncovered(context, sink, raw, map, total, cpu);
         return None;
     }
     if let (None, Some(index), false) = (split, cpu, histogram) {
@@ -89,6 +94,7 @@ pub(super) fn layout(sink: &mut Sink<'_>, raw: &RawMetric, map: &MapInfo) -> Opt
         sources.push(LabelSource::Key { offset, size: size(label) });
         offset += size(label) + padding(label);
     }
+    members::cuts(context, sink, raw, map, &sources);
     Some(Layout { sources, split: split.is_some() })
 }
 
@@ -157,10 +163,18 @@ fn wrong_cpu(sink: &mut Sink<'_>, raw: &RawMetric, index: usize) {
     );
 }
 
-fn uncovered(sink: &mut Sink<'_>, raw: &RawMetric, map: &MapInfo, total: usize, cpu: Option<usize>) {
+fn uncovered(
+    context: &Context<'_>,
+    sink: &mut Sink<'_>,
+    raw: &RawMetric,
+    map: &MapInfo,
+    total: usize,
+    cpu: Option<usize>,
+) {
     let key_size = map.key_size as usize;
     let parts: Vec<String> = raw.labels.iter().map(part).collect();
     let of = if cpu.is_some() { " (and 2 for the last label `cpu`)" } else { "" };
+    let key = members::describe(context, map).map(|key| format!(", {key}")).unwrap_or_default();
     let missing = key_size.abs_diff(total);
     let help = match (total < key_size, cpu) {
         (_, Some(_)) => {
@@ -181,7 +195,7 @@ fn uncovered(sink: &mut Sink<'_>, raw: &RawMetric, map: &MapInfo, total: usize, 
     sink.report(
         labels_spot(raw),
         problem
-            .expected(format!("{key_size} bytes{of}"))
+            .expected(format!("{key_size} bytes{of}{key}"))
             .found(format!("{total} bytes: {}", parts.join(" + ")))
             .help(help),
     );

@@ -117,5 +117,5 @@ fn describe(kind: MapKind) -> (String, &'static str) {
         33 => ("an arena", COUNT),
         _ => ("a map of an unknown kind", COUNT),
     };
-    (format!("{name} (map type {})", kind.0), help)
+    (format!("{name} (map type {}, {})", kind.0, kind.name()), help)
 }

@@ -9,6 +9,7 @@ mod families;
 mod kaddrs;
 mod labels;
 mod maps;
+mod members;
 mod names;
 mod numbers;
 
@@ -16,6 +17,7 @@ use std::sync::Arc;
 
 pub use families::settle_families;
 pub(crate) use kaddrs::kaddrs;
+pub use names::is_namespace;
 pub(crate) use names::namespace;
 
 use super::findings::{Findings, Spot};
@@ -88,7 +90,7 @@ fn checked(
     sink.map = map.map(|map| map.name.clone());
     let value = map.and_then(|map| maps::value(context, sink, raw, map));
     let chains = decoders::chains(context, sink, raw);
-    let layout = map.and_then(|map| labels::layout(sink, raw, map));
+    let layout = map.and_then(|map| labels::layout(context, sink, raw, map));
     let reduce = numbers::reduce(sink, raw, map, layout.as_ref().is_some_and(|layout| layout.split));
     // Everything was looked at: from here on nothing may be missing.
     let (layout, map, chains) = (layout?, map?, chains?);

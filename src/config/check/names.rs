@@ -98,7 +98,7 @@ pub(super) fn labels(sink: &mut Sink<'_>, raw: &RawMetric) {
 /// The namespace of a config: what `namespace:` says, else the command line's.
 pub(crate) fn namespace(sink: &mut Sink<'_>, own: Option<&Found<String>>, default: &str) -> Option<String> {
     let Some(own) = own else { return Some(default.to_owned()) };
-    if !own.value.is_empty() && !is_metric_name(&own.value) {
+    if !is_namespace(&own.value) {
         sink.report(
             &own.spot,
             Problem::error("invalid-namespace", Place::default(), "`namespace` cannot begin a metric name")
@@ -108,6 +108,12 @@ pub(crate) fn namespace(sink: &mut Sink<'_>, own: Option<&Found<String>>, defaul
         return None;
     }
     Some(own.value.clone())
+}
+
+/// Whether a text can be a namespace: the beginning of a metric name, or empty for none.
+#[must_use]
+pub fn is_namespace(text: &str) -> bool {
+    text.is_empty() || is_metric_name(text)
 }
 
 fn text(found: Option<&Found<String>>) -> Option<&str> {

@@ -1,5 +1,7 @@
 //! One decoder of a label's chain.
 
+use std::collections::HashMap;
+
 use super::fields::{Keys, join};
 use super::reader::spot;
 use super::{RawDecoder, Reader};
@@ -57,13 +59,18 @@ fn static_map(reader: &mut Reader, node: &Node, path: &str, params: &mut Params)
     }
     let assignments = reader.assignments(node, path, "a mapping from values to names");
     let map = params.static_map.get_or_insert_default();
+    let mut known: HashMap<String, usize> =
+        map.iter().enumerate().map(|(index, (key, _))| (key.clone(), index)).collect();
     for field in assignments {
         // A null key is the empty text there, as in every text field.
         let key = if field.key.is_null() { String::new() } else { field.name.to_owned() };
         let Some(value) = reader.text(field.value, &join(path, field.name)) else { continue };
-        match map.iter_mut().find(|(known, _)| *known == key) {
-            Some((_, known)) => *known = value.value,
-            None => map.push((key, value.value)),
+        match known.get(&key).and_then(|index| map.get_mut(*index)) {
+            Some((_, mapped)) => *mapped = value.value,
+            None => {
+                known.insert(key.clone(), map.len());
+                map.push((key, value.value));
+            }
         }
     }
     if map.len() > 100_000 {

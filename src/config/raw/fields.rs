@@ -1,6 +1,8 @@
 //! The keys of a mapping as the reference's parser assigns them: in the order of the
 //! text, a merge where it stands, the last one winning.
 
+use std::collections::HashSet;
+
 use super::later;
 use super::reader::{Reader, spot};
 use crate::config::findings::Spot;
@@ -49,26 +51,19 @@ impl Reader {
     pub(super) fn assignments<'n>(&mut self, node: &'n Node, path: &str, what: &str) -> Vec<Field<'n>> {
         let mut fields = Vec::new();
         match &node.kind {
-            Kind::Mapping(entries) => self.collect(entries, path, false, &mut fields, 0),
+            Kind::Mapping(entries) => self.collect(entries, path, false, &mut fields),
             Kind::Scalar(scalar) if scalar.is_null() => {}
             Kind::Scalar(_) | Kind::Sequence(_) => self.wrong_type(node, path, what),
         }
         fields
     }
 
-    fn collect<'n>(
-        &mut self,
-        entries: &'n [Entry],
-        path: &str,
-        merged: bool,
-        fields: &mut Vec<Field<'n>>,
-        depth: usize,
-    ) {
-        let mut own: Vec<&str> = Vec::new();
+    fn collect<'n>(&mut self, entries: &'n [Entry], path: &str, merged: bool, fields: &mut Vec<Field<'n>>) {
+        let mut own: HashSet<&str> = HashSet::new();
         for entry in entries {
             let key = &entry.key;
             if key.scalar().is_some_and(|scalar| scalar.plain && scalar.text == "<<") {
-                self.merge(&entry.value, path, fields, depth);
+                self.merge(&entry.value, path, fields);
                 continue;
             }
             let Some(name) = key.key_text() else {
@@ -78,33 +73,31 @@ impl Reader {
                 continue;
             };
             // What comes in by a merge was complained of where it stands.
-            if !merged && own.contains(&name) {
+            if !own.insert(name) && !merged {
                 self.duplicate(key, name, path);
             }
-            own.push(name);
             fields.push(Field { key, name, value: &entry.value, merged });
         }
     }
 
     /// Puts a merged mapping, or a list of them from the last to the first, where its `<<` stands.
-    fn merge<'n>(&mut self, node: &'n Node, path: &str, fields: &mut Vec<Field<'n>>, depth: usize) {
+    fn merge<'n>(&mut self, node: &'n Node, path: &str, fields: &mut Vec<Field<'n>>) {
         let before = fields.len();
         match &node.kind {
-            Kind::Mapping(entries) => self.collect(entries, path, true, fields, depth + 1),
-            Kind::Sequence(items) if depth < 64 => {
+            Kind::Mapping(entries) => self.collect(entries, path, true, fields),
+            Kind::Sequence(items) => {
                 for item in items.iter().rev() {
                     match &item.kind {
-                        Kind::Mapping(entries) => self.collect(entries, path, true, fields, depth + 1),
+                        Kind::Mapping(entries) => self.collect(entries, path, true, fields),
                         Kind::Scalar(_) | Kind::Sequence(_) => self.bad_merge(item, path),
                     }
                 }
             }
-            Kind::Scalar(_) | Kind::Sequence(_) => self.bad_merge(node, path),
+            Kind::Scalar(_) => self.bad_merge(node, path),
         }
         let (own, new) = fields.split_at(before);
-        if let Some(over) =
-            own.iter().find(|field| !field.merged && new.iter().any(|merged| merged.name == field.name))
-        {
+        let new: HashSet<&str> = new.iter().map(|field| field.name).collect();
+        if let Some(over) = own.iter().find(|field| !field.merged && new.contains(field.name)) {
             let (at, name) = (spot(over.key, &join(path, over.name)), over.name);
             let problem = Problem::warning(
                 "merge-overrides",

@@ -1,554 +1,586 @@
 use super::*;
 
-/// What is wrong with a text, all of it, in the order of the file.
+/// A text, and all that is wrong with it in the order of the file.
+type Case = (&'static str, &'static [&'static str]);
+
 #[track_caller]
-fn check(text: &str, expected: &[&str]) {
-    let checked = checked(text);
-    assert_eq!(brief(&checked.problems), expected, "{:#?}\n{text}", checked.problems);
-    assert!(checked.problems.iter().any(Problem::is_error), "nothing is wrong with {text}");
-    let alone = checked.problems.iter().all(|problem| !problem.is_error() || problem.place.metric.is_some());
-    assert_eq!(checked.spec.is_some(), alone, "{text}");
-    for problem in &checked.problems {
-        assert!(!problem.message.is_empty() && !problem.message.ends_with('.'), "{problem}");
-        assert!(
-            problem.expected.is_some()
-                || problem.help.is_some()
-                || problem.code.ends_with("left")
-                || matches!(problem.code, "yaml-syntax" | "duplicate-label" | "bucket-never-filled"),
-            "no advice: {problem:#}"
-        );
+fn check(cases: &[Case]) {
+    for (text, expected) in cases {
+        let checked = checked(text);
+        assert_eq!(brief(&checked.problems), *expected, "{:#?}\n{text}", checked.problems);
+        assert!(checked.problems.iter().any(Problem::is_error), "nothing is wrong with {text}");
+        let alone =
+            checked.problems.iter().all(|problem| !problem.is_error() || problem.place.metric.is_some());
+        assert_eq!(checked.spec.is_some(), alone, "{text}");
+        checked.problems.iter().for_each(is_helpful);
     }
 }
 
+/// A problem says what was expected or what to do, unless its message says all there is.
+#[track_caller]
+fn is_helpful(problem: &Problem) {
+    assert!(!problem.message.is_empty() && !problem.message.ends_with('.'), "{problem}");
+    let complete = matches!(problem.code, "yaml-syntax" | "duplicate-label" | "no-metric-left");
+    assert!(complete || problem.expected.is_some() || problem.help.is_some(), "no advice: {problem:#}");
+}
+
+const TEXT_THAT_IS_NO_YAML: &[Case] = &[
+    ("a: b: c\n", &["yaml-syntax 1:5"]),
+    ("metrics:\n\tcounters: []\n", &["yaml-syntax 2:1"]),
+    ("metrics: [1, 2\n", &["yaml-syntax 2:1"]),
+    ("metrics: \"open\n", &["yaml-syntax 2:1"]),
+    ("metrics: *nowhere\n", &["yaml-syntax 1:10"]),
+    ("metrics: {counters: []}}\n", &["yaml-syntax 1:24"]),
+    ("metrics:\n  counters:\n   - name: a\n  - name: b\n", &["yaml-syntax 4:3"]),
+    ("@metrics\n", &["yaml-syntax 1:1"]),
+    ("metrics: {counters: [}\n", &["yaml-syntax 1:22"]),
+    ("- ? [\n", &["yaml-syntax 2:1"]),
+    ("metrics: \u{1}\n", &["yaml-syntax 1:10"]),
+];
+
 #[test]
 fn text_that_is_no_yaml() {
-    check("a: b: c\n", &["yaml-syntax 1:5"]);
-    check("metrics:\n\tcounters: []\n", &["yaml-syntax 2:1"]);
-    check("metrics: [1, 2\n", &["yaml-syntax 2:1"]);
-    check("metrics: \"open\n", &["yaml-syntax 2:1"]);
-    check("metrics: *nowhere\n", &["yaml-syntax 1:10"]);
-    check("metrics: {counters: []}}\n", &["yaml-syntax 1:24"]);
-    check("metrics:\n  counters:\n   - name: a\n  - name: b\n", &["yaml-syntax 4:3"]);
-    check("@metrics\n", &["yaml-syntax 1:1"]);
-    check("metrics: {counters: [}\n", &["yaml-syntax 1:22"]);
-    check("- ? [\n", &["yaml-syntax 2:1"]);
-    check("metrics: \u{1}\n", &["yaml-syntax 1:10"]);
+    check(TEXT_THAT_IS_NO_YAML);
 }
+
+const TEXTS_THAT_ARE_NO_CONFIG: &[Case] = &[
+    ("", &["empty-config -"]),
+    ("# nothing\n", &["empty-config -"]),
+    ("---\n", &["no-metrics 2:1"]),
+    ("~\n", &["no-metrics 1:1"]),
+    ("metrics\n", &["wrong-type 1:1"]),
+    ("- metrics\n", &["wrong-type 1:1"]),
+    ("{}\n", &["no-metrics 1:1"]),
+    ("name: x\n", &["no-metrics 1:1"]),
+    ("metrics: ~\n", &["no-metrics 1:1"]),
+    ("metrics: {}\n", &["no-metrics 1:1"]),
+    ("metrics: {counters: ~, gauges: }\n", &["no-metrics 1:1"]),
+    ("metrics: [counters]\n", &["wrong-type 1:10"]),
+    ("metrics: counters\n", &["wrong-type 1:10"]),
+    ("metrics: {counters: {name: array}}\n", &["wrong-type 1:21"]),
+    ("metrics: {counters: 5}\n", &["wrong-type 1:21"]),
+    ("[a]: b\nmetrics: {counters: []}\n", &["wrong-type 1:1"]),
+    ("<<: 5\nmetrics: {counters: []}\n", &["bad-merge 1:5"]),
+    ("<<: [5]\nmetrics: {counters: []}\n", &["bad-merge 1:6"]),
+    ("programs:\n  - name: a\n    metrics: {}\n", &["version-1-config 1:1"]),
+    (
+        "a: &a [x,x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c,*c]\ne: &e [*d,*d,*d,*d,*d,*d,*d,*d,*d,*d]\nf: [*e,*e,*e,*e,*e,*e,*e,*e,*e,*e]\n",
+        &["alias-bomb -"],
+    ),
+];
 
 #[test]
 fn texts_that_are_no_config() {
-    check("", &["empty-config -"]);
-    check("# nothing\n", &["empty-config -"]);
-    check("---\n", &["no-metrics 2:1"]);
-    check("~\n", &["no-metrics 1:1"]);
-    check("metrics\n", &["wrong-type 1:1"]);
-    check("- metrics\n", &["wrong-type 1:1"]);
-    check("{}\n", &["no-metrics 1:1"]);
-    check("name: x\n", &["no-metrics 1:1"]);
-    check("metrics: ~\n", &["no-metrics 1:1"]);
-    check("metrics: {}\n", &["no-metrics 1:1"]);
-    check("metrics: {counters: ~, gauges: }\n", &["no-metrics 1:1"]);
-    check("metrics: [counters]\n", &["wrong-type 1:10"]);
-    check("metrics: counters\n", &["wrong-type 1:10"]);
-    check("metrics: {counters: {name: array}}\n", &["wrong-type 1:21"]);
-    check("metrics: {counters: 5}\n", &["wrong-type 1:21"]);
-    check("[a]: b\nmetrics: {counters: []}\n", &["wrong-type 1:1"]);
-    check("<<: 5\nmetrics: {counters: []}\n", &["bad-merge 1:5"]);
-    check("<<: [5]\nmetrics: {counters: []}\n", &["bad-merge 1:6"]);
-    check("programs:\n  - name: a\n    metrics: {}\n", &["version-1-config 1:1"]);
-    check(
-        "a: &a [x,x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c,*c]\ne: &e [*d,*d,*d,*d,*d,*d,*d,*d,*d,*d]\nf: [*e,*e,*e,*e,*e,*e,*e,*e,*e,*e]\n",
-        &["alias-bomb -"],
-    );
+    check(TEXTS_THAT_ARE_NO_CONFIG);
 }
+
+const WRONG_TYPES: &[Case] = &[
+    (
+        "metrics:\n  counters:\n    - name: [array]\n      help: h\n",
+        &["wrong-type 3:13 (metrics.counters[0])", "no-metric-left -"],
+    ),
+    (
+        "metrics:\n  counters:\n    - name: array\n      help: {a: b}\n",
+        &["wrong-type 4:13 (array)", "no-metric-left -"],
+    ),
+    (
+        "metrics:\n  counters:\n    - name: array\n      help: h\n      labels: cpu\n",
+        &["wrong-type 5:15 (array)", "no-metric-left -"],
+    ),
+    (
+        "metrics:\n  counters:\n    - name: array\n      help: h\n      labels: {name: a}\n",
+        &["wrong-type 5:15 (array)", "no-metric-left -"],
+    ),
+    (
+        "metrics:\n  counters:\n    - just text\n",
+        &["wrong-type 3:7 (metrics.counters[0])", "no-metric-left -"],
+    ),
+    ("metrics:\n  counters:\n    - [a, b]\n", &["wrong-type 3:7 (metrics.counters[0])", "no-metric-left -"]),
+    (
+        "metrics:\n  counters:\n    - {name: hash_4, help: h, labels: [{name: a, size: four, decoders: [{name: uint}]}]}\n",
+        &["wrong-type 3:56 (hash_4)", "no-metric-left -"],
+    ),
+    (
+        "metrics:\n  counters:\n    - {name: hash_4, help: h, labels: [{name: a, size: '4', decoders: [{name: uint}]}]}\n",
+        &["wrong-type 3:56 (hash_4)", "no-metric-left -"],
+    ),
+    (
+        "metrics:\n  counters:\n    - {name: hash_4, help: h, labels: [{name: a, size: -4, decoders: [{name: uint}]}]}\n",
+        &["wrong-type 3:56 (hash_4)", "no-metric-left -"],
+    ),
+    (
+        "metrics:\n  counters:\n    - {name: hash_4, help: h, labels: [{name: a, size: yes, decoders: [{name: uint}]}]}\n",
+        &["wrong-type 3:56 (hash_4)", "no-metric-left -"],
+    ),
+    (
+        "metrics:\n  counters:\n    - {name: hash_4, help: h, labels: [{name: a, size: 4, padding: 0x, decoders: [{name: uint}]}]}\n",
+        &["wrong-type 3:68 (hash_4)", "no-metric-left -"],
+    ),
+    (
+        "metrics:\n  counters:\n    - {name: hash_4, help: h, labels: [{name: a, size: 4, decoders: uint}]}\n",
+        &["wrong-type 3:69 (hash_4)", "no-metric-left -"],
+    ),
+    (
+        "metrics:\n  counters:\n    - {name: hash_4, help: h, labels: [{name: a, size: 4, decoders: [uint]}]}\n",
+        &["wrong-type 3:70 (hash_4)", "no-metric-left -"],
+    ),
+    (
+        "metrics:\n  counters:\n    - {name: hash_4, help: h, labels: [{name: a, size: 4, decoders: [{name: uint}, {name: static_map, static_map: [a]}]}]}\n",
+        &["wrong-type 3:115 (hash_4)", "no-metric-left -"],
+    ),
+    (
+        "metrics:\n  counters:\n    - {name: hash_4, help: h, labels: [{name: a, size: 4, decoders: [{name: uint}, {name: static_map, static_map: {1: [a]}}]}]}\n",
+        &["wrong-type 3:119 (hash_4)", "no-metric-left -"],
+    ),
+    (
+        "metrics:\n  counters:\n    - {name: hash_4, help: h, labels: [{name: a, size: 4, decoders: [{name: uint}, {name: static_map, static_map: {1: a}, allow_unknown: maybe}]}]}\n",
+        &["wrong-type 3:138 (hash_4)", "no-metric-left -"],
+    ),
+    (
+        "metrics:\n  counters:\n    - {name: hash_4, help: h, labels: [{name: a, size: 4, decoders: [{name: string}, {name: regexp, regexps: a}]}]}\n",
+        &["wrong-type 3:110 (hash_4)", "no-metric-left -"],
+    ),
+    (
+        "metrics:\n  counters:\n    - {name: hash_4, help: h, perf_event_array: 'true', labels: [{name: a, size: 4, decoders: [{name: uint}]}]}\n",
+        &["wrong-type 3:49 (hash_4)", "no-metric-left -"],
+    ),
+    (
+        "metrics:\n  counters:\n    - {name: hash_4, help: h, flush_interval: 5 minutes, labels: [{name: a, size: 4, decoders: [{name: uint}]}]}\n",
+        &["wrong-type 3:47 (hash_4)", "no-metric-left -"],
+    ),
+    (
+        "metrics:\n  counters:\n    - {name: hash_4, help: h, flush_interval: 2001-12-14, labels: [{name: a, size: 4, decoders: [{name: uint}]}]}\n",
+        &["wrong-type 3:47 (hash_4)", "no-metric-left -"],
+    ),
+    (
+        "metrics:\n  histograms:\n    - {name: hash_4, help: h, bucket_type: exp2, bucket_min: low, bucket_max: 5, labels: [{name: a, size: 4, decoders: [{name: uint}]}]}\n",
+        &["wrong-type 3:62 (hash_4)", "no-metric-left -"],
+    ),
+    (
+        "metrics:\n  histograms:\n    - {name: hash_4, help: h, bucket_type: exp2, bucket_max: .inf, labels: [{name: a, size: 4, decoders: [{name: uint}]}]}\n",
+        &["wrong-type 3:62 (hash_4)", "no-metric-left -"],
+    ),
+    (
+        "metrics:\n  histograms:\n    - {name: hash_4, help: h, bucket_type: exp2, bucket_max: 5, bucket_multiplier: 1us, labels: [{name: a, size: 4, decoders: [{name: uint}]}]}\n",
+        &["wrong-type 3:84 (hash_4)", "no-metric-left -"],
+    ),
+    (
+        "metrics:\n  histograms:\n    - {name: hash_4, help: h, bucket_type: fixed, bucket_keys: 5, labels: [{name: a, size: 4, decoders: [{name: uint}]}]}\n",
+        &["wrong-type 3:64 (hash_4)", "no-metric-left -"],
+    ),
+    (
+        "metrics:\n  histograms:\n    - {name: hash_4, help: h, bucket_type: fixed, bucket_keys: [1, two], labels: [{name: a, size: 4, decoders: [{name: uint}]}]}\n",
+        &["wrong-type 3:68 (hash_4)", "no-metric-left -"],
+    ),
+    (
+        "metrics:\n  gauges:\n    - {name: array, help: h, scale: big}\n",
+        &["wrong-type 3:37 (array)", "no-metric-left -"],
+    ),
+    ("kaddrs: jiffies\nmetrics: {counters: []}\n", &["wrong-type 1:9"]),
+    ("object: [a]\nmetrics: {counters: []}\n", &["wrong-type 1:9"]),
+    ("cgroup_id_map: yes\nmetrics: {counters: []}\n", &["wrong-type 1:16"]),
+];
 
 #[test]
 fn wrong_types() {
-    check(
-        "metrics:\n  counters:\n    - name: [array]\n      help: h\n",
-        &["wrong-type 3:13 (metrics.counters[0])", "no-metric-left -"],
-    );
-    check(
-        "metrics:\n  counters:\n    - name: array\n      help: {a: b}\n",
-        &["wrong-type 4:13 (array)", "no-metric-left -"],
-    );
-    check(
-        "metrics:\n  counters:\n    - name: array\n      help: h\n      labels: cpu\n",
-        &["wrong-type 5:15 (array)", "no-metric-left -"],
-    );
-    check(
-        "metrics:\n  counters:\n    - name: array\n      help: h\n      labels: {name: a}\n",
-        &["wrong-type 5:15 (array)", "no-metric-left -"],
-    );
-    check(
-        "metrics:\n  counters:\n    - just text\n",
-        &["wrong-type 3:7 (metrics.counters[0])", "no-metric-left -"],
-    );
-    check(
-        "metrics:\n  counters:\n    - [a, b]\n",
-        &["wrong-type 3:7 (metrics.counters[0])", "no-metric-left -"],
-    );
-    check(
-        "metrics:\n  counters:\n    - {name: hash_4, help: h, labels: [{name: a, size: four, decoders: [{name: uint}]}]}\n",
-        &["wrong-type 3:56 (hash_4)", "no-metric-left -"],
-    );
-    check(
-        "metrics:\n  counters:\n    - {name: hash_4, help: h, labels: [{name: a, size: '4', decoders: [{name: uint}]}]}\n",
-        &["wrong-type 3:56 (hash_4)", "no-metric-left -"],
-    );
-    check(
-        "metrics:\n  counters:\n    - {name: hash_4, help: h, labels: [{name: a, size: -4, decoders: [{name: uint}]}]}\n",
-        &["wrong-type 3:56 (hash_4)", "no-metric-left -"],
-    );
-    check(
-        "metrics:\n  counters:\n    - {name: hash_4, help: h, labels: [{name: a, size: yes, decoders: [{name: uint}]}]}\n",
-        &["wrong-type 3:56 (hash_4)", "no-metric-left -"],
-    );
-    check(
-        "metrics:\n  counters:\n    - {name: hash_4, help: h, labels: [{name: a, size: 4, padding: 0x, decoders: [{name: uint}]}]}\n",
-        &["wrong-type 3:68 (hash_4)", "no-metric-left -"],
-    );
-    check(
-        "metrics:\n  counters:\n    - {name: hash_4, help: h, labels: [{name: a, size: 4, decoders: uint}]}\n",
-        &["wrong-type 3:69 (hash_4)", "no-metric-left -"],
-    );
-    check(
-        "metrics:\n  counters:\n    - {name: hash_4, help: h, labels: [{name: a, size: 4, decoders: [uint]}]}\n",
-        &["wrong-type 3:70 (hash_4)", "no-metric-left -"],
-    );
-    check(
-        "metrics:\n  counters:\n    - {name: hash_4, help: h, labels: [{name: a, size: 4, decoders: [{name: uint}, {name: static_map, static_map: [a]}]}]}\n",
-        &["wrong-type 3:115 (hash_4)", "no-metric-left -"],
-    );
-    check(
-        "metrics:\n  counters:\n    - {name: hash_4, help: h, labels: [{name: a, size: 4, decoders: [{name: uint}, {name: static_map, static_map: {1: [a]}}]}]}\n",
-        &["wrong-type 3:119 (hash_4)", "no-metric-left -"],
-    );
-    check(
-        "metrics:\n  counters:\n    - {name: hash_4, help: h, labels: [{name: a, size: 4, decoders: [{name: uint}, {name: static_map, static_map: {1: a}, allow_unknown: maybe}]}]}\n",
-        &["wrong-type 3:138 (hash_4)", "no-metric-left -"],
-    );
-    check(
-        "metrics:\n  counters:\n    - {name: hash_4, help: h, labels: [{name: a, size: 4, decoders: [{name: string}, {name: regexp, regexps: a}]}]}\n",
-        &["wrong-type 3:110 (hash_4)", "no-metric-left -"],
-    );
-    check(
-        "metrics:\n  counters:\n    - {name: hash_4, help: h, perf_event_array: 'true', labels: [{name: a, size: 4, decoders: [{name: uint}]}]}\n",
-        &["wrong-type 3:49 (hash_4)", "no-metric-left -"],
-    );
-    check(
-        "metrics:\n  counters:\n    - {name: hash_4, help: h, flush_interval: 5 minutes, labels: [{name: a, size: 4, decoders: [{name: uint}]}]}\n",
-        &["wrong-type 3:47 (hash_4)", "no-metric-left -"],
-    );
-    check(
-        "metrics:\n  counters:\n    - {name: hash_4, help: h, flush_interval: 2001-12-14, labels: [{name: a, size: 4, decoders: [{name: uint}]}]}\n",
-        &["wrong-type 3:47 (hash_4)", "no-metric-left -"],
-    );
-    check(
-        "metrics:\n  histograms:\n    - {name: hash_4, help: h, bucket_type: exp2, bucket_min: low, bucket_max: 5, labels: [{name: a, size: 4, decoders: [{name: uint}]}]}\n",
-        &["wrong-type 3:62 (hash_4)", "no-metric-left -"],
-    );
-    check(
-        "metrics:\n  histograms:\n    - {name: hash_4, help: h, bucket_type: exp2, bucket_max: .inf, labels: [{name: a, size: 4, decoders: [{name: uint}]}]}\n",
-        &["wrong-type 3:62 (hash_4)", "no-metric-left -"],
-    );
-    check(
-        "metrics:\n  histograms:\n    - {name: hash_4, help: h, bucket_type: exp2, bucket_max: 5, bucket_multiplier: 1us, labels: [{name: a, size: 4, decoders: [{name: uint}]}]}\n",
-        &["wrong-type 3:84 (hash_4)", "no-metric-left -"],
-    );
-    check(
-        "metrics:\n  histograms:\n    - {name: hash_4, help: h, bucket_type: fixed, bucket_keys: 5, labels: [{name: a, size: 4, decoders: [{name: uint}]}]}\n",
-        &["wrong-type 3:64 (hash_4)", "no-metric-left -"],
-    );
-    check(
-        "metrics:\n  histograms:\n    - {name: hash_4, help: h, bucket_type: fixed, bucket_keys: [1, two], labels: [{name: a, size: 4, decoders: [{name: uint}]}]}\n",
-        &["wrong-type 3:68 (hash_4)", "no-metric-left -"],
-    );
-    check(
-        "metrics:\n  gauges:\n    - {name: array, help: h, scale: big}\n",
-        &["wrong-type 3:37 (array)", "no-metric-left -"],
-    );
-    check("kaddrs: jiffies\nmetrics: {counters: []}\n", &["wrong-type 1:9"]);
-    check("object: [a]\nmetrics: {counters: []}\n", &["wrong-type 1:9"]);
-    check("cgroup_id_map: yes\nmetrics: {counters: []}\n", &["wrong-type 1:16"]);
+    check(WRONG_TYPES);
 }
 
-#[test]
-fn names() {
-    check(
+const NAMES: &[Case] = &[
+    (
         "metrics:\n  counters:\n    - help: h\n",
         &["missing-name 3:7 (metrics.counters[0])", "no-metric-left -"],
-    );
-    check(
+    ),
+    (
         "metrics:\n  counters:\n    - name: ''\n      help: h\n",
         &["missing-name 3:13 (metrics.counters[0])", "no-metric-left -"],
-    );
-    check("metrics:\n  counters:\n    - name: array\n", &["missing-help 3:7 (array)", "no-metric-left -"]);
-    check(
+    ),
+    ("metrics:\n  counters:\n    - name: array\n", &["missing-help 3:7 (array)", "no-metric-left -"]),
+    (
         "metrics:\n  counters:\n    - name: array\n      help: ''\n",
         &["missing-help 4:13 (array)", "no-metric-left -"],
-    );
-    check(
+    ),
+    (
         "metrics:\n  counters:\n    - name: ~\n      help: ~\n",
         &[
             "missing-name 3:13 (metrics.counters[0])",
             "missing-help 4:13 (metrics.counters[0])",
             "no-metric-left -",
         ],
-    );
-    check(
+    ),
+    (
         "metrics:\n  counters:\n    - {}\n",
         &[
             "missing-name 3:7 (metrics.counters[0])",
             "missing-help 3:7 (metrics.counters[0])",
             "no-metric-left -",
         ],
-    );
-    check(
+    ),
+    (
         "metrics:\n  counters:\n    - ~\n",
         &[
             "missing-name 3:7 (metrics.counters[0])",
             "missing-help 3:7 (metrics.counters[0])",
             "no-metric-left -",
         ],
-    );
-    check(
+    ),
+    (
         "metrics:\n  counters:\n    - {name: my-metric, map: array, help: h}\n",
         &["invalid-metric-name 3:14 (my-metric)", "no-metric-left -"],
-    );
-    check(
+    ),
+    (
         "metrics:\n  counters:\n    - {name: 'my metric', map: array, help: h}\n",
         &["invalid-metric-name 3:14 (my metric)", "no-metric-left -"],
-    );
-    check(
+    ),
+    (
         "metrics:\n  counters:\n    - {name: zähler, map: array, help: h}\n",
         &["invalid-metric-name 3:14 (zähler)", "no-metric-left -"],
-    );
-    check("namespace: 9lives\nmetrics: {counters: []}\n", &["invalid-namespace 1:12"]);
-    check(
+    ),
+    ("namespace: 9lives\nmetrics: {counters: []}\n", &["invalid-namespace 1:12"]),
+    (
         "namespace: ''\nmetrics:\n  counters:\n    - {name: 4xx, map: array, help: h}\n",
         &["invalid-metric-name 4:14 (4xx)", "no-metric-left -"],
-    );
-    check(
+    ),
+    (
         "metrics:\n  counters:\n    - {name: hash_4, help: h, labels: [{size: 4, decoders: [{name: uint}]}]}\n",
         &["missing-name 3:40 (hash_4)", "no-metric-left -"],
-    );
-    check(
+    ),
+    (
         "metrics:\n  counters:\n    - {name: hash_4, help: h, labels: [{name: my-label, size: 4, decoders: [{name: uint}]}]}\n",
         &["invalid-label-name 3:47 (hash_4)", "no-metric-left -"],
-    );
-    check(
+    ),
+    (
         "metrics:\n  counters:\n    - {name: hash_4, help: h, labels: [{name: 'a:b', size: 4, decoders: [{name: uint}]}]}\n",
         &["invalid-label-name 3:47 (hash_4)", "no-metric-left -"],
-    );
-    check(
+    ),
+    (
         "metrics:\n  counters:\n    - {name: hash_4, help: h, labels: [{name: __name__, size: 4, decoders: [{name: uint}]}]}\n",
         &["reserved-label 3:47 (hash_4)", "no-metric-left -"],
-    );
-    check(
+    ),
+    (
         "metrics:\n  counters:\n    - {name: hash_8, help: h, labels: [{name: a, size: 4, decoders: [{name: uint}]}, {name: a, size: 4, decoders: [{name: uint}]}]}\n",
         &["duplicate-label 3:93 (hash_8)", "no-metric-left -"],
-    );
-    check(
+    ),
+    (
         "metrics:\n  histograms:\n    - {name: hash_8, help: h, bucket_type: exp2, bucket_max: 5, labels: [{name: le, size: 4, decoders: [{name: uint}]}, {name: b, size: 4, decoders: [{name: uint}]}]}\n",
         &["reserved-label 3:81 (hash_8)", "no-metric-left -"],
-    );
+    ),
+];
+
+#[test]
+fn names() {
+    check(NAMES);
 }
+
+const KEYS: &[Case] = &[
+    (
+        "metrics:\n  counters:\n    - {name: hash_4, help: h, labels: [{name: a, decoders: [{name: uint}]}]}\n",
+        &["label-size 3:40 (hash_4)", "no-metric-left -"],
+    ),
+    (
+        "metrics:\n  counters:\n    - {name: hash_4, help: h, labels: [{name: a, size: 0, decoders: [{name: uint}]}]}\n",
+        &["label-size 3:56 (hash_4)", "no-metric-left -"],
+    ),
+    (
+        "metrics:\n  counters:\n    - {name: hash_8, help: h, labels: [{name: a, size: 4, decoders: [{name: uint}]}]}\n",
+        &["key-size 3:40 (hash_8)", "no-metric-left -"],
+    ),
+    (
+        "metrics:\n  counters:\n    - {name: hash_4, help: h, labels: [{name: a, size: 4, padding: 4, decoders: [{name: uint}]}]}\n",
+        &["key-size 3:40 (hash_4)", "no-metric-left -"],
+    ),
+    (
+        "metrics:\n  counters:\n    - {name: hash_4, help: h, labels: [{name: a, size: 9223372036854775807, padding: 9223372036854775807, decoders: [{name: uint}]}]}\n",
+        &["key-size 3:40 (hash_4)", "field-size 3:125 (hash_4)", "no-metric-left -"],
+    ),
+    (
+        "metrics:\n  counters:\n    - {name: hash_8, help: h}\n",
+        &["key-size 3:7 (hash_8)", "no-metric-left -"],
+    ),
+    (
+        "metrics:\n  counters:\n    - {name: percpu_hash_8, help: h, labels: [{name: cpu, size: 2, decoders: [{name: uint}]}]}\n",
+        &["key-size 3:47 (percpu_hash_8)", "no-metric-left -"],
+    ),
+    (
+        "metrics:\n  counters:\n    - {name: percpu_array, help: h, labels: [{name: cpu, size: 4, decoders: [{name: uint}]}]}\n",
+        &["cpu-label 3:64 (percpu_array)", "no-metric-left -"],
+    ),
+    (
+        "metrics:\n  counters:\n    - {name: percpu_array, help: h, labels: [{name: cpu, size: 2, padding: 2, decoders: [{name: uint}]}]}\n",
+        &["cpu-label 3:64 (percpu_array)", "no-metric-left -"],
+    ),
+    (
+        "metrics:\n  counters:\n    - {name: percpu_hash_8, help: h, labels: [{name: a, size: 8, decoders: [{name: uint}]}, {name: cpu, size: 4, decoders: [{name: uint}]}]}\n",
+        &["key-size 3:47 (percpu_hash_8)", "no-metric-left -"],
+    ),
+    (
+        "metrics:\n  counters:\n    - {name: array, help: h, labels: [{name: a, size: 4, decoders: [{name: uint}]}, {name: cpu, size: 2, decoders: [{name: uint}]}]}\n",
+        &["key-size 3:39 (array)", "no-metric-left -"],
+    ),
+    (
+        "metrics:\n  histograms:\n    - {name: array, help: h, bucket_type: exp2, bucket_max: 5}\n",
+        &["missing-slot 3:7 (array)", "no-metric-left -"],
+    ),
+];
 
 #[test]
 fn keys() {
-    check(
-        "metrics:\n  counters:\n    - {name: hash_4, help: h, labels: [{name: a, decoders: [{name: uint}]}]}\n",
-        &["label-size 3:40 (hash_4)", "no-metric-left -"],
-    );
-    check(
-        "metrics:\n  counters:\n    - {name: hash_4, help: h, labels: [{name: a, size: 0, decoders: [{name: uint}]}]}\n",
-        &["label-size 3:56 (hash_4)", "no-metric-left -"],
-    );
-    check(
-        "metrics:\n  counters:\n    - {name: hash_8, help: h, labels: [{name: a, size: 4, decoders: [{name: uint}]}]}\n",
-        &["key-size 3:40 (hash_8)", "no-metric-left -"],
-    );
-    check(
-        "metrics:\n  counters:\n    - {name: hash_4, help: h, labels: [{name: a, size: 4, padding: 4, decoders: [{name: uint}]}]}\n",
-        &["key-size 3:40 (hash_4)", "no-metric-left -"],
-    );
-    check(
-        "metrics:\n  counters:\n    - {name: hash_4, help: h, labels: [{name: a, size: 9223372036854775807, padding: 9223372036854775807, decoders: [{name: uint}]}]}\n",
-        &["key-size 3:40 (hash_4)", "field-size 3:125 (hash_4)", "no-metric-left -"],
-    );
-    check(
-        "metrics:\n  counters:\n    - {name: hash_8, help: h}\n",
-        &["key-size 3:7 (hash_8)", "no-metric-left -"],
-    );
-    check(
-        "metrics:\n  counters:\n    - {name: percpu_hash_8, help: h, labels: [{name: cpu, size: 2, decoders: [{name: uint}]}]}\n",
-        &["key-size 3:47 (percpu_hash_8)", "no-metric-left -"],
-    );
-    check(
-        "metrics:\n  counters:\n    - {name: percpu_array, help: h, labels: [{name: cpu, size: 4, decoders: [{name: uint}]}]}\n",
-        &["cpu-label 3:64 (percpu_array)", "no-metric-left -"],
-    );
-    check(
-        "metrics:\n  counters:\n    - {name: percpu_array, help: h, labels: [{name: cpu, size: 2, padding: 2, decoders: [{name: uint}]}]}\n",
-        &["cpu-label 3:64 (percpu_array)", "no-metric-left -"],
-    );
-    check(
-        "metrics:\n  counters:\n    - {name: percpu_hash_8, help: h, labels: [{name: a, size: 8, decoders: [{name: uint}]}, {name: cpu, size: 4, decoders: [{name: uint}]}]}\n",
-        &["key-size 3:47 (percpu_hash_8)", "no-metric-left -"],
-    );
-    check(
-        "metrics:\n  counters:\n    - {name: array, help: h, labels: [{name: a, size: 4, decoders: [{name: uint}]}, {name: cpu, size: 2, decoders: [{name: uint}]}]}\n",
-        &["key-size 3:39 (array)", "no-metric-left -"],
-    );
-    check(
-        "metrics:\n  histograms:\n    - {name: array, help: h, bucket_type: exp2, bucket_max: 5}\n",
-        &["missing-slot 3:7 (array)", "no-metric-left -"],
-    );
+    check(KEYS);
 }
+
+const MAPS: &[Case] = &[
+    (
+        "metrics:\n  counters:\n    - {name: hash_44, help: h}\n",
+        &["missing-map 3:14 (hash_44)", "no-metric-left -"],
+    ),
+    (
+        "metrics:\n  counters:\n    - {name: mine, map: nothing_like_it_at_all, help: h}\n",
+        &["missing-map 3:25 (mine)", "no-metric-left -"],
+    ),
+    ("metrics:\n  counters:\n    - {name: ring, help: h}\n", &["map-kind 3:14 (ring)", "no-metric-left -"]),
+    ("metrics:\n  counters:\n    - {name: perf, help: h}\n", &["map-kind 3:14 (perf)", "no-metric-left -"]),
+    (
+        "metrics:\n  counters:\n    - {name: mine, map: stacks, help: h}\n",
+        &["map-kind 3:25 (mine)", "no-metric-left -"],
+    ),
+    ("metrics:\n  counters:\n    - {name: queue, help: h}\n", &["map-kind 3:14 (queue)", "no-metric-left -"]),
+    (
+        "metrics:\n  counters:\n    - {name: value_struct, help: h}\n",
+        &["value-size 3:14 (value_struct)", "no-metric-left -"],
+    ),
+    (
+        "metrics:\n  counters:\n    - {name: value_three, help: h}\n",
+        &["value-size 3:14 (value_three)", "no-metric-left -"],
+    ),
+    ("kaddrs: [jiffies, jiffys]\nmetrics: {counters: []}\n", &["missing-variable 1:19"]),
+    ("kaddrs: [narrow]\nmetrics: {counters: []}\n", &["variable-size 1:10"]),
+    ("kaddrs: ['']\nmetrics: {counters: []}\n", &["missing-variable 1:10"]),
+];
 
 #[test]
 fn maps() {
-    check(
-        "metrics:\n  counters:\n    - {name: hash_44, help: h}\n",
-        &["missing-map 3:14 (hash_44)", "no-metric-left -"],
-    );
-    check(
-        "metrics:\n  counters:\n    - {name: mine, map: nothing_like_it_at_all, help: h}\n",
-        &["missing-map 3:25 (mine)", "no-metric-left -"],
-    );
-    check(
-        "metrics:\n  counters:\n    - {name: ring, help: h}\n",
-        &["map-kind 3:14 (ring)", "no-metric-left -"],
-    );
-    check(
-        "metrics:\n  counters:\n    - {name: perf, help: h}\n",
-        &["map-kind 3:14 (perf)", "no-metric-left -"],
-    );
-    check(
-        "metrics:\n  counters:\n    - {name: mine, map: stacks, help: h}\n",
-        &["map-kind 3:25 (mine)", "no-metric-left -"],
-    );
-    check(
-        "metrics:\n  counters:\n    - {name: queue, help: h}\n",
-        &["map-kind 3:14 (queue)", "no-metric-left -"],
-    );
-    check(
-        "metrics:\n  counters:\n    - {name: value_struct, help: h}\n",
-        &["value-size 3:14 (value_struct)", "no-metric-left -"],
-    );
-    check(
-        "metrics:\n  counters:\n    - {name: value_three, help: h}\n",
-        &["value-size 3:14 (value_three)", "no-metric-left -"],
-    );
-    check("kaddrs: [jiffies, jiffys]\nmetrics: {counters: []}\n", &["missing-variable 1:19"]);
-    check("kaddrs: [narrow]\nmetrics: {counters: []}\n", &["variable-size 1:10"]);
-    check("kaddrs: ['']\nmetrics: {counters: []}\n", &["missing-variable 1:10"]);
+    check(MAPS);
 }
+
+const DECODERS: &[Case] = &[
+    (
+        "metrics:\n  counters:\n    - {name: hash_4, help: h, labels: [{name: a, size: 4, decoders: []}]}\n",
+        &["no-decoders 3:40 (hash_4)", "no-metric-left -"],
+    ),
+    (
+        "metrics:\n  counters:\n    - {name: hash_4, help: h, labels: [{name: a, size: 4}]}\n",
+        &["no-decoders 3:40 (hash_4)", "no-metric-left -"],
+    ),
+    (
+        "metrics:\n  counters:\n    - {name: hash_4, help: h, labels: [{name: a, size: 4, decoders: [{name: unit}]}]}\n",
+        &["unknown-decoder 3:77 (hash_4)", "no-metric-left -"],
+    ),
+    (
+        "metrics:\n  counters:\n    - {name: hash_4, help: h, labels: [{name: a, size: 4, decoders: [{name: uint}, {name: nope}, {name: nada}]}]}\n",
+        &["unknown-decoder 3:91 (hash_4)", "unknown-decoder 3:105 (hash_4)", "no-metric-left -"],
+    ),
+    (
+        "metrics:\n  counters:\n    - {name: hash_4, help: h, labels: [{name: a, size: 4, decoders: [{allow_unknown: true}]}]}\n",
+        &["missing-name 3:70 (hash_4)", "no-metric-left -"],
+    ),
+    (
+        "metrics:\n  counters:\n    - {name: hash_32, help: h, labels: [{name: a, size: 32, decoders: [{name: string}, {name: regexp, regexps: [ok, '(']}]}]}\n",
+        &["bad-regexp 3:117 (hash_32)", "no-metric-left -"],
+    ),
+    (
+        "metrics:\n  counters:\n    - {name: hash_32, help: h, labels: [{name: a, size: 32, decoders: [{name: string}, {name: regexp}]}]}\n",
+        &["no-regexps 3:95 (hash_32)", "no-metric-left -"],
+    ),
+    (
+        "metrics:\n  counters:\n    - {name: hash_5, help: h, labels: [{name: a, size: 5, decoders: [{name: uint}]}]}\n",
+        &["field-size 3:77 (hash_5)", "no-metric-left -"],
+    ),
+    (
+        "metrics:\n  counters:\n    - {name: hash_4, help: h, labels: [{name: a, size: 4, decoders: [{name: ksym}]}]}\n",
+        &["field-size 3:77 (hash_4)", "no-metric-left -"],
+    ),
+    (
+        "metrics:\n  counters:\n    - {name: hash_5, help: h, labels: [{name: a, size: 5, decoders: [{name: kstack}]}]}\n",
+        &["field-size 3:77 (hash_5)", "no-metric-left -"],
+    ),
+    (
+        "metrics:\n  histograms:\n    - {name: hash_4, help: h, bucket_type: exp2, bucket_max: 5, labels: [{name: b, size: 4, decoders: [{name: ifname}]}]}\n",
+        &["slot-not-a-number 3:111 (hash_4)", "no-metric-left -"],
+    ),
+];
 
 #[test]
 fn decoders() {
-    check(
-        "metrics:\n  counters:\n    - {name: hash_4, help: h, labels: [{name: a, size: 4, decoders: []}]}\n",
-        &["no-decoders 3:40 (hash_4)", "no-metric-left -"],
-    );
-    check(
-        "metrics:\n  counters:\n    - {name: hash_4, help: h, labels: [{name: a, size: 4}]}\n",
-        &["no-decoders 3:40 (hash_4)", "no-metric-left -"],
-    );
-    check(
-        "metrics:\n  counters:\n    - {name: hash_4, help: h, labels: [{name: a, size: 4, decoders: [{name: unit}]}]}\n",
-        &["unknown-decoder 3:77 (hash_4)", "no-metric-left -"],
-    );
-    check(
-        "metrics:\n  counters:\n    - {name: hash_4, help: h, labels: [{name: a, size: 4, decoders: [{name: uint}, {name: nope}, {name: nada}]}]}\n",
-        &["unknown-decoder 3:91 (hash_4)", "unknown-decoder 3:105 (hash_4)", "no-metric-left -"],
-    );
-    check(
-        "metrics:\n  counters:\n    - {name: hash_4, help: h, labels: [{name: a, size: 4, decoders: [{allow_unknown: true}]}]}\n",
-        &["missing-name 3:70 (hash_4)", "no-metric-left -"],
-    );
-    check(
-        "metrics:\n  counters:\n    - {name: hash_32, help: h, labels: [{name: a, size: 32, decoders: [{name: string}, {name: regexp, regexps: [ok, '(']}]}]}\n",
-        &["bad-regexp 3:117 (hash_32)", "no-metric-left -"],
-    );
-    check(
-        "metrics:\n  counters:\n    - {name: hash_32, help: h, labels: [{name: a, size: 32, decoders: [{name: string}, {name: regexp}]}]}\n",
-        &["no-regexps 3:95 (hash_32)", "no-metric-left -"],
-    );
-    check(
-        "metrics:\n  counters:\n    - {name: hash_5, help: h, labels: [{name: a, size: 5, decoders: [{name: uint}]}]}\n",
-        &["field-size 3:77 (hash_5)", "no-metric-left -"],
-    );
-    check(
-        "metrics:\n  counters:\n    - {name: hash_4, help: h, labels: [{name: a, size: 4, decoders: [{name: ksym}]}]}\n",
-        &["field-size 3:77 (hash_4)", "no-metric-left -"],
-    );
-    check(
-        "metrics:\n  counters:\n    - {name: hash_5, help: h, labels: [{name: a, size: 5, decoders: [{name: kstack}]}]}\n",
-        &["field-size 3:77 (hash_5)", "no-metric-left -"],
-    );
-    check(
-        "metrics:\n  histograms:\n    - {name: hash_4, help: h, bucket_type: exp2, bucket_max: 5, labels: [{name: b, size: 4, decoders: [{name: ifname}]}]}\n",
-        &["slot-not-a-number 3:111 (hash_4)", "no-metric-left -"],
-    );
+    check(DECODERS);
 }
+
+const BUCKETS: &[Case] = &[
+    (
+        "metrics:\n  histograms:\n    - {name: hash_4, help: h, labels: [{name: a, size: 4, decoders: [{name: uint}]}]}\n",
+        &["missing-bucket-type 3:7 (hash_4)", "no-metric-left -"],
+    ),
+    (
+        "metrics:\n  histograms:\n    - {name: hash_4, help: h, bucket_type: exp3, bucket_max: 5, labels: [{name: a, size: 4, decoders: [{name: uint}]}]}\n",
+        &["bad-bucket-type 3:44 (hash_4)", "no-metric-left -"],
+    ),
+    (
+        "metrics:\n  histograms:\n    - {name: hash_4, help: h, bucket_type: log2, bucket_max: 5, labels: [{name: a, size: 4, decoders: [{name: uint}]}]}\n",
+        &["not-yet-supported 3:44 (hash_4)", "no-metric-left -"],
+    ),
+    (
+        "metrics:\n  histograms:\n    - {name: hash_4, help: h, bucket_type: exp2, labels: [{name: a, size: 4, decoders: [{name: uint}]}]}\n",
+        &["bad-buckets 3:7 (hash_4)", "no-metric-left -"],
+    ),
+    (
+        "metrics:\n  histograms:\n    - {name: hash_4, help: h, bucket_type: exp2, bucket_min: 5, bucket_max: 4, labels: [{name: a, size: 4, decoders: [{name: uint}]}]}\n",
+        &["bad-buckets 3:77 (hash_4)", "no-metric-left -"],
+    ),
+    (
+        "metrics:\n  histograms:\n    - {name: hash_4, help: h, bucket_type: linear, bucket_max: 1000000, labels: [{name: a, size: 4, decoders: [{name: uint}]}]}\n",
+        &["bad-buckets 3:64 (hash_4)", "no-metric-left -"],
+    ),
+    (
+        "metrics:\n  histograms:\n    - {name: hash_4, help: h, bucket_type: exp2, bucket_max: 1024, labels: [{name: a, size: 4, decoders: [{name: uint}]}]}\n",
+        &["bad-buckets 3:62 (hash_4)", "no-metric-left -"],
+    ),
+    (
+        "metrics:\n  histograms:\n    - {name: hash_4, help: h, bucket_type: exp2, bucket_max: 1000, bucket_multiplier: 1e20, labels: [{name: a, size: 4, decoders: [{name: uint}]}]}\n",
+        &["bad-buckets 3:62 (hash_4)", "no-metric-left -"],
+    ),
+    (
+        "metrics:\n  histograms:\n    - {name: hash_4, help: h, bucket_type: exp2, bucket_min: -2000, bucket_max: 5, labels: [{name: a, size: 4, decoders: [{name: uint}]}]}\n",
+        &["bad-buckets 3:81 (hash_4)", "no-metric-left -"],
+    ),
+    (
+        "metrics:\n  histograms:\n    - {name: hash_4, help: h, bucket_type: exp2zero, bucket_min: -1, bucket_max: 5, labels: [{name: a, size: 4, decoders: [{name: uint}]}]}\n",
+        &["bad-buckets 3:82 (hash_4)", "no-metric-left -"],
+    ),
+    (
+        "metrics:\n  histograms:\n    - {name: hash_4, help: h, bucket_type: linear, bucket_min: 9223372036854775800, bucket_max: 9223372036854775807, labels: [{name: a, size: 4, decoders: [{name: uint}]}]}\n",
+        &["bad-buckets 3:97 (hash_4)", "no-metric-left -"],
+    ),
+    (
+        "metrics:\n  histograms:\n    - {name: hash_4, help: h, bucket_type: linear, bucket_min: -9223372036854775808, bucket_max: 9223372036854775807, labels: [{name: a, size: 4, decoders: [{name: uint}]}]}\n",
+        &["bad-buckets 3:98 (hash_4)", "no-metric-left -"],
+    ),
+    (
+        "metrics:\n  histograms:\n    - {name: hash_4, help: h, bucket_type: linear, bucket_max: 5, bucket_multiplier: -1, labels: [{name: a, size: 4, decoders: [{name: uint}]}]}\n",
+        &["bad-buckets 3:86 (hash_4)", "no-metric-left -"],
+    ),
+    (
+        "metrics:\n  histograms:\n    - {name: hash_4, help: h, bucket_type: linear, bucket_max: 5, bucket_multiplier: .nan, labels: [{name: a, size: 4, decoders: [{name: uint}]}]}\n",
+        &["bad-buckets 3:86 (hash_4)", "no-metric-left -"],
+    ),
+    (
+        "metrics:\n  histograms:\n    - {name: hash_4, help: h, bucket_type: fixed, labels: [{name: a, size: 4, decoders: [{name: uint}]}]}\n",
+        &["bad-buckets 3:7 (hash_4)", "no-metric-left -"],
+    ),
+    (
+        "metrics:\n  histograms:\n    - {name: hash_4, help: h, bucket_type: fixed, bucket_keys: [], labels: [{name: a, size: 4, decoders: [{name: uint}]}]}\n",
+        &["bad-buckets 3:64 (hash_4)", "no-metric-left -"],
+    ),
+    (
+        "metrics:\n  histograms:\n    - {name: hash_4, help: h, bucket_type: fixed, bucket_keys: [1, 3, 2], labels: [{name: a, size: 4, decoders: [{name: uint}]}]}\n",
+        &["bad-buckets 3:71 (hash_4)", "no-metric-left -"],
+    ),
+    (
+        "metrics:\n  histograms:\n    - {name: hash_4, help: h, bucket_type: fixed, bucket_keys: [1, 1], labels: [{name: a, size: 4, decoders: [{name: uint}]}]}\n",
+        &["bad-buckets 3:68 (hash_4)", "no-metric-left -"],
+    ),
+    (
+        "metrics:\n  histograms:\n    - {name: hash_4, help: h, bucket_type: fixed, bucket_keys: [1, .nan], labels: [{name: a, size: 4, decoders: [{name: uint}]}]}\n",
+        &["bad-buckets 3:68 (hash_4)", "no-metric-left -"],
+    ),
+    (
+        "metrics:\n  histograms:\n    - {name: hash_4, help: h, bucket_type: fixed, bucket_keys: [1, .inf], labels: [{name: a, size: 4, decoders: [{name: uint}]}]}\n",
+        &["bad-buckets 3:68 (hash_4)", "no-metric-left -"],
+    ),
+];
 
 #[test]
 fn buckets() {
-    check(
-        "metrics:\n  histograms:\n    - {name: hash_4, help: h, labels: [{name: a, size: 4, decoders: [{name: uint}]}]}\n",
-        &["missing-bucket-type 3:7 (hash_4)", "no-metric-left -"],
-    );
-    check(
-        "metrics:\n  histograms:\n    - {name: hash_4, help: h, bucket_type: exp3, bucket_max: 5, labels: [{name: a, size: 4, decoders: [{name: uint}]}]}\n",
-        &["bad-bucket-type 3:44 (hash_4)", "no-metric-left -"],
-    );
-    check(
-        "metrics:\n  histograms:\n    - {name: hash_4, help: h, bucket_type: log2, bucket_max: 5, labels: [{name: a, size: 4, decoders: [{name: uint}]}]}\n",
-        &["not-yet-supported 3:44 (hash_4)", "no-metric-left -"],
-    );
-    check(
-        "metrics:\n  histograms:\n    - {name: hash_4, help: h, bucket_type: exp2, labels: [{name: a, size: 4, decoders: [{name: uint}]}]}\n",
-        &["bad-buckets 3:7 (hash_4)", "no-metric-left -"],
-    );
-    check(
-        "metrics:\n  histograms:\n    - {name: hash_4, help: h, bucket_type: exp2, bucket_min: 5, bucket_max: 4, labels: [{name: a, size: 4, decoders: [{name: uint}]}]}\n",
-        &["bad-buckets 3:77 (hash_4)", "no-metric-left -"],
-    );
-    check(
-        "metrics:\n  histograms:\n    - {name: hash_4, help: h, bucket_type: linear, bucket_max: 1000000, labels: [{name: a, size: 4, decoders: [{name: uint}]}]}\n",
-        &["bad-buckets 3:64 (hash_4)", "no-metric-left -"],
-    );
-    check(
-        "metrics:\n  histograms:\n    - {name: hash_4, help: h, bucket_type: exp2, bucket_max: 1024, labels: [{name: a, size: 4, decoders: [{name: uint}]}]}\n",
-        &["bad-buckets 3:62 (hash_4)", "no-metric-left -"],
-    );
-    check(
-        "metrics:\n  histograms:\n    - {name: hash_4, help: h, bucket_type: exp2, bucket_max: 1000, bucket_multiplier: 1e20, labels: [{name: a, size: 4, decoders: [{name: uint}]}]}\n",
-        &["bad-buckets 3:62 (hash_4)", "no-metric-left -"],
-    );
-    check(
-        "metrics:\n  histograms:\n    - {name: hash_4, help: h, bucket_type: exp2, bucket_min: -2000, bucket_max: 5, labels: [{name: a, size: 4, decoders: [{name: uint}]}]}\n",
-        &["bad-buckets 3:81 (hash_4)", "no-metric-left -"],
-    );
-    check(
-        "metrics:\n  histograms:\n    - {name: hash_4, help: h, bucket_type: exp2zero, bucket_min: -1, bucket_max: 5, labels: [{name: a, size: 4, decoders: [{name: uint}]}]}\n",
-        &["bad-buckets 3:82 (hash_4)", "no-metric-left -"],
-    );
-    check(
-        "metrics:\n  histograms:\n    - {name: hash_4, help: h, bucket_type: linear, bucket_min: 9223372036854775800, bucket_max: 9223372036854775807, labels: [{name: a, size: 4, decoders: [{name: uint}]}]}\n",
-        &["bad-buckets 3:97 (hash_4)", "no-metric-left -"],
-    );
-    check(
-        "metrics:\n  histograms:\n    - {name: hash_4, help: h, bucket_type: linear, bucket_min: -9223372036854775808, bucket_max: 9223372036854775807, labels: [{name: a, size: 4, decoders: [{name: uint}]}]}\n",
-        &["bad-buckets 3:98 (hash_4)", "no-metric-left -"],
-    );
-    check(
-        "metrics:\n  histograms:\n    - {name: hash_4, help: h, bucket_type: linear, bucket_max: 5, bucket_multiplier: -1, labels: [{name: a, size: 4, decoders: [{name: uint}]}]}\n",
-        &["bad-buckets 3:86 (hash_4)", "no-metric-left -"],
-    );
-    check(
-        "metrics:\n  histograms:\n    - {name: hash_4, help: h, bucket_type: linear, bucket_max: 5, bucket_multiplier: .nan, labels: [{name: a, size: 4, decoders: [{name: uint}]}]}\n",
-        &["bad-buckets 3:86 (hash_4)", "no-metric-left -"],
-    );
-    check(
-        "metrics:\n  histograms:\n    - {name: hash_4, help: h, bucket_type: fixed, labels: [{name: a, size: 4, decoders: [{name: uint}]}]}\n",
-        &["bad-buckets 3:7 (hash_4)", "no-metric-left -"],
-    );
-    check(
-        "metrics:\n  histograms:\n    - {name: hash_4, help: h, bucket_type: fixed, bucket_keys: [], labels: [{name: a, size: 4, decoders: [{name: uint}]}]}\n",
-        &["bad-buckets 3:64 (hash_4)", "no-metric-left -"],
-    );
-    check(
-        "metrics:\n  histograms:\n    - {name: hash_4, help: h, bucket_type: fixed, bucket_keys: [1, 3, 2], labels: [{name: a, size: 4, decoders: [{name: uint}]}]}\n",
-        &["bad-buckets 3:71 (hash_4)", "no-metric-left -"],
-    );
-    check(
-        "metrics:\n  histograms:\n    - {name: hash_4, help: h, bucket_type: fixed, bucket_keys: [1, 1], labels: [{name: a, size: 4, decoders: [{name: uint}]}]}\n",
-        &["bad-buckets 3:68 (hash_4)", "no-metric-left -"],
-    );
-    check(
-        "metrics:\n  histograms:\n    - {name: hash_4, help: h, bucket_type: fixed, bucket_keys: [1, .nan], labels: [{name: a, size: 4, decoders: [{name: uint}]}]}\n",
-        &["bad-buckets 3:68 (hash_4)", "no-metric-left -"],
-    );
-    check(
-        "metrics:\n  histograms:\n    - {name: hash_4, help: h, bucket_type: fixed, bucket_keys: [1, .inf], labels: [{name: a, size: 4, decoders: [{name: uint}]}]}\n",
-        &["bad-buckets 3:68 (hash_4)", "no-metric-left -"],
-    );
+    check(BUCKETS);
 }
+
+const NUMBERS: &[Case] = &[
+    (
+        "metrics:\n  gauges:\n    - {name: array, help: h, scale: 0}\n",
+        &["bad-scale 3:37 (array)", "no-metric-left -"],
+    ),
+    (
+        "metrics:\n  gauges:\n    - {name: array, help: h, scale: .inf}\n",
+        &["bad-scale 3:37 (array)", "no-metric-left -"],
+    ),
+    (
+        "metrics:\n  counters:\n    - {name: array, help: h, scale: -1}\n",
+        &["bad-scale 3:37 (array)", "no-metric-left -"],
+    ),
+    (
+        "metrics:\n  histograms:\n    - {name: hash_4, help: h, scale: 2, bucket_type: exp2, bucket_max: 5, labels: [{name: a, size: 4, decoders: [{name: uint}]}]}\n",
+        &["bad-scale 3:38 (hash_4)", "no-metric-left -"],
+    ),
+    (
+        "metrics:\n  gauges:\n    - {name: percpu_array, help: h, reduce: maximum}\n",
+        &["bad-reduce 3:45 (percpu_array)", "no-metric-left -"],
+    ),
+    (
+        "metrics:\n  gauges:\n    - {name: percpu_array, help: h, reduce: Sum}\n",
+        &["bad-reduce 3:45 (percpu_array)", "no-metric-left -"],
+    ),
+    (
+        "metrics:\n  histograms:\n    - {name: percpu_array, help: h, reduce: max, bucket_type: exp2, bucket_max: 5, labels: [{name: a, size: 4, decoders: [{name: uint}]}]}\n",
+        &["bad-reduce 3:45 (percpu_array)", "no-metric-left -"],
+    ),
+];
 
 #[test]
 fn numbers() {
-    check(
-        "metrics:\n  gauges:\n    - {name: array, help: h, scale: 0}\n",
-        &["bad-scale 3:37 (array)", "no-metric-left -"],
-    );
-    check(
-        "metrics:\n  gauges:\n    - {name: array, help: h, scale: .inf}\n",
-        &["bad-scale 3:37 (array)", "no-metric-left -"],
-    );
-    check(
-        "metrics:\n  counters:\n    - {name: array, help: h, scale: -1}\n",
-        &["bad-scale 3:37 (array)", "no-metric-left -"],
-    );
-    check(
-        "metrics:\n  histograms:\n    - {name: hash_4, help: h, scale: 2, bucket_type: exp2, bucket_max: 5, labels: [{name: a, size: 4, decoders: [{name: uint}]}]}\n",
-        &["bad-scale 3:38 (hash_4)", "no-metric-left -"],
-    );
-    check(
-        "metrics:\n  gauges:\n    - {name: percpu_array, help: h, reduce: maximum}\n",
-        &["bad-reduce 3:45 (percpu_array)", "no-metric-left -"],
-    );
-    check(
-        "metrics:\n  gauges:\n    - {name: percpu_array, help: h, reduce: Sum}\n",
-        &["bad-reduce 3:45 (percpu_array)", "no-metric-left -"],
-    );
-    check(
-        "metrics:\n  histograms:\n    - {name: percpu_array, help: h, reduce: max, bucket_type: exp2, bucket_max: 5, labels: [{name: a, size: 4, decoders: [{name: uint}]}]}\n",
-        &["bad-reduce 3:45 (percpu_array)", "no-metric-left -"],
-    );
+    check(NUMBERS);
 }
+
+const WHAT_COMES_LATER: &[Case] = &[
+    (
+        "metrics:\n  counters:\n    - {name: perf, help: h, perf_event_array: true, flush_interval: 10s, labels: [{name: a, size: 4, decoders: [{name: uint}]}]}\n",
+        &["not-yet-supported 3:47 (perf)", "no-metric-left -"],
+    ),
+    ("tracing: {spans: [{ringbuf: ring, labels: []}]}\n", &["not-yet-supported 1:1"]),
+    (
+        "metrics: {counters: []}\ncgroup_id_map: {name: array, type: hash, regexps: [a]}\n",
+        &["not-yet-supported 2:1"],
+    ),
+    ("globals: {a: 1}\nmetrics: {counters: []}\n", &["not-yet-supported 1:1"]),
+    ("programs: {probe: {optional: true}}\nmetrics: {counters: []}\n", &["not-yet-supported 1:1"]),
+    ("choose: [[a, b]]\nmetrics: {counters: []}\n", &["not-yet-supported 1:1"]),
+    ("maps: {array: {max_entries: 5}}\nmetrics: {counters: []}\n", &["not-yet-supported 1:1"]),
+    (
+        "metrics:\n  counters:\n    - {name: value_struct, help: h, value: one, labels: [{name: a, size: 4, decoders: [{name: uint}]}]}\n",
+        &["not-yet-supported 3:37 (value_struct)", "no-metric-left -"],
+    ),
+    (
+        "metrics:\n  counters:\n    - {name: a, help: h, global: x}\n",
+        &["not-yet-supported 3:26 (a)", "no-metric-left -"],
+    ),
+    (
+        "metrics:\n  counters:\n    - {name: a, help: h, ringbuf: ring}\n",
+        &["not-yet-supported 3:26 (a)", "no-metric-left -"],
+    ),
+    (
+        "metrics:\n  histograms:\n    - {name: hash_4, help: h, slots: s, bucket_type: exp2, bucket_max: 5, labels: [{name: a, size: 4, decoders: [{name: uint}]}]}\n",
+        &["not-yet-supported 3:31 (hash_4)", "no-metric-left -"],
+    ),
+    (
+        "metrics:\n  counters:\n    - {name: hash_4, help: h, labels: [a]}\n",
+        &["not-yet-supported 3:40 (hash_4)", "no-metric-left -"],
+    ),
+    (
+        "metrics:\n  counters:\n    - {name: hash_4, help: h, labels: [{name: a, field: b, decoders: [{name: uint}]}]}\n",
+        &["not-yet-supported 3:50 (hash_4)", "no-metric-left -"],
+    ),
+];
 
 #[test]
 fn what_comes_later() {
-    check(
-        "metrics:\n  counters:\n    - {name: perf, help: h, perf_event_array: true, flush_interval: 10s, labels: [{name: a, size: 4, decoders: [{name: uint}]}]}\n",
-        &["not-yet-supported 3:47 (perf)", "no-metric-left -"],
-    );
-    check("tracing: {spans: [{ringbuf: ring, labels: []}]}\n", &["not-yet-supported 1:1"]);
-    check(
-        "metrics: {counters: []}\ncgroup_id_map: {name: array, type: hash, regexps: [a]}\n",
-        &["not-yet-supported 2:1"],
-    );
-    check("globals: {a: 1}\nmetrics: {counters: []}\n", &["not-yet-supported 1:1"]);
-    check("programs: {probe: {optional: true}}\nmetrics: {counters: []}\n", &["not-yet-supported 1:1"]);
-    check("choose: [[a, b]]\nmetrics: {counters: []}\n", &["not-yet-supported 1:1"]);
-    check("maps: {array: {max_entries: 5}}\nmetrics: {counters: []}\n", &["not-yet-supported 1:1"]);
-    check(
-        "metrics:\n  counters:\n    - {name: value_struct, help: h, value: one, labels: [{name: a, size: 4, decoders: [{name: uint}]}]}\n",
-        &["not-yet-supported 3:37 (value_struct)", "no-metric-left -"],
-    );
-    check(
-        "metrics:\n  counters:\n    - {name: a, help: h, global: x}\n",
-        &["not-yet-supported 3:26 (a)", "no-metric-left -"],
-    );
-    check(
-        "metrics:\n  counters:\n    - {name: a, help: h, ringbuf: ring}\n",
-        &["not-yet-supported 3:26 (a)", "no-metric-left -"],
-    );
-    check(
-        "metrics:\n  histograms:\n    - {name: hash_4, help: h, slots: s, bucket_type: exp2, bucket_max: 5, labels: [{name: a, size: 4, decoders: [{name: uint}]}]}\n",
-        &["not-yet-supported 3:31 (hash_4)", "no-metric-left -"],
-    );
-    check(
-        "metrics:\n  counters:\n    - {name: hash_4, help: h, labels: [a]}\n",
-        &["not-yet-supported 3:40 (hash_4)", "no-metric-left -"],
-    );
-    check(
-        "metrics:\n  counters:\n    - {name: hash_4, help: h, labels: [{name: a, field: b, decoders: [{name: uint}]}]}\n",
-        &["not-yet-supported 3:50 (hash_4)", "no-metric-left -"],
-    );
+    check(WHAT_COMES_LATER);
 }
 
 #[test]
@@ -640,4 +672,40 @@ fn many_problems_are_bounded() {
     assert!(checked.spec.is_none());
     assert_eq!(checked.problems.len(), 5000);
     assert!(started.elapsed() < std::time::Duration::from_secs(20), "{:?}", started.elapsed());
+}
+
+const WHOLE: &str = "object: x.o
+kaddrs: [jiffies]
+x-a: &a [{name: uint}]
+metrics:
+  counters:
+    - name: hash_8
+      help: 'quoted'
+      labels:
+        - {name: a, size: 4, padding: 0, decoders: *a}
+        - name: b
+          size: 4
+          decoders:
+            - name: static_map
+              static_map: {1: one, 0x2: \"two\"}
+  histograms:
+    - {name: hash_4, help: h, bucket_type: exp2, bucket_max: 5, labels: [{name: a, size: 4, decoders: *a}]}
+  gauges:
+    - <<: {name: array, help: h, scale: 1e-3}
+";
+
+proptest::proptest! {
+    /// Whatever is cut out or put in, there is an answer, and its places are in the text.
+    #[test]
+    fn broken_texts_have_answers(start in 0..WHOLE.len(), length in 0..40usize, put in "[-{}\\[\\]:,&*a<>|'\"!~0 \n\t]{0,4}") {
+        let end = (start + length).min(WHOLE.len());
+        let text = format!("{}{put}{}", &WHOLE[..start], &WHOLE[end..]);
+        let checked = checked(&text);
+        for problem in &checked.problems {
+            let lines = text.split('\n').count();
+            proptest::prop_assert!(problem.place.position.is_none_or(|position| position.line <= lines + 1), "{problem}\n{text}");
+        }
+        let told = checked.problems.iter().any(Problem::is_error);
+        proptest::prop_assert!(checked.spec.is_some() || told, "lost without a word:\n{text}");
+    }
 }

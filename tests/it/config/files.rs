@@ -32,7 +32,7 @@ fn check(yaml: &[u8], object: Option<&[u8]>, expected: &[&str]) -> Vec<PathBuf> 
 fn a_folder_of_pairs() {
     let (dir, file) = folder(TEXT.as_bytes(), Some(&object().bytes));
     let found = discover(dir.path(), &[]).unwrap();
-    assert_eq!(found.configs, [file.clone()]);
+    assert_eq!(found.configs, std::slice::from_ref(&file));
     let checked = read(&file, &options());
     assert!(checked.problems.is_empty(), "{:#?}", checked.problems);
     let spec = checked.spec.unwrap();

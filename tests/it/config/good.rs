@@ -458,3 +458,49 @@ fn the_load_spec_holds_what_was_checked() {
     assert_eq!(place.path, "metrics.counters[0]");
     assert_eq!(place.position.map(|p| (p.line, p.column)), Some((1, 29)));
 }
+
+/// A metric of the map `mixed`, whose key has the members device 4, operation 1, a gap of 3, time 8, comm 8, a union 4, a gap of 4.
+fn mixed(sizes: &[(usize, usize)]) -> String {
+    let labels: Vec<String> = sizes
+        .iter()
+        .enumerate()
+        .map(|(index, (size, padding))| {
+            format!("\n   {{name: l{index}, size: {size}, padding: {padding}, decoders: [{{name: hex}}]}}")
+        })
+        .collect();
+    format!("metrics: {{counters: [{{name: mixed, help: h, labels: [{}]}}]}}", labels.join(","))
+}
+
+#[test]
+fn labels_that_cut_a_number_are_a_warning() {
+    let check = |sizes: &[(usize, usize)], expected: &[&str]| {
+        let checked = checked(&mixed(sizes));
+        assert_eq!(brief(&checked.problems), expected, "{sizes:?} {:#?}", checked.problems);
+        assert!(checked.spec.is_some());
+    };
+    check(&[(4, 0), (1, 3), (8, 0), (8, 0), (4, 4)], &[]);
+    // Gaps may go either way, text and whole structs be cut or joined, unions be seen as any of their members.
+    check(&[(4, 0), (4, 0), (8, 0), (3, 5), (8, 0)], &[]);
+    check(&[(8, 0), (16, 0), (2, 2), (4, 0)], &[]);
+    check(&[(4, 0), (1, 3), (8, 0), (8, 0), (2, 0), (2, 4)], &[]);
+    check(&[(4, 0), (1, 3), (4, 4), (8, 0), (4, 4)], &["?cut-member 4:21 (mixed)"]);
+    check(&[(2, 2), (1, 3), (8, 0), (8, 0), (4, 4)], &["?cut-member 2:21 (mixed)"]);
+    check(
+        &[(4, 0), (1, 3), (6, 0), (10, 0), (4, 4)],
+        &["?cut-member 4:21 (mixed)", "?cut-member 5:21 (mixed)"],
+    );
+    check(&[(4, 0), (1, 3), (8, 0), (8, 0), (3, 5)], &["?cut-member 6:21 (mixed)"]);
+}
+
+#[test]
+fn a_key_that_is_not_covered_is_shown() {
+    let problem = &checked(&mixed(&[(4, 0)])).problems[0];
+    assert_eq!(
+        problem.expected.as_deref(),
+        Some(
+            "32 bytes, struct mixed: u32 device (4), u8 operation (1), padding (3), u64 time (8), char[8] comm (8), \
+             u32 whole (4), u16[2] halves (4), u16 low (2), u16 high (2), padding (4)"
+        )
+    );
+    assert_eq!(problem.found.as_deref(), Some("4 bytes: l0 4"));
+}
