@@ -1,12 +1,58 @@
 //! Bytes of a key to label text: one file per decoder, one table that names them all.
 //!
 //! Building a decoder is the check of it: a scrape meets no unknown name, no bad
-//! regex and no size that could never work. Numbers stay numbers along a chain.
+//! regex and no size that could never work.
+//!
+//! In configs every decoder reads what the one before it wrote, as text. Here
+//! numbers stay numbers along a chain, and whoever wants text of one sees its
+//! decimal digits, so that the labels are the same and the digits are written once.
+//! A decoder that takes a number also takes a raw field of 1, 2, 4 or 8 bytes.
 
 use std::fmt::Debug;
 use std::sync::Arc;
 
 use crate::host::Host;
+
+mod bool;
+mod cgroup;
+mod chain;
+mod dname;
+mod errno;
+mod hex;
+mod ifname;
+mod inet_ip;
+mod int;
+mod kstack;
+mod ksym;
+mod mac;
+mod majorminor;
+mod number;
+mod pci;
+mod pci_class;
+mod pci_device;
+mod pci_subclass;
+mod pci_vendor;
+mod port;
+mod proto;
+mod regexp;
+mod signal;
+mod static_map;
+mod string;
+mod syscall;
+mod tables;
+mod text;
+mod uid;
+mod uint;
+
+#[cfg(test)]
+mod host_vectors;
+#[cfg(test)]
+mod laws;
+#[cfg(test)]
+mod vectors;
+
+pub use chain::{Chain, Outcome};
+pub use number::parse_unsigned;
 
 /// What goes into a decoder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,10 +135,12 @@ pub struct Traits {
 pub enum Kind {
     /// Bytes of the key, of this size.
     Field(usize),
-    /// Text of any length.
+    /// Text of any length, or now and then a number (what `static_map` lets through is what came in).
     Text,
-    /// A number.
+    /// An unsigned number.
     Number,
+    /// A number that may be negative.
+    Signed,
 }
 
 /// One decoder, ready to work.
@@ -146,58 +194,78 @@ pub struct Entry {
 }
 
 /// Every decoder there is, by name.
-pub const DECODERS: &[Entry] = &[];
+pub const DECODERS: &[Entry] = &[
+    bool::ENTRY,
+    cgroup::ENTRY,
+    dname::ENTRY,
+    errno::ENTRY,
+    hex::ENTRY,
+    ifname::ENTRY,
+    inet_ip::ENTRY,
+    int::ENTRY,
+    kstack::ENTRY,
+    ksym::ENTRY,
+    mac::ENTRY,
+    majorminor::ENTRY,
+    pci_class::ENTRY,
+    pci_device::ENTRY,
+    pci_subclass::ENTRY,
+    pci_vendor::ENTRY,
+    port::ENTRY,
+    proto::ENTRY,
+    regexp::ENTRY,
+    signal::ENTRY,
+    static_map::ENTRY,
+    string::ENTRY,
+    syscall::ENTRY,
+    uid::ENTRY,
+    uint::ENTRY,
+];
 
-/// A chain of decoders for one label: the last one writes into the page.
-#[derive(Debug)]
-pub struct Chain {
-    decoders: Vec<Box<dyn Decode>>,
-    traits: Traits,
-}
+/// What building a decoder gives: the decoder, and what kind of value it passes on.
+type Built = Result<(Box<dyn Decode>, Kind), BuildError>;
 
-/// What a chain made of a field.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// The label's text was appended.
-    Label,
-    /// The label set is not to be published; nothing was appended.
-    Skip,
-}
-
-impl Chain {
-    /// Builds a chain for a field of `size` bytes from names and parameters.
-    ///
-    /// # Errors
-    /// The index of the decoder at fault and what is wrong with it; an empty chain is at fault at 0.
-    pub fn build(
-        _steps: &[(String, Params)],
-        _size: usize,
-        _host: &Arc<Host>,
-    ) -> Result<Self, (usize, BuildError)> {
-        Ok(Self {
-            decoders: Vec::new(),
-            traits: Traits { injective: Injective::Never, dear: false, volatile: false },
-        })
+impl Traits {
+    /// Of a decoder that computes its text from its input alone, cheaply.
+    const fn pure(injective: Injective) -> Self {
+        Self { injective, dear: false, volatile: false }
     }
 
-    /// What a scrape may assume of the whole chain.
-    #[must_use]
-    pub fn traits(&self) -> Traits {
-        self.traits
+    /// Of a decoder that asks the machine for a name, which two things can share and which can change.
+    const fn named(dear: bool) -> Self {
+        Self { injective: Injective::Never, dear, volatile: true }
     }
 
-    /// Decodes a field, appending the label's raw text (not escaped, perhaps not UTF-8) to `out`.
-    /// `scratch` holds texts between decoders; its content is of no interest.
-    ///
-    /// # Errors
-    /// When a decoder cannot take its value; `out` is as it was then.
-    pub fn decode(
-        &self,
-        _field: &[u8],
-        out: &mut Vec<u8>,
-        _scratch: &mut Vec<u8>,
-    ) -> Result<Outcome, DecodeError> {
-        let _ = (&self.decoders, out);
-        Ok(Outcome::Skip)
+    /// Of two decoders, one after the other.
+    fn then(self, next: Self) -> Self {
+        Self {
+            injective: self.injective.min(next.injective),
+            dear: self.dear || next.dear,
+            volatile: self.volatile || next.volatile,
+        }
+    }
+}
+
+impl BuildError {
+    /// A field has a size that the decoder could never take.
+    fn field_size(decoder: &str, found: usize, expected: &str) -> Self {
+        Self {
+            code: "field-size",
+            param: None,
+            message: format!("decoder {decoder} cannot take a field of {found} bytes"),
+            expected: Some(expected.to_owned()),
+            help: None,
+        }
+    }
+
+    /// The decoder before this one gives what this one could never take.
+    fn input(decoder: &str, found: &str, expected: &str) -> Self {
+        Self {
+            code: "decoder-input",
+            param: None,
+            message: format!("decoder {decoder} cannot take the {found} of the decoder before it"),
+            expected: Some(expected.to_owned()),
+            help: None,
+        }
     }
 }

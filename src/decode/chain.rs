@@ -1,0 +1,195 @@
+//! Decoders one after another, as the config lists them for a label.
+
+use std::sync::Arc;
+
+use super::{
+    BuildError, DECODERS, Decode, DecodeError, Decoded, Entry, Injective, Kind, Params, Traits, Value,
+    number::parse_unsigned, text,
+};
+use crate::host::Host;
+
+/// A chain of decoders for one label: the last one writes into the page.
+#[derive(Debug)]
+pub struct Chain {
+    decoders: Vec<Box<dyn Decode>>,
+    traits: Traits,
+}
+
+/// What a chain made of a field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The label's text was appended.
+    Label,
+    /// The label set is not to be published; nothing was appended.
+    Skip,
+}
+
+/// Where the value that goes into the next decoder is.
+#[derive(Clone, Copy)]
+enum Held {
+    Field,
+    Unsigned(u64),
+    Signed(i64),
+    /// Text in the buffer that the decoder before wrote to.
+    Text,
+}
+
+impl Chain {
+    /// Builds a chain for a field of `size` bytes from names and parameters.
+    ///
+    /// # Errors
+    /// The index of the decoder at fault and what is wrong with it; an empty chain is at fault at 0.
+    #[expect(
+        clippy::result_large_err,
+        reason = "chains are built when a config is read, not on the hot path"
+    )]
+    pub fn build(
+        steps: &[(String, Params)],
+        size: usize,
+        host: &Arc<Host>,
+    ) -> Result<Self, (usize, BuildError)> {
+        if steps.is_empty() {
+            return Err((0, no_decoders()));
+        }
+        let mut decoders = Vec::with_capacity(steps.len());
+        let mut traits = Traits::pure(Injective::Always);
+        let mut kind = Kind::Field(size);
+        for (index, (name, params)) in steps.iter().enumerate() {
+            let entry = find(name).ok_or_else(|| (index, unknown_decoder(name)))?;
+            let (decoder, next) = (entry.build)(params, kind, host).map_err(|error| (index, error))?;
+            traits = traits.then(decoder.traits());
+            decoders.push(decoder);
+            kind = next;
+        }
+        Ok(Self { decoders, traits })
+    }
+
+    /// What a scrape may assume of the whole chain.
+    #[must_use]
+    pub fn traits(&self) -> Traits {
+        self.traits
+    }
+
+    /// Decodes a field, appending the label's raw text (not escaped, perhaps not UTF-8) to `out`.
+    /// `scratch` holds texts between decoders; its content is of no interest.
+    ///
+    /// # Errors
+    /// When a decoder cannot take its value; `out` is as it was then.
+    pub fn decode(
+        &self,
+        field: &[u8],
+        out: &mut Vec<u8>,
+        scratch: &mut Vec<u8>,
+    ) -> Result<Outcome, DecodeError> {
+        let mark = out.len();
+        match self.run(field, out, scratch) {
+            Ok(Decoded::Text) => Ok(Outcome::Label),
+            Ok(Decoded::Unsigned(number)) => {
+                out.truncate(mark);
+                text::push_number(out, number);
+                Ok(Outcome::Label)
+            }
+            Ok(Decoded::Signed(number)) => {
+                out.truncate(mark);
+                text::push_number(out, number);
+                Ok(Outcome::Label)
+            }
+            Ok(Decoded::Skip) => {
+                out.truncate(mark);
+                Ok(Outcome::Skip)
+            }
+            Err(error) => {
+                out.truncate(mark);
+                Err(error)
+            }
+        }
+    }
+
+    /// Decodes a field to the index of a histogram's slot; none when its row is not to be published.
+    /// A text is read as a Go literal: `0x10`, `010` and `1_000` are numbers, too.
+    ///
+    /// # Errors
+    /// When a decoder cannot take its value, or the result is no unsigned number.
+    pub fn decode_number(&self, field: &[u8]) -> Result<Option<u64>, DecodeError> {
+        // Empty buffers cost nothing as long as the chain stays with numbers, as bucket labels do.
+        let mut out = Vec::new();
+        match self.run(field, &mut out, &mut Vec::new())? {
+            Decoded::Unsigned(number) => Ok(Some(number)),
+            Decoded::Signed(number) => u64::try_from(number).map(Some).map_err(|_| DecodeError::NotANumber),
+            Decoded::Text => parse_unsigned(&out).map(Some).ok_or(DecodeError::NotANumber),
+            Decoded::Skip => Ok(None),
+        }
+    }
+
+    /// Runs all decoders; text ends up at the end of `out`, on its own behind what was there.
+    ///
+    /// Texts alternate between the two buffers, so that none is moved: the last decoder
+    /// writes to `out`, the one before it to `scratch`, and so on.
+    fn run(&self, field: &[u8], out: &mut Vec<u8>, scratch: &mut Vec<u8>) -> Result<Decoded, DecodeError> {
+        let mark = out.len();
+        let last = self.decoders.len().saturating_sub(1);
+        let mut held = Held::Field;
+        for (index, decoder) in self.decoders.iter().enumerate() {
+            let into_out = (last - index).is_multiple_of(2);
+            let (from, into): (&[u8], &mut Vec<u8>) = if into_out {
+                out.truncate(mark);
+                (scratch.as_slice(), &mut *out)
+            } else {
+                scratch.clear();
+                (out.get(mark..).unwrap_or_default(), &mut *scratch)
+            };
+            let value = match held {
+                Held::Field => Value::Bytes(field),
+                Held::Unsigned(number) => Value::Unsigned(number),
+                Held::Signed(number) => Value::Signed(number),
+                Held::Text => Value::Bytes(from),
+            };
+            held = match decoder.decode(value, into)? {
+                Decoded::Text => Held::Text,
+                Decoded::Unsigned(number) => Held::Unsigned(number),
+                Decoded::Signed(number) => Held::Signed(number),
+                Decoded::Skip => return Ok(Decoded::Skip),
+            };
+        }
+        Ok(match held {
+            Held::Unsigned(number) => Decoded::Unsigned(number),
+            Held::Signed(number) => Decoded::Signed(number),
+            Held::Text => Decoded::Text,
+            // Only a chain without decoders, which cannot be built, would end here.
+            Held::Field => Decoded::Skip,
+        })
+    }
+}
+
+fn find(name: &str) -> Option<&'static Entry> {
+    DECODERS.iter().find(|entry| entry.name == name)
+}
+
+fn no_decoders() -> BuildError {
+    BuildError {
+        code: "no-decoders",
+        param: None,
+        message: "the label has no decoders".to_owned(),
+        expected: Some("at least one decoder".to_owned()),
+        help: Some("for numbers use `uint`, for text use `string`".to_owned()),
+    }
+}
+
+fn unknown_decoder(name: &str) -> BuildError {
+    let close = DECODERS
+        .iter()
+        .map(|entry| (strsim::damerau_levenshtein(&name.to_lowercase(), entry.name), entry.name))
+        .min()
+        .filter(|(distance, candidate)| *distance <= 1 + candidate.len() / 4);
+    let names: Vec<_> = DECODERS.iter().map(|entry| entry.name).collect();
+    BuildError {
+        code: "unknown-decoder",
+        param: None,
+        message: format!("there is no decoder {name:?}"),
+        expected: Some(format!("one of {}", names.join(", "))),
+        help: close.map(|(_, candidate)| format!("did you mean `{candidate}`?")),
+    }
+}
+
+#[cfg(test)]
+mod tests;

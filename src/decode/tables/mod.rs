@@ -1,0 +1,3 @@
+//! Tables made from the kernel's headers.
+
+pub(super) mod syscalls;
