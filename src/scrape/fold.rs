@@ -172,7 +172,7 @@ impl Pass<'_> {
 
     /// The slot of a row, its labels in `self.list`; none for one that is not to be published.
     fn decode(&mut self, row: &Row<'_>) -> Result<Option<usize>, DecodeError> {
-        let Some(number) = self.contributor.rows.slot(row, &mut self.scratch)? else { return Ok(None) };
+        let Some(number) = self.contributor.rows.slot(row)? else { return Ok(None) };
         self.list.clear();
         if self.contributor.rows.list(row, &mut self.list, &mut self.scratch)? == Outcome::Skip {
             return Ok(None);
