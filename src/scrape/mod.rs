@@ -10,6 +10,7 @@
 mod conflict;
 mod fold;
 mod generation;
+mod maps;
 mod plan;
 mod reading;
 mod render;
@@ -111,6 +112,12 @@ impl Scraper {
             Coding::Gzip => (Some("gzip"), page::gzip(chunks)),
         };
         ScrapedPage { content_type: page::CONTENT_TYPE, content_encoding, chunks }
+    }
+
+    /// What all maps hold, row by row, as text for people who debug a config.
+    #[must_use]
+    pub fn describe_maps(&self, deadline: Instant) -> Vec<Bytes> {
+        maps::describe(&self.live.current(), deadline, self.settings.max_snapshot_bytes).finish()
     }
 
     /// The generation that the next scrape will see.

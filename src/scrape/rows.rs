@@ -89,6 +89,11 @@ impl RowPlan {
         self.volatile
     }
 
+    /// Whether rows are slots of a histogram.
+    pub(super) fn has_slot(&self) -> bool {
+        self.slot.is_some()
+    }
+
     /// The slot of a histogram's row; none for a row that is not to be published.
     pub(super) fn slot(&self, row: &Row<'_>) -> Result<Option<u64>, DecodeError> {
         match &self.slot {
