@@ -16,6 +16,7 @@ mod reading;
 mod render;
 mod rows;
 mod self_metrics;
+mod skip_cache;
 mod state;
 mod turnstile;
 mod weave;
