@@ -1,7 +1,7 @@
 //! One pass over the live generation.
 //!
 //! A scrape has two phases. First every source is read once, under a deadline, and what has to
-//! be grouped is grouped: the [`reading`] is shared by all requests that arrived before it
+//! be grouped is grouped: this reading is shared by all requests that arrived before it
 //! began. Then each request renders its own page, with no kernel in reach.
 //!
 //! A family is published whole or not at all: when one of its sources could not be read it is
@@ -102,7 +102,9 @@ impl Scraper {
         let deadline = options.deadline;
         let reading = self
             .turnstile
-            .shared(deadline, || reading::read(self.live.current(), &self.settings, &self.states, deadline))
+            .shared(deadline, |deadline| {
+                reading::read(self.live.current(), &self.settings, &self.states, deadline)
+            })
             .unwrap_or_else(|| Arc::new(Reading::late(self.live.current())));
         let rendered = render::render(&reading, &self.states);
         let own = self_metrics::families(&reading, &rendered, &self.states, &self.settings);
