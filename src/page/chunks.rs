@@ -16,7 +16,7 @@ pub struct Chunks {
 }
 
 impl Chunks {
-    /// The buffer to append to. What was appended before may be cut off as long as [`Self::close`] was not called.
+    /// The buffer to append to. What was appended before may be cut off until [`Self::close_when_full`] is called.
     pub fn open(&mut self) -> &mut Vec<u8> {
         &mut self.open
     }

@@ -242,11 +242,28 @@ fn push_number(out: &mut Vec<u8>, number: Number) {
 /// Makes the text from `start` on a label's value: valid UTF-8, and `\`, `"` and newlines escaped.
 #[inline]
 fn escape(out: &mut Vec<u8>, start: usize, scratch: &mut Vec<u8>) {
-    let text = out.get(start..).unwrap_or_default();
-    let special = |byte: u8| byte == b'"' || byte == b'\\' || byte == b'\n' || byte >= 0x80;
-    if text.iter().fold(false, |found, byte| found | special(*byte)) {
+    if has_special(out.get(start..).unwrap_or_default()) {
         escape_slowly(out, start, scratch);
     }
+}
+
+/// Whether a text holds a byte that cannot stand in a label's value as it is; eight at a time.
+#[inline]
+fn has_special(text: &[u8]) -> bool {
+    const ONES: u64 = u64::MAX / 255;
+    const HIGH: u64 = ONES << 7;
+    // The high bit of each byte of the result is set for zeros (and perhaps above one).
+    let zeros = |word: u64| word.wrapping_sub(ONES) & !word;
+    let special = |word: u64| {
+        let of = |byte: u8| zeros(word ^ (ONES * u64::from(byte)));
+        (word | of(b'"') | of(b'\\') | of(b'\n')) & HIGH != 0
+    };
+    let (words, rest) = text.as_chunks::<8>();
+    let mut last = [b' '; 8];
+    for (place, byte) in last.iter_mut().zip(rest) {
+        *place = *byte;
+    }
+    words.iter().any(|word| special(u64::from_ne_bytes(*word))) || special(u64::from_ne_bytes(last))
 }
 
 #[cold]
@@ -307,6 +324,20 @@ mod tests {
         check(b"\xed\xa0\x80", "\u{fffd}\u{fffd}\u{fffd}");
         check(b"\xff\n\xfe", "\u{fffd}\\n\u{fffd}");
         check(b"", "");
+    }
+
+    #[test]
+    fn special_bytes_are_found_wherever_they_stand() {
+        for length in 0..20 {
+            for place in 0..length {
+                for byte in 0..=u8::MAX {
+                    let mut text = vec![b'!'; length];
+                    text[place] = byte;
+                    let expected = matches!(byte, b'"' | b'\\' | b'\n' | 0x80..);
+                    assert_eq!(has_special(&text), expected, "{byte} at {place} of {length}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -7,7 +7,8 @@ use super::Settings;
 use super::plan::{Contributor, Distinct, FamilyPlan};
 use super::reading::SourceRead;
 use super::rows::Row;
-use super::state::{Memory, States, Tally};
+use super::skip_cache::SkipCache;
+use super::state::{Memory, States, Tally, lock};
 use crate::decode::{DecodeError, Outcome};
 use crate::series::{Buckets, Groups, Number, Slot};
 use crate::snapshot::{Numbers, Snapshot};
@@ -81,13 +82,12 @@ fn group(
     let Some(numbers) = snapshot.numbers(contributor.column) else { return };
     let state = states.metric(&contributor.identity);
     let mut memory = state.memory();
-    if contributor.rows.is_volatile() || settings.skip_cache_size == 0 {
-        memory.skipped.clear();
-    }
+    let mut skipped = lock(&contributor.skipped);
     let mut pass = Pass {
         contributor,
         buckets: plan.buckets(),
         skip_cache_size: if contributor.rows.is_volatile() { 0 } else { settings.skip_cache_size },
+        skipped: &mut skipped,
         tally: Tally::default(),
         list: Vec::new(),
         scratch: Vec::new(),
@@ -124,6 +124,7 @@ struct Pass<'a> {
     contributor: &'a Contributor,
     buckets: Option<&'a Buckets>,
     skip_cache_size: usize,
+    skipped: &'a mut SkipCache,
     tally: Tally,
     list: Vec<u8>,
     scratch: Vec<u8>,
@@ -141,7 +142,7 @@ impl Pass<'_> {
     ) {
         let split = self.contributor.rows.is_split();
         for (key, lanes) in snapshot.keys().zip(numbers.bits.chunks_exact(numbers.lanes.max(1))) {
-            if self.skip_cache_size > 0 && memory.skipped.contains(key) {
+            if self.skip_cache_size > 0 && self.skipped.contains(key) {
                 self.tally.skipped += lanes.len() as u64;
                 continue;
             }
@@ -155,7 +156,7 @@ impl Pass<'_> {
                     Err(error) => self.tally.error(error),
                 }
                 if !split && decoded == Ok(None) {
-                    memory.skipped.insert(key, self.skip_cache_size);
+                    self.skipped.insert(key, self.skip_cache_size);
                 }
                 let taken = slot.map(|slot| (self.list.as_slice(), slot, *bits));
                 if split {
@@ -172,7 +173,7 @@ impl Pass<'_> {
 
     /// The slot of a row, its labels in `self.list`; none for one that is not to be published.
     fn decode(&mut self, row: &Row<'_>) -> Result<Option<usize>, DecodeError> {
-        let Some(number) = self.contributor.rows.slot(row, &mut self.scratch)? else { return Ok(None) };
+        let Some(number) = self.contributor.rows.slot(row)? else { return Ok(None) };
         self.list.clear();
         if self.contributor.rows.list(row, &mut self.list, &mut self.scratch)? == Outcome::Skip {
             return Ok(None);

@@ -1,7 +1,7 @@
 //! One pass over the live generation.
 //!
 //! A scrape has two phases. First every source is read once, under a deadline, and what has to
-//! be grouped is grouped: the [`reading`] is shared by all requests that arrived before it
+//! be grouped is grouped: this reading is shared by all requests that arrived before it
 //! began. Then each request renders its own page, with no kernel in reach.
 //!
 //! A family is published whole or not at all: when one of its sources could not be read it is
@@ -10,11 +10,13 @@
 mod conflict;
 mod fold;
 mod generation;
+mod maps;
 mod plan;
 mod reading;
 mod render;
 mod rows;
 mod self_metrics;
+mod skip_cache;
 mod state;
 mod turnstile;
 mod weave;
@@ -100,7 +102,9 @@ impl Scraper {
         let deadline = options.deadline;
         let reading = self
             .turnstile
-            .shared(deadline, || reading::read(self.live.current(), &self.settings, &self.states, deadline))
+            .shared(deadline, |deadline| {
+                reading::read(self.live.current(), &self.settings, &self.states, deadline)
+            })
             .unwrap_or_else(|| Arc::new(Reading::late(self.live.current())));
         let rendered = render::render(&reading, &self.states);
         let own = self_metrics::families(&reading, &rendered, &self.states, &self.settings);
@@ -111,6 +115,12 @@ impl Scraper {
             Coding::Gzip => (Some("gzip"), page::gzip(chunks)),
         };
         ScrapedPage { content_type: page::CONTENT_TYPE, content_encoding, chunks }
+    }
+
+    /// What all maps hold, row by row, as text for people who debug a config.
+    #[must_use]
+    pub fn describe_maps(&self, deadline: Instant) -> Vec<Bytes> {
+        maps::describe(&self.live.current(), deadline, self.settings.max_snapshot_bytes).finish()
     }
 
     /// The generation that the next scrape will see.

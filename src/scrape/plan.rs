@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::rows::{Field, RowPlan};
+use super::skip_cache::SkipCache;
 use super::state::Identity;
 use crate::decode::Injective;
 use crate::page::{Family, Type};
@@ -45,6 +46,8 @@ pub(super) struct Contributor {
     pub(super) scale: f64,
     pub(super) ledger: LedgerShape,
     pub(super) distinct: Option<Distinct>,
+    /// Lives as long as the decoders that decided it.
+    pub(super) skipped: Mutex<SkipCache>,
 }
 
 /// What must hold of each key for distinct keys to give distinct label sets.
@@ -169,6 +172,7 @@ impl Planner {
             scale: metric.scale,
             ledger: ledger_shape(metric),
             distinct: Distinct::of(metric, &rows),
+            skipped: Mutex::default(),
             rows,
         });
         Ok(())

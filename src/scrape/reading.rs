@@ -105,7 +105,8 @@ fn read_sources(planned: &[PlannedSource], limits: &Limits) -> Vec<SourceRead> {
     };
     std::thread::scope(|scope| {
         for _ in 1..threads {
-            scope.spawn(work);
+            // Without another thread this one does all of it.
+            let _ = std::thread::Builder::new().name("read".to_owned()).spawn_scoped(scope, work);
         }
         work();
     });

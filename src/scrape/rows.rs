@@ -89,8 +89,13 @@ impl RowPlan {
         self.volatile
     }
 
+    /// Whether rows are slots of a histogram.
+    pub(super) fn has_slot(&self) -> bool {
+        self.slot.is_some()
+    }
+
     /// The slot of a histogram's row; none for a row that is not to be published.
-    pub(super) fn slot(&self, row: &Row<'_>, scratch: &mut Vec<u8>) -> Result<Option<u64>, DecodeError> {
+    pub(super) fn slot(&self, row: &Row<'_>) -> Result<Option<u64>, DecodeError> {
         match &self.slot {
             Some(slot) => slot.chain.decode_number(slot.field.bytes(row)),
             None => Ok(Some(0)),
@@ -137,21 +142,5 @@ impl RowPlan {
     /// As in the reference, what no label describes is the single entry of an array of one.
     fn check_key(&self, row: &Row<'_>) -> Result<(), DecodeError> {
         if self.unlabelled && row.key != [0; 4] { Err(DecodeError::Key) } else { Ok(()) }
-    }
-}
-
-/// The number that a chain gives; the chain's own method of this name replaces it.
-trait DecodeNumber {
-    fn decode_number(&self, field: &[u8], scratch: &mut Vec<u8>) -> Result<Option<u64>, DecodeError>;
-}
-
-impl DecodeNumber for Chain {
-    fn decode_number(&self, field: &[u8], scratch: &mut Vec<u8>) -> Result<Option<u64>, DecodeError> {
-        let mut text = Vec::new();
-        if self.decode(field, &mut text, scratch)? == Outcome::Skip {
-            return Ok(None);
-        }
-        let number = std::str::from_utf8(&text).ok().and_then(|text| text.parse().ok());
-        number.map(Some).ok_or(DecodeError::NotANumber)
     }
 }

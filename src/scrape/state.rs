@@ -38,7 +38,6 @@ pub(super) struct Memory {
     pub(super) ledger: Option<Ledger>,
     /// Whether a key was seen that forbids the direct path.
     pub(super) grouped: bool,
-    pub(super) skipped: SkipCache,
 }
 
 /// What is counted of a metric's rows.
@@ -125,58 +124,6 @@ impl Memory {
     }
 }
 
-/// Keys that were skipped, so that they need not be decoded again. When half of its size is
-/// new, the older half is forgotten.
-#[derive(Debug, Default)]
-pub(super) struct SkipCache {
-    young: HashSet<Box<[u8]>>,
-    old: HashSet<Box<[u8]>>,
-}
-
-impl SkipCache {
-    pub(super) fn contains(&self, key: &[u8]) -> bool {
-        self.young.contains(key) || self.old.contains(key)
-    }
-
-    pub(super) fn insert(&mut self, key: &[u8], size: usize) {
-        if size == 0 {
-            return;
-        }
-        if self.young.len() >= size.div_ceil(2) {
-            self.old = std::mem::take(&mut self.young);
-        }
-        self.young.insert(key.into());
-    }
-
-    pub(super) fn clear(&mut self) {
-        self.young.clear();
-        self.old.clear();
-    }
-
-    #[cfg(test)]
-    fn len(&self) -> usize {
-        self.young.len() + self.old.len()
-    }
-}
-
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_skip_cache_is_bounded_and_forgets_the_oldest() {
-        let mut cache = SkipCache::default();
-        for key in 0..100u8 {
-            cache.insert(&[key], 10);
-            assert!(cache.contains(&[key]) && cache.len() <= 10);
-        }
-        assert!(!cache.contains(&[0]) && cache.contains(&[95]));
-        let mut off = SkipCache::default();
-        off.insert(&[1], 0);
-        assert!(!off.contains(&[1]));
-    }
 }

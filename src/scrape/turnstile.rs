@@ -19,12 +19,15 @@ struct Turns<T> {
     started: u64,
     finished: u64,
     waiting: usize,
+    /// The latest deadline of all who wait for the next work.
+    deadline: Option<Instant>,
     latest: Option<Arc<T>>,
 }
 
 impl<T> Default for Turnstile<T> {
     fn default() -> Self {
-        let turns = Turns { running: false, started: 0, finished: 0, waiting: 0, latest: None };
+        let turns =
+            Turns { running: false, started: 0, finished: 0, waiting: 0, deadline: None, latest: None };
         Self { turns: Mutex::new(turns), finished: Condvar::new() }
     }
 }
@@ -50,10 +53,14 @@ impl<T> Drop for Running<'_, T> {
 
 impl<T> Turnstile<T> {
     /// The result of work that began after this call; none when the deadline passed before.
-    pub(super) fn shared(&self, deadline: Instant, work: impl FnOnce() -> T) -> Option<Arc<T>> {
+    ///
+    /// The work is given the latest deadline of those who will share it: whoever asks with a
+    /// short one cannot spoil it for the others.
+    pub(super) fn shared(&self, deadline: Instant, work: impl FnOnce(Instant) -> T) -> Option<Arc<T>> {
         let mut turns = lock(&self.turns);
         let needed = turns.started + 1;
         turns.waiting += 1;
+        turns.deadline = turns.deadline.max(Some(deadline));
         loop {
             if turns.finished >= needed && turns.latest.is_some() {
                 turns.waiting -= 1;
@@ -67,9 +74,10 @@ impl<T> Turnstile<T> {
                 turns.waiting -= 1;
                 turns.running = true;
                 turns.started += 1;
+                let deadline = turns.deadline.take().map_or(deadline, |latest| latest.max(deadline));
                 drop(turns);
                 let mut running = Running { turnstile: self, result: None };
-                let result = Arc::new(work());
+                let result = Arc::new(work(deadline));
                 running.result = Some(Arc::clone(&result));
                 return Some(result);
             }
@@ -101,7 +109,7 @@ mod tests {
         let (began, gate) = (std::sync::Barrier::new(2), std::sync::Barrier::new(2));
         std::thread::scope(|scope| {
             let first = scope.spawn(|| {
-                turnstile.shared(soon(), || {
+                turnstile.shared(soon(), |_| {
                     began.wait();
                     gate.wait();
                     works.fetch_add(1, Ordering::SeqCst)
@@ -109,7 +117,7 @@ mod tests {
             });
             began.wait();
             let later: Vec<_> = (0..8)
-                .map(|_| scope.spawn(|| turnstile.shared(soon(), || works.fetch_add(1, Ordering::SeqCst))))
+                .map(|_| scope.spawn(|| turnstile.shared(soon(), |_| works.fetch_add(1, Ordering::SeqCst))))
                 .collect();
             while lock(&turnstile.turns).waiting < 8 {
                 std::thread::yield_now();
@@ -125,10 +133,40 @@ mod tests {
     }
 
     #[test]
+    fn the_work_has_as_much_time_as_the_most_patient_of_those_who_share_it() {
+        let turnstile = Turnstile::<Instant>::default();
+        let (began, gate) = (std::sync::Barrier::new(2), std::sync::Barrier::new(2));
+        let first = soon();
+        let (patient, hasty) = (first + Duration::from_secs(60), first + Duration::from_secs(1));
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                turnstile.shared(first, |deadline| {
+                    began.wait();
+                    gate.wait();
+                    deadline
+                })
+            });
+            began.wait();
+            let later = [hasty, patient, hasty].map(|deadline| {
+                let turnstile = &turnstile;
+                scope.spawn(move || turnstile.shared(deadline, |deadline| deadline))
+            });
+            while lock(&turnstile.turns).waiting < 3 {
+                std::thread::yield_now();
+            }
+            gate.wait();
+            for thread in later {
+                assert_eq!(thread.join().unwrap().as_deref(), Some(&patient));
+            }
+        });
+        assert_eq!(turnstile.shared(hasty, |deadline| deadline).as_deref(), Some(&hasty));
+    }
+
+    #[test]
     fn one_after_another_each_works() {
         let turnstile = Turnstile::<u32>::default();
         for turn in 0..3 {
-            assert_eq!(turnstile.shared(soon(), || turn).as_deref(), Some(&turn));
+            assert_eq!(turnstile.shared(soon(), |_| turn).as_deref(), Some(&turn));
         }
     }
 
@@ -138,17 +176,17 @@ mod tests {
         let (began, gate) = (std::sync::Barrier::new(2), std::sync::Barrier::new(2));
         std::thread::scope(|scope| {
             let stuck = scope.spawn(|| {
-                turnstile.shared(soon(), || {
+                turnstile.shared(soon(), |_| {
                     began.wait();
                     gate.wait();
                     panic!("on purpose")
                 })
             });
             began.wait();
-            assert!(turnstile.shared(Instant::now() + Duration::from_millis(5), || 1).is_none());
+            assert!(turnstile.shared(Instant::now() + Duration::from_millis(5), |_| 1).is_none());
             gate.wait();
             assert!(stuck.join().is_err());
         });
-        assert_eq!(turnstile.shared(soon(), || 7).as_deref(), Some(&7));
+        assert_eq!(turnstile.shared(soon(), |_| 7).as_deref(), Some(&7));
     }
 }

@@ -18,7 +18,7 @@ use super::state::States;
 use family::Families;
 
 /// What this program is.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BuildInfo {
     /// The version of the package.
     pub version: String,
@@ -28,6 +28,19 @@ pub struct BuildInfo {
     pub branch: String,
     /// The compiler's version.
     pub rustc: String,
+}
+
+impl Default for BuildInfo {
+    /// The package's version; the rest is known to who builds it.
+    fn default() -> Self {
+        let none = String::new;
+        Self {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            revision: none(),
+            branch: none(),
+            rustc: none(),
+        }
+    }
 }
 
 /// Whether a name belongs to the exporter's own metrics.

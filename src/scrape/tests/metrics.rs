@@ -28,6 +28,21 @@ fn skipped_rows_are_counted_and_remembered() {
 }
 
 #[test]
+fn what_was_skipped_is_asked_again_when_the_config_changes() {
+    let source = rows(4, &[(b"ab\0\0", 1), (b"xx\0\0", 4)]);
+    let member = |expression| {
+        let steps: &[Step<'_>] = &[("string", &[]), ("regexp", &[(expression, "")])];
+        let metrics = vec![counter("m_total", 4, vec![label("comm", 0, 4, steps)])];
+        member("c", metrics, vec![("m_total", source.clone() as Arc<dyn Source>)])
+    };
+    let settings = Settings { skip_cache_size: 10, ..Settings::default() };
+    let scraper = scraper_with(vec![member("^a.*$")], settings);
+    check(&scraper, "ebpf_exporter_m_total", &[r#"ebpf_exporter_m_total{comm="ab"} 1"#]);
+    scraper.live().swap(Generation::plan(vec![member("^x.*$")], Vec::new()));
+    check(&scraper, "ebpf_exporter_m_total", &[r#"ebpf_exporter_m_total{comm="xx"} 4"#]);
+}
+
+#[test]
 fn programs_are_described_and_counted_when_the_kernel_counts() {
     let program = ProgramStatus {
         name: "on_exec".to_owned(),

@@ -138,3 +138,39 @@ fn cpus_are_split_by_the_last_label() {
         &[r#"ebpf_exporter_m_total{cpu="0",vec="x"} 6"#, r#"ebpf_exporter_m_total{cpu="1",vec="x"} 8"#],
     );
 }
+
+#[test]
+fn maps_are_described_for_people() {
+    let steps: &[Step<'_>] = &[("string", &[]), ("regexp", &[("^a", "")])];
+    let labels = vec![uint("n", 0, 1), label("s", 1, 3, steps)];
+    let source = rows(4, &[(b"\x01abc", 5), (b"\x02xyz", 6)]);
+    let slots = rows(8, &[(&3u64.to_ne_bytes(), 7)]);
+    let metrics = vec![
+        counter("m_total", 4, labels),
+        MetricSpec {
+            map: "slots".to_owned(),
+            ..histogram("h", BucketKind::Linear { min: 0, max: 4 }, 1.0, vec![])
+        },
+    ];
+    let scraper = scraper(vec![member("c", metrics, vec![("m_total", source), ("slots", slots)])]);
+    let chunks = scraper.describe_maps(Instant::now() + Duration::from_secs(10));
+    assert_eq!(
+        String::from_utf8(chunks.concat()).unwrap(),
+        r#"## Config: c
+
+### Map: slots (metric h)
+
+```
+[]byte{0x3, 0x0, 0x0, 0x0, 0x0, 0x0, 0x0, 0x0} (labels: ["3"]) -> 7
+```
+
+### Map: m_total
+
+```
+[]byte{0x1, 0x61, 0x62, 0x63} (labels: ["1", "a"]) -> 5
+[]byte{0x2, 0x78, 0x79, 0x7a} (skipped) -> 6
+```
+
+"#
+    );
+}
