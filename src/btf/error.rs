@@ -39,6 +39,14 @@ pub enum BtfError {
     /// A reference to a type that is not there.
     #[error("the BTF refers to type {}, which it does not hold", .0.0)]
     NoSuchType(TypeId),
+    /// A name that is not there.
+    #[error("type {} of the BTF has a name at {offset}, beyond the end of the names", .id.0)]
+    NoSuchName {
+        /// The type.
+        id: TypeId,
+        /// Where its name, or the name of a part of it, should be.
+        offset: u32,
+    },
     /// References that are nested too deep, or that form a circle.
     #[error("type {} of the BTF is nested too deep, or refers to itself", .0.0)]
     TooDeep(TypeId),

@@ -87,6 +87,17 @@ impl Member {
     pub fn range(&self) -> Range<usize> {
         self.offset..self.offset + self.size
     }
+
+    /// Whether it, or an element of it, ends at a byte.
+    fn has_border_at(&self, at: usize) -> bool {
+        let elements = match self.kind {
+            MemberKind::Text => self.size,
+            MemberKind::Array { count, .. } => count as usize,
+            _ => 1,
+        };
+        let element = self.size.checked_div(elements).unwrap_or(0).max(1);
+        self.offset < at && at <= self.range().end && (at - self.offset).is_multiple_of(element)
+    }
 }
 
 impl Layout {
@@ -96,6 +107,17 @@ impl Layout {
         self.members.iter().find(|member| member.path == path)
     }
 
+    /// The member that a border at this byte cuts in two. Between two elements
+    /// of an array, or where any alternative of a union has its border, nothing is cut.
+    #[must_use]
+    pub fn cut_at(&self, at: usize) -> Option<&Member> {
+        let members = || self.members.iter().filter(|member| member.size > 0);
+        if members().any(|member| member.range().start == at || member.has_border_at(at)) {
+            return None;
+        }
+        members().find(|member| member.offset < at && at < member.range().end)
+    }
+
     /// Bytes that no member covers: padding, which holds no data.
     #[must_use]
     pub fn gaps(&self) -> Vec<Range<usize>> {
@@ -103,7 +125,8 @@ impl Layout {
         covered.sort_by_key(|range| range.start);
         let mut gaps = Vec::new();
         let mut reached = 0;
-        for range in covered.into_iter().filter(|range| !range.is_empty()).chain([self.size..self.size]) {
+        let end = std::iter::once(self.size..self.size);
+        for range in covered.into_iter().filter(|range| !range.is_empty()).chain(end) {
             if range.start > reached {
                 gaps.push(reached..range.start);
             }

@@ -132,6 +132,32 @@ impl Btf {
         })
     }
 
+    /// Makes sure that every name and every type that is referred to is there.
+    /// What is read later copes without; libbpf refuses an object over it.
+    ///
+    /// # Errors
+    /// The first reference that leads nowhere.
+    pub fn check_references(&self) -> Result<(), BtfError> {
+        let (types, strings) = (self.type_count(), self.string_bytes());
+        for id in self.ids() {
+            let found = self.type_by_id(id)?;
+            let (mut lost_type, mut lost_name) = (None, None);
+            found.references(
+                |target| lost_type = lost_type.or((target.0 >= types).then_some(target)),
+                |name| {
+                    lost_name = lost_name.or((name as usize >= strings).then_some(name));
+                },
+            );
+            if let Some(target) = lost_type {
+                return Err(BtfError::NoSuchType(target));
+            }
+            if let Some(offset) = lost_name {
+                return Err(BtfError::NoSuchName { id, offset });
+            }
+        }
+        Ok(())
+    }
+
     fn is_named(&self, found: &Type<'_>, name: &str) -> bool {
         let text = self.string_at(found.name_offset());
         text.strip_prefix(name.as_bytes()).is_some_and(|rest| rest.first() == Some(&0))

@@ -24,7 +24,7 @@ pub enum ScalarKind {
 }
 
 impl Btf {
-    /// The type behind typedefs and qualifiers.
+    /// The type behind typedefs and qualifiers; of a variable, the type of its value.
     ///
     /// # Errors
     /// When a reference leads nowhere or in a circle.
@@ -32,7 +32,7 @@ impl Btf {
         let mut current = id;
         for _ in 0..MAX_DEPTH {
             let found = self.type_by_id(current)?;
-            if !found.kind().is_modifier() {
+            if !found.kind().is_modifier() && found.kind() != Kind::Var {
                 return Ok(found);
             }
             current = found.target();
@@ -144,11 +144,11 @@ fn tagged(tag: &str, name: &str) -> String {
     if name.is_empty() { format!("{tag} {{…}}") } else { format!("{tag} {name}") }
 }
 
-/// Qualifiers of the base stand before it, those of pointers behind their star.
+/// Qualifiers of the base stand before it, the outermost first; those of pointers behind their star.
 fn c_text(base: &str, parts: &[String]) -> String {
     let is_derived = |part: &String| part.starts_with(" *") || part.starts_with('[');
     let (qualifiers, derived) = parts.split_at(parts.iter().position(is_derived).unwrap_or(parts.len()));
-    let mut text: String = qualifiers.iter().map(|part| format!("{} ", part.trim_start())).collect();
+    let mut text: String = qualifiers.iter().rev().map(|part| format!("{} ", part.trim_start())).collect();
     text.push_str(base);
     text.extend(derived.iter().map(String::as_str));
     text.replace("* *", "**")

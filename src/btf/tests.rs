@@ -86,6 +86,33 @@ fn a_layout_is_flat_and_shows_its_gaps() {
 }
 
 #[track_caller]
+fn check_cut(layout: &Layout, at: usize, expected: Option<&str>) {
+    assert_eq!(layout.cut_at(at).map(|member| member.path.as_str()), expected, "byte {at}");
+}
+
+#[test]
+fn borders_cut_numbers_but_not_arrays() {
+    let btf = Btf::parse(&key(false)).unwrap();
+    let layout = btf.layout(TypeId(7)).unwrap();
+    check_cut(&layout, 0, None);
+    check_cut(&layout, 2, Some("a"));
+    check_cut(&layout, 4, None);
+    check_cut(&layout, 11, None);
+    check_cut(&layout, 22, None);
+    check_cut(&layout, 25, Some("list[0].x"));
+    check_cut(&layout, 29, None);
+    check_cut(&layout, 35, Some("list[1].x"));
+    check_cut(&layout, 40, None);
+    let mut sample = Sample::new(false);
+    sample.integer("long", 8, 0).integer("int", 4, 0).record("", 3, 0, 0, &[2, 2, 2]);
+    let (a, b) = (sample.name("a"), sample.name("b"));
+    sample.record("either", 5, 2, 8, &[a, 1, 0, b, 3, 0]);
+    let either = Btf::parse(&sample.bytes()).unwrap().layout(TypeId(4)).unwrap();
+    check_cut(&either, 4, None);
+    check_cut(&either, 2, Some("a"));
+}
+
+#[track_caller]
 fn check_member(path: &str, expected: Result<(usize, usize, MemberKind), BtfError>) {
     let btf = Btf::parse(&key(false)).unwrap();
     let found = btf.member(TypeId(7), path).map(|member| (member.offset, member.size, member.kind));
@@ -254,6 +281,32 @@ fn circles_and_giants_end() {
     assert_eq!(btf.size_of(TypeId(0)), Err(BtfError::Unsized { id: TypeId(0), kind: Kind::Void }));
 }
 
+#[track_caller]
+fn check_references(kind: u32, vlen: u32, word: u32, body: &[u32], expected: Result<(), BtfError>) {
+    let mut sample = Sample::new(false);
+    sample.integer("int", 4, 0).record("", kind, vlen, word, body);
+    assert_eq!(Btf::parse(&sample.bytes()).unwrap().check_references(), expected);
+}
+
+#[test]
+fn references_that_lead_nowhere_are_found() {
+    let (lost, nameless) =
+        (Err(BtfError::NoSuchType(TypeId(9))), |offset| Err(BtfError::NoSuchName { id: TypeId(2), offset }));
+    check_references(2, 0, 1, &[], Ok(()));
+    check_references(2, 0, 9, &[], lost.clone());
+    check_references(3, 0, 0, &[1, 1, 4], Ok(()));
+    check_references(3, 0, 0, &[9, 1, 4], lost.clone());
+    check_references(3, 0, 0, &[1, 9, 4], lost.clone());
+    check_references(4, 1, 900, &[1, 1, 0], Ok(()));
+    check_references(4, 1, 4, &[1, 9, 0], lost.clone());
+    check_references(4, 1, 4, &[99, 1, 0], nameless(99));
+    check_references(6, 1, 4, &[99, 9], nameless(99));
+    check_references(6, 1, 4, &[1, 9], Ok(()));
+    check_references(13, 1, 1, &[0, 9], lost.clone());
+    check_references(15, 1, 900, &[9, 0, 0], lost);
+    check_references(19, 1, 8, &[77, 0, 0], nameless(77));
+}
+
 /// 32 levels of arrays of 64 structs hold nothing at all: only counting steps ends that.
 #[test]
 fn nested_emptiness_ends() {
@@ -299,6 +352,7 @@ fn ask_everything(btf: &Btf) {
         let _ = btf.layout(id).map(|layout| (layout.gaps(), layout.to_string()));
         let _ = (btf.member(id, "a"), btf.member(id, "list[1].y"));
     }
+    let _ = btf.check_references();
     let _ = (btf.find("key_t", Kind::Struct), btf.enumerators("e"));
 }
 
@@ -341,6 +395,7 @@ fn the_kernels_types_all_come_to_an_end() {
     let bytes: Arc<[u8]> = kernel().into();
     let btf = Btf::parse_shared(bytes, None).unwrap();
     assert!(btf.type_count() > 50_000, "{btf:?}");
+    assert_eq!(btf.check_references(), Ok(()));
     let mut refused = Vec::new();
     for id in btf.ids() {
         let found = btf.type_by_id(id).unwrap();

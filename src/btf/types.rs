@@ -215,7 +215,7 @@ impl<'a> Type<'a> {
     pub fn target(&self) -> TypeId {
         match self.kind {
             Kind::Array => TypeId(self.body_word(0)),
-            _ if self.stated_size().is_some() => TypeId::VOID,
+            _ if self.kind == Kind::Fwd || self.stated_size().is_some() => TypeId::VOID,
             _ => TypeId(self.size_or_type),
         }
     }
@@ -276,6 +276,30 @@ impl<'a> Type<'a> {
 
     pub(super) fn name_offset(&self) -> u32 {
         self.name_offset
+    }
+
+    /// Calls back with every type and every name that the record refers to.
+    pub(super) fn references(&self, mut types: impl FnMut(TypeId), mut names: impl FnMut(u32)) {
+        names(self.name_offset);
+        types(self.target());
+        // Words of one part of the body, and which of them are a name and a type.
+        let (words, name, target) = match self.kind {
+            Kind::Struct | Kind::Union => (3, Some(0), Some(1)),
+            Kind::FuncProto => (2, Some(0), Some(1)),
+            Kind::Enum => (2, Some(0), None),
+            Kind::Enum64 => (3, Some(0), None),
+            Kind::DataSec => (3, None, Some(0)),
+            Kind::Array => return types(TypeId(self.body_word(1))),
+            _ => return,
+        };
+        for at in self.parts(true, words) {
+            if let Some(name) = name {
+                names(self.body_word(at + name));
+            }
+            if let Some(target) = target {
+                types(TypeId(self.body_word(at + target)));
+            }
+        }
     }
 
     /// An integer's encoding bits, its offset inside its bytes and its width, both in bits.

@@ -65,6 +65,8 @@ pub enum ElfError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A function or variable that is declared, but neither defined nor marked as the kernel's.
+    Undefined(String),
     /// Neither programs nor maps.
     Empty,
 }
@@ -104,6 +106,7 @@ impl ElfError {
             Self::LegacyMaps => "object-legacy-maps",
             Self::Map { .. } => "object-bad-map",
             Self::Program { .. } => "object-bad-program",
+            Self::Undefined(_) => "object-undefined-symbol",
             Self::Empty => "object-empty",
         }
     }
@@ -143,6 +146,9 @@ impl ElfError {
             Self::Program { program, section, reason } => {
                 format!("program `{program}` in section `{section}` is refused: {reason}")
             }
+            Self::Undefined(symbol) => format!(
+                "the object uses `{symbol}`, which it does not define and does not declare as the kernel's"
+            ),
             Self::Empty => "the object holds neither programs nor maps".into(),
         }
     }
@@ -170,6 +176,9 @@ impl ElfError {
                 "declare them as `struct { __uint(type, …); __type(key, …); … } name SEC(\".maps\");`"
             }
             Self::Empty => "declare programs by SEC(\"…\") and maps by SEC(\".maps\")",
+            Self::Undefined(_) => {
+                "define it, declare it `__ksym` or `__kconfig`, or link its object in by `bpftool gen object`"
+            }
             Self::Map { .. } | Self::Program { .. } => return None,
         })
     }

@@ -28,8 +28,10 @@ pub(super) struct Section<'a> {
 /// A symbol.
 pub(super) struct Symbol<'a> {
     pub(super) name: &'a str,
-    /// The index of its section; 0 when it is undefined.
+    /// The index of its section; 0 when it lies in none.
     pub(super) section: usize,
+    /// Whether another object or the kernel should define it.
+    pub(super) is_wanted: bool,
     pub(super) is_function: bool,
     pub(super) is_variable: bool,
     pub(super) is_local: bool,
@@ -167,6 +169,9 @@ fn read_symbols<'a>(
         Ok(Symbol {
             name: utf8(name),
             section: section.map_or(0, |section| section.0),
+            is_wanted: symbol.is_undefined(endian)
+                && !symbol.is_local()
+                && symbol.st_type() == elf::STT_NOTYPE,
             is_function: symbol.st_type() == elf::STT_FUNC,
             is_variable: symbol.st_type() == elf::STT_OBJECT,
             is_local: symbol.st_bind() == elf::STB_LOCAL,

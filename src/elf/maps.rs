@@ -21,13 +21,13 @@ pub(super) fn maps(file: &File<'_>, btf: &Btf) -> Result<Vec<MapInfo>, ElfError>
         if place.saturating_add(entry.size.into()) > section.size {
             return Err(refused(variable.name(), "it lies outside of the section `.maps`"));
         }
-        found.push((place, map(btf, &variable)?));
+        found.push((place, map(btf, &variable, entry.size)?));
     }
     found.sort_by_key(|(place, _)| *place);
     Ok(found.into_iter().map(|(_, map)| map).collect())
 }
 
-fn map(btf: &Btf, variable: &Type<'_>) -> Result<MapInfo, ElfError> {
+fn map(btf: &Btf, variable: &Type<'_>, size: u32) -> Result<MapInfo, ElfError> {
     let name = variable.name();
     if variable.kind() != Kind::Var || name.is_empty() {
         return Err(ElfError::Malformed(format!("its section `.maps` holds a {}", variable.kind())));
@@ -38,6 +38,9 @@ fn map(btf: &Btf, variable: &Type<'_>) -> Result<MapInfo, ElfError> {
     let definition = btf.resolve(variable.target()).map_err(ElfError::BadBtf)?;
     if definition.kind() != Kind::Struct {
         return Err(refused(name, format!("it is a {} instead of a struct", definition.kind())));
+    }
+    if definition.stated_size() > usize::try_from(size).ok() {
+        return Err(refused(name, "its definition is larger than its variable"));
     }
     Definition { btf, inner: false, map: MapInfo { name: name.to_owned(), ..MapInfo::default() } }
         .read(&definition)

@@ -18,7 +18,7 @@ use std::collections::BTreeSet;
 
 use crate::btf::{Btf, TypeId};
 
-pub use error::ElfError;
+pub use error::{ElfError, Guess};
 pub use kind::MapKind;
 
 /// A program of the object.
@@ -158,6 +158,7 @@ impl ObjectInfo {
             return Err(if empty { ElfError::Empty } else { ElfError::NoBtf });
         };
         let btf = Btf::parse(section.data).map_err(ElfError::BadBtf)?;
+        btf.check_references().map_err(ElfError::BadBtf)?;
         let maps = maps::maps(&file, &btf)?;
         if programs.is_empty() && maps.is_empty() {
             return Err(ElfError::Empty);

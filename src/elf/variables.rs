@@ -1,6 +1,6 @@
 //! Global variables, and what the object wants from the kernel.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::file::{File, Section, Symbol};
 use super::{ElfError, Extern, ExternKind, Variable};
@@ -33,8 +33,8 @@ pub(super) fn variables(file: &File<'_>, btf: &Btf) -> Result<Vec<Variable>, Elf
 
 /// What the object wants from the kernel, in the order of its BTF.
 pub(super) fn externs(file: &File<'_>, btf: &Btf) -> Result<Vec<Extern>, ElfError> {
-    let undefined = file.symbols.iter().filter(|symbol| symbol.section == 0 && symbol.is_weak);
-    let weak: std::collections::HashSet<&str> = undefined.map(|symbol| symbol.name).collect();
+    let wanted = || file.symbols.iter().filter(|symbol| symbol.is_wanted && !symbol.name.is_empty());
+    let weak: HashSet<&str> = wanted().filter(|symbol| symbol.is_weak).map(|symbol| symbol.name).collect();
     let mut found = Vec::new();
     for described in sections(btf).filter(|section| matches!(section.name(), ".kconfig" | ".ksyms")) {
         for entry in described.variables() {
@@ -49,7 +49,11 @@ pub(super) fn externs(file: &File<'_>, btf: &Btf) -> Result<Vec<Extern>, ElfErro
             found.push(Extern { weak: weak.contains(name.as_str()), name, kind });
         }
     }
-    Ok(found)
+    let declared: HashSet<&str> = found.iter().map(|found| found.name.as_str()).collect();
+    match wanted().find(|symbol| !declared.contains(symbol.name)) {
+        Some(symbol) => Err(ElfError::Undefined(symbol.name.to_owned())),
+        None => Ok(found),
+    }
 }
 
 /// `extern const void x __ksym`: only its address is wanted.

@@ -11,6 +11,9 @@ mod tidy;
 /// YAML in the styles the reference accepts, and what each bad file says.
 mod config;
 
+/// Objects as clang writes them, read without loading them.
+mod objects;
+
 /// What the kernel gives: loading, attaching, reading.
 mod kernel;
 
