@@ -28,7 +28,7 @@ fn params() -> Params {
             ("ab".to_owned(), "letters".to_owned()),
         ]),
         allow_unknown: false,
-        regexps: vec!["^(.*)[a-m]".to_owned(), "^[0-9]+$".to_owned()],
+        regexps: vec!["^([a-m]+)".to_owned(), "^[0-9]+$".to_owned()],
     }
 }
 

@@ -106,6 +106,22 @@ mod tests {
     }
 
     #[test]
+    fn the_native_table_agrees_with_libc() {
+        for (number, expected) in [
+            (libc::SYS_openat, "openat"),
+            (libc::SYS_futex, "futex"),
+            (libc::SYS_bpf, "bpf"),
+            (libc::SYS_exit_group, "exit_group"),
+            (libc::SYS_newfstatat, "newfstatat"),
+            (libc::SYS_clock_gettime, "clock_gettime"),
+            (libc::SYS_faccessat2, "faccessat2"),
+            (libc::SYS_mseal, "mseal"),
+        ] {
+            check(NATIVE, i128::from(number), Some(expected));
+        }
+    }
+
+    #[test]
     fn numbers_rise_and_names_differ() {
         for table in [X86_64, AARCH64] {
             assert!(table.windows(2).all(|pair| pair[0].0 < pair[1].0));
