@@ -1,7 +1,7 @@
 //! YAML to spec: the files of a folder, what they say, and whether it fits their objects.
 //!
-//! Three steps, each of which tells everything that it finds: [`yaml`] makes a tree of
-//! the text, [`raw`] makes typed data of the tree, [`check`] holds it against the object.
+//! Three steps, each of which tells everything that it finds: `yaml` makes a tree of
+//! the text, `raw` makes typed data of the tree, `check` holds it against the object.
 //! A problem of the file or the object costs the config, one of a metric that metric.
 //! What the reference serves is never refused; what it silently tolerates is a warning.
 //! `docs/config.md` describes the keys.

@@ -2,7 +2,7 @@
 //! are probably sized wrong, and a key that is not covered is best shown.
 
 use super::{Context, Sink};
-use crate::btf::{Layout, MemberKind};
+use crate::btf::Layout;
 use crate::config::raw::RawMetric;
 use crate::elf::MapInfo;
 use crate::problem::{Place, Problem};
@@ -39,39 +39,18 @@ pub(super) fn cuts(
     let Some(layout) = key_layout(context, map) else { return };
     for (label, source) in raw.labels.iter().zip(sources) {
         let LabelSource::Key { offset, size } = *source else { continue };
-        let Some((member, member_size)) =
-            cut_member(&layout, offset).or_else(|| cut_member(&layout, offset + size))
-        else {
-            continue;
-        };
+        let Some(cut) = layout.cut_at(offset).or_else(|| layout.cut_at(offset + size)) else { continue };
         let spot = label.size.as_ref().map_or(&label.spot, |size| &size.spot);
         let name = label.name.as_ref().map_or("", |name| &name.value);
-        let message = format!("the label `{name}` cuts the key's member `{member}` in two");
+        let message = format!("the label `{name}` cuts the key's member `{}` in two", cut.path);
         sink.report(
             spot,
             Problem::warning("cut-member", Place::default(), message)
-                .expected(format!("labels that end where members do: `{member}` has {member_size} bytes"))
+                .expected(format!("labels that end where members do: `{}` has {} bytes", cut.path, cut.size))
                 .found(format!("the label has the bytes {offset} to {}", offset + size - 1))
                 .help("compare sizes and paddings with the key's struct"),
         );
     }
-}
-
-/// The number that a place lies inside of, where no other member of a union begins or ends.
-fn cut_member(layout: &Layout, place: usize) -> Option<(&str, usize)> {
-    let mut cut = None;
-    for member in &layout.members {
-        let range = member.range();
-        if range.start == place || range.end == place {
-            return None;
-        }
-        let number =
-            matches!(member.kind, MemberKind::Scalar(_) | MemberKind::Enum { .. } | MemberKind::Pointer);
-        if number && range.contains(&place) {
-            cut = Some((member.path.as_str(), member.size));
-        }
-    }
-    cut
 }
 
 /// The key's members, when it is a struct: a single number may be packed and cut on purpose.

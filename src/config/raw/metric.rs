@@ -1,7 +1,5 @@
 //! One metric of any group.
 
-use std::time::Duration;
-
 use super::fields::{Field, Keys, join};
 use super::label::labels;
 use super::reader::spot;
@@ -79,7 +77,6 @@ fn empty(group: Group, node: &Node, path: &str) -> RawMetric {
         bucket_multiplier: None,
         bucket_keys: None,
         labels: Vec::new(),
-        flush_interval: None,
         given: Vec::new(),
         broken: false,
         strange: false,
@@ -101,7 +98,7 @@ fn read_field(reader: &mut Reader, raw: &mut RawMetric, field: &Field<'_>, path:
         "bucket_multiplier" => raw.bucket_multiplier = reader.float(node, path),
         "bucket_keys" => raw.bucket_keys = bucket_keys(reader, node, path),
         "labels" => raw.labels = labels(reader, node, path),
-        "flush_interval" => raw.flush_interval = flush_interval(reader, node, path),
+        "flush_interval" => flush_interval(reader, node, path),
         "perf_event_array" => {
             if let Some(found) = reader.boolean(node, path)
                 && found.value
@@ -128,14 +125,13 @@ fn bucket_keys(reader: &mut Reader, node: &Node, path: &str) -> Option<Found<Vec
     Some(Found { value: keys, spot: at })
 }
 
-/// A duration; a bare number counts nanoseconds, as in Go.
-fn flush_interval(reader: &mut Reader, node: &Node, path: &str) -> Option<Duration> {
-    let parsed = node.scalar().and_then(|scalar| match scalar::integer(scalar) {
-        Some(nanoseconds) => u64::try_from(nanoseconds).ok().map(Duration::from_nanos),
-        None => duration::parse(&scalar.text),
+/// A duration; a bare number counts nanoseconds, as in Go. It means nothing here, but is never nonsense.
+fn flush_interval(reader: &mut Reader, node: &Node, path: &str) {
+    let is_duration = node.scalar().is_some_and(|scalar| match scalar::integer(scalar) {
+        Some(nanoseconds) => nanoseconds >= 0,
+        None => duration::parse(&scalar.text).is_some(),
     });
-    if parsed.is_none() {
+    if !is_duration {
         reader.wrong_type(node, path, "a duration such as 30s or 1h30m");
     }
-    parsed
 }

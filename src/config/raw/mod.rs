@@ -11,8 +11,6 @@ mod metric;
 mod reader;
 mod top;
 
-use std::time::Duration;
-
 pub(crate) use reader::Reader;
 pub(crate) use top::config;
 
@@ -81,7 +79,6 @@ pub(crate) struct RawMetric {
     pub(crate) bucket_multiplier: Option<Found<f64>>,
     pub(crate) bucket_keys: Option<Found<Vec<Found<f64>>>>,
     pub(crate) labels: Vec<RawLabel>,
-    pub(crate) flush_interval: Option<Duration>,
     /// Keys that were written, whatever became of their values.
     pub(crate) given: Vec<String>,
     /// Whether reading it found an error: then it is lost already, and only checked on.
