@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use super::maps;
 use crate::bpf;
 use crate::cli::{Options, Require};
 use crate::host::Host;
@@ -16,6 +15,7 @@ use crate::server::{self, ConfigState, ConfigStatus, Page, Request, Response, St
 /// Answers requests from the live generation.
 pub struct Handler {
     live: Arc<Live>,
+    host: Arc<Host>,
     scraper: Scraper,
     /// Whether the first generation is live.
     serving: AtomicBool,
@@ -38,6 +38,7 @@ impl Handler {
         Self {
             scraper: Scraper::new(Arc::clone(&live), settings),
             live,
+            host: Arc::clone(host),
             serving: AtomicBool::new(false),
             ready: options.ready,
             telemetry_path: options.web.telemetry_path.clone(),
@@ -72,6 +73,7 @@ impl Handler {
             deadline: request.deadline(self.scrape_timeout),
             coding: page::coding(request.accept_encoding.as_deref().unwrap_or_default()),
         });
+        self.host.release_unused();
         Response {
             status: 200,
             content_type: page.content_type.into(),
@@ -79,6 +81,11 @@ impl Handler {
             headers: Vec::new(),
             chunks: page.chunks,
         }
+    }
+
+    fn maps(&self, request: &Request) -> Response {
+        let chunks = self.scraper.describe_maps(request.deadline(self.scrape_timeout));
+        Response { chunks, ..Response::text(200, "") }
     }
 
     fn readiness(&self) -> Response {
@@ -119,7 +126,7 @@ impl server::Handler for Handler {
             Page::Metrics => self.metrics(request),
             Page::Landing => self.landing(),
             Page::Ready => self.readiness(),
-            Page::Maps => maps::response(&self.live.current(), request.deadline(self.scrape_timeout)),
+            Page::Maps => self.maps(request),
         }
     }
 }

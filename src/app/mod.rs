@@ -14,7 +14,6 @@ pub mod signals;
 mod configs;
 mod handler;
 mod kernel;
-mod maps;
 mod run;
 mod verdict;
 

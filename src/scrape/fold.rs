@@ -51,7 +51,26 @@ pub(super) fn fold(
         }
         *spent.entry(contributor.config.clone()).or_default() += began.elapsed();
     }
+    if plan.contributors.len() > 1 && plan.kind != MetricKind::Gauge {
+        for contributor in &plan.contributors {
+            let state = states.metric(&contributor.identity);
+            let mut memory = state.memory();
+            let scale = slot_scale(plan, contributor);
+            memory.ledger(&contributor.ledger).join(&mut groups, scale);
+        }
+    }
     Folded::Groups(groups)
+}
+
+/// What multiplies the number of a slot.
+fn slot_scale(plan: &FamilyPlan, contributor: &Contributor) -> impl Fn(usize) -> f64 + use<> {
+    let sum = plan.buckets().map(|buckets| (buckets.len() + 1, buckets.multiplier));
+    let scale = contributor.scale;
+    move |slot| match sum {
+        Some((sum, multiplier)) if slot == sum => multiplier,
+        Some(_) => 1.0,
+        None => scale,
+    }
 }
 
 /// Whether all keys of a snapshot give distinct label sets. Once one did not, the metric's
@@ -106,12 +125,7 @@ fn group(
             (Some(ledger), None) => ledger.hold(key),
             (None, _) => {}
         });
-        let sum = plan.buckets().map(|buckets| (buckets.len() + 1, buckets.multiplier));
-        memory.ledger(&contributor.ledger).finish(groups, |slot| match sum {
-            Some((sum, multiplier)) if slot == sum => multiplier,
-            Some(_) => 1.0,
-            None => contributor.scale,
-        });
+        memory.ledger(&contributor.ledger).finish(groups, slot_scale(plan, contributor));
     }
     state.count(&pass.tally);
 }

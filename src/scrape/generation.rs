@@ -2,7 +2,6 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
-use super::conflict::conflicts;
 use super::plan::{FamilyPlan, PlannedSource, Planner};
 use crate::problem::{Problem, Severity};
 use crate::snapshot::View;
@@ -41,23 +40,15 @@ pub struct Generation {
 }
 
 impl Generation {
-    /// Plans a generation. Metrics that cannot be served beside the others are left out, and
-    /// the state of their config says so.
+    /// Plans a generation of configs whose families are settled: metrics that share a name have
+    /// the same shape. Metrics whose map is not what their spec says are left out, and the state
+    /// of their config says so.
     #[must_use]
     pub fn plan(members: Vec<Member>, mut configs: Vec<ConfigState>) -> Self {
-        let specs: Vec<&ViewSpec> = members.iter().map(|member| &member.view_spec).collect();
         let mut problems = Vec::new();
-        let mut left_out = Vec::new();
-        for refused in conflicts(&specs) {
-            left_out.push((refused.config, refused.metric));
-            problems.push((refused.config, refused.problem));
-        }
         let mut planner = Planner::default();
         for (config, member) in members.iter().enumerate() {
-            for (index, metric) in member.view_spec.metrics.iter().enumerate() {
-                if left_out.contains(&(config, index)) {
-                    continue;
-                }
+            for metric in &member.view_spec.metrics {
                 if let Err(problem) = planner.add(&member.view, metric) {
                     problems.push((config, *problem));
                 }

@@ -7,7 +7,6 @@
 //! A family is published whole or not at all: when one of its sources could not be read it is
 //! left out and that is said, because a gap is honest and a smaller sum is a false reset.
 
-mod conflict;
 mod fold;
 mod generation;
 mod maps;
@@ -29,7 +28,6 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-pub use conflict::{Refused, conflicts};
 pub use generation::{ConfigState, Generation, Live, Member};
 pub use self_metrics::{BuildInfo, reserved};
 

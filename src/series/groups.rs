@@ -35,6 +35,12 @@ impl Groups {
         self.cells.get_mut(start..start + self.stride).unwrap_or_default()
     }
 
+    /// The numbers of a label set that is there.
+    pub fn known(&mut self, list: &[u8]) -> Option<&mut [Number]> {
+        let start = self.sets.find(list)? as usize * self.stride;
+        self.cells.get_mut(start..start + self.stride)
+    }
+
     /// How many label sets there are.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -29,10 +29,8 @@ struct Span {
 impl LabelSets {
     /// The number of a list, and whether it is new.
     pub fn intern(&mut self, list: &[u8]) -> (u32, bool) {
-        let hash = self.hasher.hash_one(list);
-        let (arena, spans) = (&self.arena, &self.spans);
-        if let Some(set) = self.table.find(hash, |set| text(arena, spans, *set) == list) {
-            return (*set, false);
+        if let Some(set) = self.find(list) {
+            return (set, false);
         }
         let span = Span { start: self.arena.len(), length: list.len() };
         self.arena.extend_from_slice(list);
@@ -47,8 +45,16 @@ impl LabelSets {
             *place = span;
         }
         let (arena, spans, hasher) = (&self.arena, &self.spans, &self.hasher);
+        let hash = hasher.hash_one(list);
         self.table.insert_unique(hash, set, |set| hasher.hash_one(text(arena, spans, *set)));
         (set, true)
+    }
+
+    /// The number of a list that is there.
+    #[must_use]
+    pub fn find(&self, list: &[u8]) -> Option<u32> {
+        let hash = self.hasher.hash_one(list);
+        self.table.find(hash, |set| text(&self.arena, &self.spans, *set) == list).copied()
     }
 
     /// The list behind a number, as it was interned.

@@ -12,7 +12,7 @@ use std::hash::BuildHasher;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 
-use super::{Groups, LabelSets, NumberKind};
+use super::{Groups, LabelSets, Number, NumberKind};
 
 /// Bytes that one ledger may use to remember keys; keys beyond are shown as they are.
 const KEY_BYTES: usize = 64 * 1024 * 1024;
@@ -163,17 +163,34 @@ impl Ledger {
     pub fn finish(&mut self, groups: &mut Groups, scale: impl Fn(usize) -> f64) {
         self.retire_vanished();
         self.forget_the_long_dead();
-        let (kind, stride) = (self.shape.kind, self.shape.stride);
-        let cells = self.current.chunks_exact(stride).zip(self.retired.chunks_exact(stride));
-        for ((set, life), (current, retired)) in (0u32..).zip(&self.lives).zip(cells) {
-            if life.seen != self.epoch {
-                continue;
+        for (set, life) in (0u32..).zip(&self.lives) {
+            if life.seen == self.epoch {
+                self.add_series(set, groups.group(self.sets.list(set)), &scale);
             }
-            let group = groups.group(self.sets.list(set));
-            for (slot, ((total, now), past)) in group.iter_mut().zip(current).zip(retired).enumerate() {
-                let number = kind.number(plus(kind, *now, *past));
-                *total = total.plus(number.scaled(scale(slot)));
+        }
+    }
+
+    /// Adds what is remembered of series without a speaking key to those of `groups`, which
+    /// live because another config speaks for them: the sum of both must not fall.
+    pub fn join(&self, groups: &mut Groups, scale: impl Fn(usize) -> f64) {
+        for (set, life) in (0u32..).zip(&self.lives) {
+            if life.seen != self.epoch
+                && life.held != 0
+                && let Some(group) = groups.known(self.sets.list(set))
+            {
+                self.add_series(set, group, &scale);
             }
+        }
+    }
+
+    fn add_series(&self, set: u32, group: &mut [Number], scale: &impl Fn(usize) -> f64) {
+        let (kind, start) = (self.shape.kind, set as usize * self.shape.stride);
+        let cells = start..start + self.shape.stride;
+        let now = self.current.get(cells.clone()).unwrap_or_default();
+        let past = self.retired.get(cells).unwrap_or_default();
+        for (slot, ((total, now), past)) in group.iter_mut().zip(now).zip(past).enumerate() {
+            let number = kind.number(plus(kind, *now, *past));
+            *total = total.plus(number.scaled(scale(slot)));
         }
     }
 
