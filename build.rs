@@ -38,7 +38,7 @@ fn main() {
     let Ok(libelf) = fs::read(&archive) else { return };
     // As arguments, because they have to stand behind libelf, which a dependency links.
     if contains(&libelf, b"ZSTD_decompress") {
-        println!("cargo::rustc-link-arg=-lzstd");
+        println!("cargo::rustc-link-arg=-l:libzstd.a");
     }
     if contains(&libelf, b"eu_search_tree_init") {
         for object in compile(SEARCH_TREE) {

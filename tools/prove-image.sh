@@ -6,6 +6,7 @@
 #   FROM rust:1-bookworm   a minimal Debian 12 from debootstrap and this machine's mirror, with this
 #                          machine's Rust toolchain and crates mounted into it
 #   FROM scratch           an empty folder
+# With SUITE=trixie the first is Debian 13 instead: it shows that the build works there too.
 # The last root is then entered and its ENTRYPOINT started: only what the image
 # holds is there, with /proc and /sys as an engine mounts them.
 set -euo pipefail
@@ -39,7 +40,7 @@ rust_image() {
     local root=$1 from cargo rustup
     from=$(mirror)
     [ -n "$from" ] || { echo "apt knows no mirror of Debian 12 (bookworm) here." >&2; exit 1; }
-    debootstrap --variant=minbase --include=ca-certificates bookworm "$root" "$from" >"$work/debootstrap.log" </dev/null ||
+    debootstrap --variant=minbase --include=ca-certificates "${SUITE:-bookworm}" "$root" "$from" >"$work/debootstrap.log" </dev/null ||
         { tail -20 "$work/debootstrap.log" >&2; exit 1; }
     cargo=${CARGO_HOME:-$HOME/.cargo}
     rustup=${RUSTUP_HOME:-$HOME/.rustup}
