@@ -32,7 +32,7 @@ impl Handler {
         let settings = Settings {
             skip_cache_size: options.config.skip_cache_size,
             stats_enabled: Box::new(move || forced || bpf::statistics_enabled(&roots)),
-            build: BuildInfo::default(),
+            build: build_info(),
             ..Settings::default()
         };
         Self {
@@ -128,6 +128,16 @@ impl server::Handler for Handler {
             Page::Ready => self.readiness(),
             Page::Maps => self.maps(request),
         }
+    }
+}
+
+/// What the build script found out.
+fn build_info() -> BuildInfo {
+    BuildInfo {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        revision: env!("BPFTALLY_REVISION").to_owned(),
+        branch: env!("BPFTALLY_BRANCH").to_owned(),
+        rustc: env!("BPFTALLY_RUSTC").to_owned(),
     }
 }
 

@@ -13,7 +13,7 @@ use super::signals::{Signal, Signals};
 use super::verdict::{self, Tolerance};
 use super::{listeners, logging, notify, privileges};
 use crate::bpf;
-use crate::cli::Options;
+use crate::cli::{Keep, Options};
 use crate::host::Host;
 use crate::reload::{ReadConfig, Supervisor};
 use crate::scrape::{Generation, Live};
@@ -97,7 +97,10 @@ fn serve(
         return Ok(ExitCode::from(WRONG_CONFIGURATION));
     }
     privileges::reduce(&options.keep)?;
-    verdict::log_unreadable(&live.current(), options);
+    if options.keep != Keep::All {
+        // Before Linux 5.19 even a reader that holds the descriptor may need CAP_BPF.
+        supervisor.loaded().iter().for_each(|loaded| verdict::log(&loaded.probe_reads()));
+    }
     handler.begin();
     announce(&live.current(), began);
     wait(&mut signals);

@@ -1,14 +1,7 @@
 //! What is said of the configs after they were loaded, and whether that is good enough.
 
-use std::time::{Duration, Instant};
-
-use crate::cli::{Keep, Options};
 use crate::problem::{Problem, Severity};
 use crate::scrape::Generation;
-use crate::snapshot::Limits;
-
-/// How long the first reading of a map after the start may take.
-const FIRST_READ: Duration = Duration::from_secs(5);
 
 /// What is tolerated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,27 +41,6 @@ pub fn log(problems: &[Problem]) {
         match problem.severity {
             Severity::Error => tracing::error!(config, code, "{}", problem),
             Severity::Warning => tracing::warn!(config, code, "{}", problem),
-        }
-    }
-}
-
-/// Reads each map once with the capabilities that were kept, and explains a refusal: before
-/// Linux 5.19 even a reader that holds the descriptor may need CAP_BPF.
-pub fn log_unreadable(generation: &Generation, options: &Options) {
-    if options.keep == Keep::All {
-        return;
-    }
-    for view in generation.views() {
-        for named in &view.sources {
-            let limits = Limits { deadline: Instant::now() + FIRST_READ, max_bytes: usize::MAX };
-            if let Err(error) = named.source.read(&limits, &mut |_| Ok(())) {
-                tracing::error!(
-                    config = view.config,
-                    map = named.map,
-                    "the map cannot be read with the capabilities that were kept: {error}; before Linux 5.19 reading \
-                     maps needs CAP_BPF where unprivileged BPF is off: --capabilities.keep=cap_bpf"
-                );
-            }
         }
     }
 }

@@ -31,8 +31,9 @@ WEAK void *eu_tfind(const void *key, struct search_tree *tree, compare *by) { re
 WEAK void *eu_tdelete(const void *key, struct search_tree *tree, compare *by) { return tdelete(key, &tree->root, by); }
 "#;
 
-fn main() {
-    println!("cargo::rerun-if-changed=build.rs");
+/// Adds what is missing behind libelf.
+pub fn complete() {
+    println!("cargo::rerun-if-changed=build");
     let Some(archive) = archive() else { return };
     println!("cargo::rerun-if-changed={}", archive.display());
     let Ok(libelf) = fs::read(&archive) else { return };
