@@ -1,6 +1,6 @@
 //! The only hands in the kernel: load, attach, read.
 //!
-//! [`load`] turns checked bytes into a [`Loaded`], which the supervisor owns alone;
+//! [`load()`] turns checked bytes into a [`Loaded`], which the supervisor owns alone;
 //! what a scrape may see of it is a [`crate::snapshot::View`] with descriptors of its
 //! own. This is the only room that names libbpf, and only its files `raw`,
 //! `print` and `mark` hold `unsafe`.

@@ -93,9 +93,9 @@ pub(super) struct Arguments {
           value_name = "BOOL", hide_possible_values = true)]
     log_no_timestamps: bool,
 
-    /// Where to listen: :9435, 127.0.0.1:9435, [::1]:9435, localhost:9435, or fd://N for the N-th socket that
-    /// systemd hands over; can be repeated.
-    #[arg(long = "web.listen-address", value_name = "ADDRESS", default_value = ":9435", value_parser = address::parse,
+    /// Where to listen. The help stands apart because its brackets would be a link here.
+    #[arg(long = "web.listen-address", help = "Where to listen: :9435, 127.0.0.1:9435, [::1]:9435, localhost:9435, \
+          or fd://N for the N-th socket that systemd hands over; can be repeated", value_name = "ADDRESS", default_value = ":9435", value_parser = address::parse,
           action = ArgAction::Append, help_heading = "Web")]
     web_listen_address: Vec<Listen>,
 
