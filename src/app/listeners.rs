@@ -19,12 +19,12 @@ const BACKLOG: i32 = 1024;
 #[derive(Debug, thiserror::Error)]
 pub enum ListenError {
     /// The kernel refused.
-    #[error("cannot listen at {place}: {source}{}", help(source))]
+    #[error("cannot listen at {place}: {reason}{}", help(reason))]
     Refused {
         /// Where.
         place: String,
         /// The kernel's answer.
-        source: io::Error,
+        reason: io::Error,
     },
     /// There is no such socket from systemd.
     #[error(
@@ -47,8 +47,8 @@ pub enum ListenError {
     },
 }
 
-fn help(source: &io::Error) -> &'static str {
-    match source.kind() {
+fn help(reason: &io::Error) -> &'static str {
+    match reason.kind() {
         io::ErrorKind::AddrInUse => " (is another exporter running? --web.listen-address takes another port)",
         io::ErrorKind::PermissionDenied => " (ports below 1024 need CAP_NET_BIND_SERVICE)",
         io::ErrorKind::AddrNotAvailable => " (no interface has this address)",
@@ -143,7 +143,7 @@ fn one(address: SocketAddr) -> Result<Listener, ListenError> {
 }
 
 fn named(result: Result<TcpListener, Errno>, place: impl Fn() -> String) -> Result<Listener, ListenError> {
-    result.map(Listener::Tcp).map_err(|error| ListenError::Refused { place: place(), source: error.into() })
+    result.map(Listener::Tcp).map_err(|error| ListenError::Refused { place: place(), reason: error.into() })
 }
 
 /// IPv6 switched off at boot, or by sysctl for every interface.
@@ -249,6 +249,11 @@ mod tests {
         let address = taken.local_addr().unwrap();
         let error = bind(&[Listen::Address(address)], HandedOver::default()).unwrap_err().to_string();
         assert!(error.contains(&address.to_string()) && error.contains("another exporter"), "{error}");
+        let told = format!(
+            "{:#}",
+            anyhow::Error::from(bind(&[Listen::Address(address)], HandedOver::default()).unwrap_err())
+        );
+        assert_eq!(told.matches("Address already in use").count(), 1, "{told}");
     }
 
     #[test]
