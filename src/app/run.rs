@@ -35,7 +35,7 @@ pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
     logging::begin(options.log).map_err(|error| anyhow::anyhow!("the log cannot begin: {error}"))?;
     let signals = Signals::take_over().context("signals cannot be taken over")?;
     descriptors::raise_limit();
-    let _statistics = statistics(options);
+    let statistics = statistics(options);
     let host = Arc::new(Host::new(options.roots.clone()));
     notify::status("parsing config...");
     let read = match configs::read(options, &host) {
@@ -50,7 +50,7 @@ pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
     }
     // The port is taken before anything is attached: a port in use is the commonest mistake.
     let listeners = listeners::bind(&options.web.listen, handed_over)?;
-    serve(options, host, read, signals, listeners, began)
+    serve(options, host, read, signals, listeners, statistics, began)
 }
 
 /// Has the kernel measure programs for as long as the answer lives.
@@ -89,13 +89,14 @@ fn serve(
     read: Vec<ReadConfig>,
     mut signals: Signals,
     listeners: Vec<Listener>,
+    statistics: Option<bpf::StatisticsGuard>,
     began: Instant,
 ) -> anyhow::Result<ExitCode> {
     let live = Arc::new(Live::default());
     for listener in &listeners {
         tracing::info!(address = listeners::place(listener), "listening");
     }
-    let handler = Arc::new(Handler::new(options, &host, Arc::clone(&live)));
+    let handler = Arc::new(Handler::new(options, &host, Arc::clone(&live), statistics));
     let web = start_server(options, listeners, Arc::clone(&handler))?;
 
     notify::status("attaching configs...");

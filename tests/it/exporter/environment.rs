@@ -93,3 +93,36 @@ fn sigterm_ends_the_loading() {
     assert!(rest.iter().any(|line| line.contains("while the configs were being loaded")), "{rest:#?}");
     assert!(!rest.iter().any(|line| line.contains("msg=serving")), "{rest:#?}");
 }
+
+/// With CAP_BPF and CAP_PERFMON alone everything works but the statistics, which are not made up then.
+#[test]
+fn two_capabilities_are_enough() {
+    let folder = good();
+    let capabilities = "-all,+bpf,+perfmon";
+    let commands = format!(
+        "exec setpriv --bounding-set={capabilities} --inh-caps={capabilities} --ambient-caps={capabilities} \"$0\" \"$@\""
+    );
+    let exporter = Exporter::launch_after(&commands, &[&folder.argument(), "--bpf.stats=on"]);
+    let page = exporter.page();
+    assert!(page.contains("ebpf_exporter_config_loaded{config=\"good\"} 1"), "{page}");
+    assert!(page.contains("ebpf_exporter_ebpf_program_attached{"), "{page}");
+    assert!(exporter.log().contains("--bpf.stats=on has no effect"), "{}", exporter.log());
+    let measured = std::fs::read_to_string("/proc/sys/kernel/bpf_stats_enabled").unwrap().trim() == "1";
+    assert_eq!(page.contains("ebpf_program_run_count_total{"), measured, "{page}");
+}
+
+#[test]
+fn a_capability_that_is_missing_is_named() {
+    let folder = good();
+    for (has, missing) in [("bpf", "CAP_PERFMON missing"), ("perfmon", "CAP_BPF missing")] {
+        let capabilities = format!("-all,+{has}");
+        let output = Command::new("setpriv")
+            .args([format!("--bounding-set={capabilities}"), format!("--inh-caps={capabilities}")])
+            .args([env!("CARGO_BIN_EXE_bpftally"), "--config.check", &folder.argument()])
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.contains(missing), "{said}");
+    }
+}
