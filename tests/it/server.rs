@@ -461,7 +461,10 @@ fn a_hostile_host_does_not_hold_up_the_scrapes_of_others() {
             let _ = stream.write_all(if index % 2 == 0 { deaf } else { slow });
             hostile.push(stream);
         }
-        assert_eq!(body(&running.get("/metrics")).len(), 512 * 64 * 1024);
+        // Where all connections are being answered, which takes a slow machine, a client is asked to come again.
+        while body(&running.get("/metrics")).len() != 512 * 64 * 1024 {
+            assert!(begin.elapsed() < PATIENCE, "{:?}", begin.elapsed());
+        }
         running.check_healthy();
     }
     assert!(begin.elapsed() < PATIENCE, "{:?}", begin.elapsed());
