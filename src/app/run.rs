@@ -21,6 +21,7 @@ use crate::host::Host;
 use crate::reload::{ReadConfig, Supervisor};
 use crate::scrape::{Generation, Live};
 use crate::server::{self, Listener, Routes, Server};
+use crate::spec::Spec;
 
 /// Wrong usage or configuration.
 const WRONG_CONFIGURATION: u8 = 2;
@@ -100,6 +101,8 @@ fn serve(
     let web = start_server(options, listeners, Arc::clone(&handler))?;
 
     notify::status("attaching configs...");
+    let asks_for_symbols = read.iter().filter_map(|config| config.spec.as_ref()).any(Spec::asks_for_symbols);
+    let symbols = asks_for_symbols.then(|| host.read_symbols());
     let reserve = Reserve::take();
     let stop = signals.stop_flag();
     let kernel = BpfKernel::new(options, host, Arc::clone(&stop));
@@ -118,6 +121,9 @@ fn serve(
         supervisor.retire();
         tracing::error!("--config.strict tolerates no problem and no program that is not attached");
         return Ok(ExitCode::from(WRONG_CONFIGURATION));
+    }
+    if let Some(Err(error)) = symbols {
+        tracing::warn!(%error, "labels decoded by ksym and kstack show addresses instead of names");
     }
     privileges::reduce(&options.keep)?;
     if options.keep != Keep::All {
