@@ -75,7 +75,8 @@ fn a_kind_that_the_kernel_does_not_know_costs_only_itself() {
         assert_eq!(multi, Some(45.0), "{}", exporter.log());
     } else {
         assert_eq!(multi, None);
-        assert_says(&exporter, &["attach-failed", "on_entry_multi", "kprobe.multi"]);
+        let reason = if kernel_since(5, 18) { "CONFIG_FPROBE" } else { "came with Linux 5.18" };
+        assert_says(&exporter, &["attach-failed", "on_entry_multi", "kprobe.multi", reason]);
     }
     assert_eq!(symbols.contains(" register_fprobe"), kernel_since(6, 12), "{}", release());
 }
