@@ -12,7 +12,7 @@ use super::kernel::BpfKernel;
 use super::signals::{Signal, Signals};
 use super::verdict::{self, Tolerance};
 use super::{listeners, logging, notify, privileges};
-use crate::bpf;
+use crate::bpf::{self, Loaded};
 use crate::cli::{Keep, Options};
 use crate::host::Host;
 use crate::reload::{ReadConfig, Supervisor};
@@ -97,11 +97,13 @@ fn serve(
         return Ok(ExitCode::from(WRONG_CONFIGURATION));
     }
     privileges::reduce(&options.keep)?;
+    let mut unreadable = Vec::new();
     if options.keep != Keep::All {
         // Before Linux 5.19 even a reader that holds the descriptor may need CAP_BPF.
-        supervisor.loaded().iter().for_each(|loaded| verdict::log(&loaded.probe_reads()));
+        unreadable.extend(supervisor.loaded().iter().flat_map(Loaded::probe_reads));
+        verdict::log(&unreadable);
     }
-    handler.begin();
+    handler.begin(unreadable);
     announce(&live.current(), began);
     wait(&mut signals);
     notify::stopping();

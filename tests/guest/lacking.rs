@@ -49,6 +49,8 @@ fn without_capabilities_maps_are_read_or_it_is_said_what_to_keep() {
         assert_eq!(exporter.value(CALLS), None);
         let success = "ebpf_exporter_config_scrape_success{config=\"kprobe\"}";
         assert_eq!(exporter.value(success), Some(0.0), "{}", exporter.page());
+        let landing = exporter.get("/").text();
+        assert!(landing.contains(">degraded<") && landing.contains("wants CAP_BPF"), "{landing}");
     }
 }
 

@@ -139,8 +139,7 @@ fn unknown_kind(kind: &str, errno: i32, machine: &Machine) -> Option<String> {
         let ((major, minor), release) = (since, &machine.release);
         return Some(format!("`{kind}` came with Linux {major}.{minor}, and this is {release}: {advice}"));
     }
-    (errno == libc::EOPNOTSUPP)
-        .then(|| format!("this kernel is built without `{kind}` ({option}): {advice}"))
+    (errno == libc::EOPNOTSUPP).then(|| format!("this kernel is built without `{kind}` ({option}): {advice}"))
 }
 
 fn permission(program: &Program<'_>, kernel: &Kernel) -> String {
