@@ -40,7 +40,7 @@ test: build-packages test-packages ## Run all tests (as root, through sudo where
 	cargo test --locked --no-run
 	$(RUNNER)=$(CURDIR)/tools/as-root.sh cargo test --locked
 
-test-kernels: build-packages ## Test the release binary on Debian's kernels in virtual machines (KERNELS="5.10 6.12")
+test-kernels: build ## Test the release binary on Debian's kernels in virtual machines (KERNELS="5.10 6.12")
 	tools/kernels/test.sh $(KERNELS)
 
 lint: build-packages ## Check format, clippy's advice and the documentation: a warning is an error

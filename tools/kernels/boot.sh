@@ -25,7 +25,7 @@ begin=$SECONDS
 # Its CPUs take turns in one thread: with a thread each, QEMU may run an instruction that another
 # CPU has just replaced, and kernels replace theirs whenever a tracepoint is switched.
 # `lsm=` names bpf for Linux 5.10, which would leave it out.
-timeout --kill-after=5 "${GUEST_SECONDS:-300}" qemu-system-x86_64 \
+timeout --kill-after=5 "${GUEST_SECONDS:-600}" qemu-system-x86_64 \
     -accel tcg,thread=single -cpu max -smp 2 -m 1024 \
     -nodefaults -display none -vga none -serial stdio -no-reboot \
     -kernel "$kernel/vmlinuz" -initrd "$work/initramfs.gz" \

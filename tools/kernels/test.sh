@@ -30,11 +30,12 @@ target=$architecture-unknown-linux-gnu
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# The tests, built exactly as the binary is.
+binary=target/release/bpftally
+[ -e "$binary" ] || { echo "$binary is missing: make build" >&2; exit 1; }
+# The tests are linked as it is.
 RUSTFLAGS='-C target-feature=+crt-static' cargo build --locked --release --target "$target" \
     --test guest --message-format=json-render-diagnostics >"$work/cargo.json"
 tests=$(sed -n 's/.*"name":"guest".*"executable":"\([^"]*\)".*/\1/p' "$work/cargo.json")
-binary=target/$target/release/bpftally
 tools/prove-static.sh "$binary"
 tools/prove-static.sh "$tests"
 
