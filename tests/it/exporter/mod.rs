@@ -1,5 +1,8 @@
 //! The whole exporter as a process: values, faults, pages, flags, its end.
 
+/// Hosts that lack something.
+mod environment;
+
 /// One good config among every kind of bad one.
 mod isolation;
 
@@ -8,6 +11,9 @@ mod lifecycle;
 
 /// Pages over HTTP, and what promtool and Prometheus make of them.
 mod pages;
+
+/// Many scrapes of maps that change.
+mod pressure;
 
 /// Numbers on the page against known workloads.
 mod values;
