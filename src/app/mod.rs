@@ -13,8 +13,10 @@ pub mod signals;
 
 mod configs;
 mod handler;
+mod inspect;
 mod kernel;
 mod run;
 mod verdict;
 
+pub use inspect::inspect;
 pub use run::run;
