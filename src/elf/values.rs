@@ -207,7 +207,11 @@ impl Display for Value {
             Self::Array(_) | Self::Struct(_) | Self::Union(_) | Self::Bytes(_) if self.is_zero() => {
                 out.write_str("{}")
             }
-            Self::Array(values) => listed(out, values, |out, value| write!(out, "{value}")),
+            // C fills up what is not said with zeros.
+            Self::Array(values) => {
+                let said = values.iter().rposition(|value| !value.is_zero()).map_or(0, |last| last + 1);
+                listed(out, values.get(..said).unwrap_or(values), |out, value| write!(out, "{value}"))
+            }
             Self::Bytes(bytes) => listed(out, bytes, |out, byte| write!(out, "{byte:#04x}")),
             Self::Union(members) => listed(out, members.get(..1).unwrap_or_default(), member),
             Self::Struct(members) => listed(out, members, member),
@@ -254,6 +258,7 @@ mod tests {
         check(Value::Text("a\"\n".into()), "\"a\\\"\\n\"");
         check(Value::Array(vec![Value::Integer(0), Value::Integer(2)]), "{0, 2}");
         check(Value::Array(vec![Value::Integer(0)]), "{}");
+        check(Value::Array(vec![Value::Integer(3), Value::Integer(0)]), "{3}");
         check(
             Value::Struct(vec![("a".into(), Value::Integer(1)), ("b".into(), Value::Bool(false))]),
             "{.a = 1, .b = false}",
