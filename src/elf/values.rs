@@ -31,6 +31,8 @@ pub enum Value {
     Union(Vec<(String, Value)>),
     /// What has no meaning here: its bytes.
     Bytes(Vec<u8>),
+    /// So many bytes, all of them zero, of a value that is too large to be told part by part.
+    Zeros(u64),
 }
 
 impl Value {
@@ -41,12 +43,12 @@ impl Value {
         reader.value(id, bytes, 0).unwrap_or_else(|| Self::Bytes(bytes.to_vec()))
     }
 
-    /// A value of which all bytes are zero; a large one stays an empty list of bytes, whatever it is.
+    /// A value of which all bytes are zero.
     #[must_use]
     pub(super) fn zero(btf: &Btf, id: TypeId, size: u32) -> Self {
         match usize::try_from(size) {
             Ok(size) if size <= MAX_PARTS => Self::read(btf, id, &vec![0; size]),
-            _ => Self::Bytes(Vec::new()),
+            _ => Self::Zeros(size.into()),
         }
     }
 
@@ -62,6 +64,7 @@ impl Value {
             Self::Array(values) => values.iter().all(Self::is_zero),
             Self::Struct(members) | Self::Union(members) => members.iter().all(|(_, value)| value.is_zero()),
             Self::Bytes(bytes) => bytes.iter().all(|byte| *byte == 0),
+            Self::Zeros(_) => true,
         }
     }
 }
@@ -204,6 +207,7 @@ impl Display for Value {
             Self::Pointer(0) => out.write_str("NULL"),
             Self::Pointer(address) => write!(out, "{address:#x}"),
             Self::Text(text) => write!(out, "\"{}\"", text.escape_debug()),
+            Self::Zeros(_) => out.write_str("{}"),
             Self::Array(_) | Self::Struct(_) | Self::Union(_) | Self::Bytes(_) if self.is_zero() => {
                 out.write_str("{}")
             }

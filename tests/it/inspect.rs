@@ -161,6 +161,8 @@ fn json_has_initial_values_by_type() {
     assert_eq!(initial("nothing"), json!([0, 0, 0]));
     assert_eq!(named(&report, "variables", "limit")["read_only"], true);
     assert_eq!(named(&report, "variables", "hidden")["static"], true);
+    let large = self::report(sources::LARGE);
+    assert_eq!(named(&large, "variables", "zeros")["initial"], json!({"zero_bytes": 8 << 20}));
 }
 
 #[test]
