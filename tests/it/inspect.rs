@@ -110,6 +110,15 @@ fn shipped_objects_are_the_golden_ones() {
 }
 
 #[test]
+fn the_documented_page_is_the_real_one() {
+    let documentation = std::fs::read_to_string(Path::new(ROOT).join("docs/inspect.md")).unwrap();
+    let path = "bpf-objects/biolatency.bpf.o";
+    let object = parsed(&std::fs::read(Path::new(ROOT).join(path)).unwrap());
+    let text = Report::new(path, &object).to_text(true);
+    assert!(documentation.contains(&text), "docs/inspect.md shows another page than\n{text}");
+}
+
+#[test]
 fn a_licence_that_is_not_the_gpls_is_an_error() {
     let mut bytes = std::fs::read(compile(sources::CORE)).unwrap();
     let at = bytes.windows(13).position(|window| window == b"Dual BSD/GPL\0").unwrap();
