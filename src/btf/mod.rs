@@ -7,6 +7,7 @@
 //! typedef may name itself.
 
 mod display;
+mod enums;
 mod error;
 mod layout;
 mod resolve;
@@ -20,6 +21,7 @@ mod tests;
 use std::ops::Range;
 use std::sync::Arc;
 
+pub use enums::EnumIndex;
 pub use error::BtfError;
 pub use layout::{BitField, Layout, Member, MemberKind};
 pub use resolve::ScalarKind;

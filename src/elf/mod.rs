@@ -19,6 +19,7 @@ use std::collections::BTreeSet;
 use crate::btf::{Btf, TypeId};
 
 pub use error::{ElfError, Guess};
+pub use file::btf_section;
 pub use kind::MapKind;
 
 /// A program of the object.
