@@ -15,6 +15,8 @@ mod configs;
 mod handler;
 mod kernel;
 mod run;
+mod schema;
 mod verdict;
 
 pub use run::run;
+pub use schema::print_schema;

@@ -26,7 +26,7 @@ use crate::server::Limits;
 /// The default of `--config.dir`.
 pub const CONFIG_DIR: &str = "/etc/bpftally";
 
-/// What the user asked for.
+/// How the user wants to be served.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
     /// Where configs and objects are, and which of them.
@@ -155,21 +155,33 @@ struct CommandLine {
 enum Command {
     /// Load the configs, attach their programs and serve metrics (the default).
     Serve(Box<serve::Arguments>),
+    /// Print the JSON Schema of configs, for editors.
+    Schema,
+}
+
+/// What the user asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// To serve metrics.
+    Serve(Box<Options>),
+    /// To print the JSON Schema of configs.
+    Schema,
 }
 
 /// Reads the words after the program's name.
 ///
 /// # Errors
 /// When they ask for help or the version, or are mistaken.
-pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Options, Refusal> {
+pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Action, Refusal> {
     let words = words::expanded(words).map_err(|text| Refusal { text, is_mistake: true })?;
     let program = std::iter::once(OsString::from("bpftally"));
     let line = CommandLine::try_parse_from(program.chain(words))?;
     let arguments = match line.command {
+        Some(Command::Schema) => return Ok(Action::Schema),
         Some(Command::Serve(arguments)) => *arguments,
         None => line.serve,
     };
-    Ok(arguments.into_options())
+    Ok(Action::Serve(Box::new(arguments.into_options())))
 }
 
 impl From<clap::Error> for Refusal {

@@ -13,6 +13,7 @@ mod files;
 mod findings;
 mod kernel;
 mod raw;
+mod schema;
 mod suggest;
 mod yaml;
 
@@ -23,6 +24,7 @@ use std::sync::Arc;
 pub use check::{is_namespace, settle_families};
 pub use discover::{ConfigFile, Discovered, discover};
 pub use kernel::KernelTypes;
+pub use schema::schema;
 
 use self::findings::{Findings, Spot};
 use crate::elf::ObjectInfo;

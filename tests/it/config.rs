@@ -32,6 +32,8 @@ mod files;
 /// Configs in the shapes and styles that people write.
 mod good;
 
+/// The JSON Schema of configs.
+mod schema;
 
 /// Maps of every kind that can and cannot be read, with keys of many sizes.
 const SOURCE: &str = r#"

@@ -284,3 +284,10 @@ fn a_file_names_numbers_where_the_kernel_cannot() {
     calls.fire(1);
     assert_eq!(exporter.value("ebpf_exporter_m{k=\"TCP_LISTEN\"}"), Some(1.0), "{}", exporter.page());
 }
+
+/// `bpftally schema` prints what is committed.
+#[test]
+fn the_schema_is_printed() {
+    let output = crate::common::kernel::run(env!("CARGO_BIN_EXE_bpftally"), &["schema"]);
+    assert_eq!(output, bpftally::config::schema());
+}
