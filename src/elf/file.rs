@@ -74,16 +74,6 @@ impl<'a> File<'a> {
     }
 }
 
-/// The `.BTF` section of an ELF file of any kind, such as a `vmlinux`; none when it is not one or has none.
-#[must_use]
-pub fn btf_section(bytes: &[u8]) -> Option<&[u8]> {
-    let header = FileHeader64::<Endianness>::parse(bytes).ok()?;
-    let endian = header.endian().ok()?;
-    let table = header.sections(endian, bytes).ok()?;
-    let (_, section) = table.section_by_name(endian, b".BTF")?;
-    section.data(endian, bytes).ok()
-}
-
 /// Everything that the header alone can tell.
 fn check_header(bytes: &[u8]) -> Result<(&FileHeader64<Endianness>, Endianness), ElfError> {
     let found = bytes.len() as u64;

@@ -9,6 +9,7 @@ mod file;
 mod kind;
 mod maps;
 mod programs;
+mod section;
 mod variables;
 
 #[cfg(test)]
@@ -19,8 +20,8 @@ use std::collections::BTreeSet;
 use crate::btf::{Btf, TypeId};
 
 pub use error::{ElfError, Guess};
-pub use file::btf_section;
 pub use kind::MapKind;
+pub use section::btf_section;
 
 /// A program of the object.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
