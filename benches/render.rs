@@ -98,6 +98,7 @@ fn metric(kind: MetricKind, key_size: usize, labels: Vec<LabelSpec>) -> MetricSp
         value: ValueSpec { offset: 0, width: 8, signed: false },
         scale: 1.0,
         reduce: Reduce::Sum,
+        zero: false,
         place: Place::default(),
     }
 }

@@ -17,7 +17,9 @@ mod handler;
 mod inspect;
 mod kernel;
 mod run;
+mod schema;
 mod verdict;
 
 pub use inspect::inspect;
 pub use run::run;
+pub use schema::print_schema;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Context, Sink};
+use super::{Context, Sink, enums};
 use crate::config::findings::Spot;
 use crate::config::raw::{Group, RawDecoder, RawLabel, RawMetric};
 use crate::config::suggest;
@@ -14,6 +14,7 @@ const NEVER_NUMBERS: &[&str] = &[
     "bool",
     "cgroup",
     "dname",
+    "enum",
     "errno",
     "ifname",
     "inet_ip",
@@ -59,8 +60,12 @@ fn chain(context: &Context<'_>, sink: &mut Sink<'_>, label: &RawLabel) -> Option
     if size == 0 || known.contains(&false) || label.decoders.iter().any(|decoder| decoder.broken) {
         return None;
     }
-    let steps: Vec<(String, Params)> =
-        label.decoders.iter().map(|decoder| (name(decoder).to_owned(), decoder.params.clone())).collect();
+    let steps: Vec<Option<(String, Params)>> = label
+        .decoders
+        .iter()
+        .map(|decoder| Some((name(decoder).to_owned(), enums::params(context, sink, decoder)?)))
+        .collect();
+    let steps: Vec<(String, Params)> = steps.into_iter().collect::<Option<_>>()?;
     match Chain::build(&steps, size, context.host) {
         Ok(chain) => Some(Arc::new(chain)),
         Err((index, error)) => {

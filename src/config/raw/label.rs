@@ -1,15 +1,25 @@
 //! One label by position.
 
-use super::decoder::decoder;
-use super::fields::{Keys, join};
+use super::decoder::{self, decoder};
+use super::fields::join;
+use super::keys::{Key, Keys, Shape};
 use super::reader::spot;
 use super::{RawLabel, Reader, later};
 use crate::config::yaml::{Kind, Node};
 
-const KEYS: Keys = Keys {
+pub(super) const KEYS: Keys = Keys {
     what: "a label",
     example: "{name: cpu, size: 4, decoders: [{name: uint}]}",
-    known: &["name", "size", "padding", "decoders"],
+    known: &[&[
+        Key::required("name", Shape::Text, "The label's name"),
+        Key::required("size", Shape::Size, "How many bytes of the key it is"),
+        Key::new("padding", Shape::Size, "How many bytes behind it belong to no label"),
+        Key::required(
+            "decoders",
+            Shape::List(&Shape::Mapping(&decoder::KEYS)),
+            "What makes text of the bytes, one after the other",
+        ),
+    ]],
     later: later::LABEL,
 };
 

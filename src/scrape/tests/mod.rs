@@ -5,6 +5,7 @@ mod histograms;
 mod metrics;
 mod page;
 mod sharing;
+mod zeros;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -61,6 +62,7 @@ fn metric(family: &str, kind: MetricKind, key_size: usize, mut labels: Vec<Label
         value: ValueSpec { offset: 0, width: 8, signed: false },
         scale: 1.0,
         reduce: Reduce::Sum,
+        zero: false,
         place: Place::default(),
     }
 }
