@@ -24,13 +24,9 @@ impl Spec {
     /// Whether a label shows kernel symbols.
     #[must_use]
     pub fn asks_for_symbols(&self) -> bool {
-        self.view.metrics.iter().any(|metric| {
-            let slot = match &metric.kind {
-                MetricKind::Histogram(histogram) => Some(&histogram.slot),
-                MetricKind::Counter | MetricKind::Gauge => None,
-            };
-            metric.labels.iter().chain(slot).any(|label| label.chain.traits().symbols)
-        })
+        let mut labels =
+            self.view.metrics.iter().flat_map(|metric| metric.labels.iter().chain(metric.kind.slot()));
+        labels.any(|label| label.chain.traits().symbols)
     }
 }
 
