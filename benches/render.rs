@@ -13,7 +13,7 @@ use bpftally::scrape::{Generation, Live, Member, ScrapeOptions, Scraper, Setting
 use bpftally::series::{BucketKind, Buckets};
 use bpftally::snapshot::fixture::{Literal, LiteralPrograms};
 use bpftally::snapshot::{NamedSource, Reduce, Shape, Source, ValueSpec, View};
-use bpftally::spec::{Histogram, LabelSource, LabelSpec, MetricKind, MetricSpec, ViewSpec};
+use bpftally::spec::{Histogram, LabelSource, LabelSpec, MetricKind, MetricSpec, Slots, ViewSpec};
 
 const ROWS: u32 = 100_000;
 const SETS: u32 = 1_000;
@@ -41,7 +41,7 @@ fn main() {
         Buckets { kind: BucketKind::Exp2 { min: 0, max: SLOTS.cast_signed() - 2 }, multiplier: 1e-6 };
     let slot = label("bucket", 8, 8, "uint");
     let device = vec![label("device", 0, 4, "uint"), label("operation", 4, 4, "uint")];
-    let histogram = metric(MetricKind::Histogram(Histogram { buckets, slot }), 16, device);
+    let histogram = metric(MetricKind::Histogram(Histogram { buckets, slots: Slots::Key(slot) }), 16, device);
     let none = source(24, Vec::new());
 
     measure("direct", ROWS.into(), vec![member("one", counter(), plain.clone())]);
@@ -95,7 +95,7 @@ fn metric(kind: MetricKind, key_size: usize, labels: Vec<LabelSpec>) -> MetricSp
         map: "bench".to_owned(),
         key_size,
         labels,
-        value: ValueSpec { offset: 0, width: 8, signed: false },
+        value: ValueSpec::unsigned(0, 8),
         scale: 1.0,
         reduce: Reduce::Sum,
         zero: false,

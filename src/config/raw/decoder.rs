@@ -1,4 +1,4 @@
-//! One decoder of a label's chain.
+//! One decoder of a label's chain: a mapping, or its name alone.
 
 use std::collections::HashMap;
 
@@ -6,7 +6,7 @@ use super::fields::{Field, join};
 use super::keys::{Key, Keys, Shape};
 use super::reader::spot;
 use super::{RawDecoder, Reader};
-use crate::config::yaml::Node;
+use crate::config::yaml::{Kind, Node};
 use crate::decode::{DECODERS, Params};
 use crate::problem::{Place, Problem};
 
@@ -48,6 +48,12 @@ pub(super) fn decoder(reader: &mut Reader, node: &Node, path: &str) -> RawDecode
         spots: Vec::new(),
         broken: false,
     };
+    if let Kind::Scalar(scalar) = &node.kind
+        && !scalar.is_null()
+    {
+        raw.name = reader.text(node, path);
+        return raw;
+    }
     for field in reader.fields(node, path, &KEYS) {
         let path = join(path, field.name);
         match field.name {

@@ -43,6 +43,8 @@ pub(crate) enum Shape {
     Anything,
     List(&'static Shape),
     Mapping(&'static Keys),
+    /// Such a mapping, or a text that stands for the shortest one.
+    TextOr(&'static Keys),
 }
 
 impl Key {
@@ -96,7 +98,7 @@ mod tests {
         for key in keys.all() {
             let (inner, around) = match &key.shape {
                 Shape::Mapping(inner) => (inner, around.replace('@', &format!("{}: {{@}}", key.name))),
-                Shape::List(Shape::Mapping(inner)) => {
+                Shape::List(Shape::Mapping(inner) | Shape::TextOr(inner)) => {
                     (inner, around.replace('@', &format!("{}: [{{@}}]", key.name)))
                 }
                 _ => continue,

@@ -1,10 +1,10 @@
-//! One label by position.
+//! One label: by position, by name, or its name alone.
 
 use super::decoder::{self, decoder};
 use super::fields::join;
 use super::keys::{Key, Keys, Shape};
 use super::reader::spot;
-use super::{RawLabel, Reader, later};
+use super::{RawLabel, Reader};
 use crate::config::yaml::{Kind, Node};
 
 pub(super) const KEYS: Keys = Keys {
@@ -12,15 +12,16 @@ pub(super) const KEYS: Keys = Keys {
     example: "{name: cpu, size: 4, decoders: [{name: uint}]}",
     known: &[&[
         Key::required("name", Shape::Text, "The label's name"),
-        Key::required("size", Shape::Size, "How many bytes of the key it is"),
-        Key::new("padding", Shape::Size, "How many bytes behind it belong to no label"),
-        Key::required(
+        Key::new("size", Shape::Size, "By position: how many bytes of the key it is"),
+        Key::new("padding", Shape::Size, "By position: how many bytes behind it belong to no label"),
+        Key::new("field", Shape::Text, "By name: the member of the key, when it is not the label's name"),
+        Key::new(
             "decoders",
-            Shape::List(&Shape::Mapping(&decoder::KEYS)),
+            Shape::List(&Shape::TextOr(&decoder::KEYS)),
             "What makes text of the bytes, one after the other",
         ),
     ]],
-    later: later::LABEL,
+    later: &[],
 };
 
 pub(super) fn labels(reader: &mut Reader, node: &Node, path: &str) -> Vec<RawLabel> {
@@ -35,21 +36,29 @@ fn label(reader: &mut Reader, node: &Node, path: &str) -> RawLabel {
         name: None,
         size: None,
         padding: None,
+        field: None,
         decoders: Vec::new(),
+        gives_size: false,
+        gives_field: false,
         broken: false,
     };
     if let Kind::Scalar(scalar) = &node.kind
         && !scalar.is_null()
     {
-        reader.not_yet(&raw.spot, &later::SHORT_LABEL);
+        raw.name = reader.text(node, path);
+        raw.gives_field = true;
         return raw;
     }
     for field in reader.fields(node, path, &KEYS) {
         let path = join(path, field.name);
+        raw.gives_size |= matches!(field.name, "size" | "padding");
+        raw.gives_field |= field.name == "field";
         match field.name {
             "name" => raw.name = reader.text(field.value, &path).or(raw.name.take()),
             "size" => raw.size = reader.size(field.value, &path).or(raw.size.take()),
             "padding" => raw.padding = reader.size(field.value, &path).or(raw.padding.take()),
+            "field" if field.value.is_null() => raw.field = None,
+            "field" => raw.field = reader.text(field.value, &path).or(raw.field.take()),
             "decoders" => {
                 let items = reader.list(field.value, &path, "decoders").unwrap_or_default();
                 raw.decoders = items

@@ -19,7 +19,8 @@ const EVERY: &[Key] = &[
     ),
     Key::required("help", Shape::Text, "What Prometheus shows for the metric"),
     Key::new("map", Shape::Text, "The map to read, when its name is not the metric's"),
-    Key::new("labels", Shape::List(&Shape::Mapping(&label::KEYS)), "How the map's key becomes labels"),
+    Key::new("labels", Shape::List(&Shape::TextOr(&label::KEYS)), "How the map's key becomes labels"),
+    Key::new("value", Shape::Text, "The member of a struct value that is the number"),
     Key::new("scale", Shape::Number, "Counters and gauges: multiplies the value"),
     Key::new("reduce", Shape::Choice(reductions), "Per-CPU maps: how the values of all CPUs become one"),
     Key::new("zero", Shape::Boolean, "Publishes 0 from the start for every label set that there can be"),
@@ -48,6 +49,14 @@ pub(super) const HISTOGRAM: Keys = Keys {
         EVERY,
         &[
             Key::required("bucket_type", Shape::Choice(bucket_types), "How slots become bounds"),
+            Key::new(
+                "bucket",
+                Shape::Text,
+                "The member of the key that is the slot, when it is not the last label",
+            ),
+            Key::new("slots", Shape::Text, "The array in the value that holds the counts"),
+            Key::new("sum", Shape::Text, "With slots: the member of the value that is the sum"),
+            Key::new("count", Shape::Text, "With slots: the member of the value that is the count"),
             Key::new("bucket_min", Shape::Integer, "The first slot; not for fixed"),
             Key::new("bucket_max", Shape::Integer, "The last slot; not for fixed"),
             Key::new(
@@ -69,6 +78,7 @@ fn bucket_types() -> Vec<(&'static str, &'static str)> {
     vec![
         ("exp2", "Slot i has the bound 2^i"),
         ("exp2zero", "Slot 0 has the bound 0, slot i the bound 2^(i-1)"),
+        ("log2", "Slot i holds 2^i to 2^(i+1)-1, the last one all above"),
         ("linear", "Slot i has the bound i"),
         ("fixed", "Each of bucket_keys is a slot and its bound"),
     ]
@@ -86,7 +96,11 @@ pub(super) fn metric(reader: &mut Reader, group: Group, node: &Node, path: &str)
     for field in reader.fields(node, path, keys) {
         let path = join(path, field.name);
         read_field(reader, &mut raw, &field, &path);
-        raw.given.push(field.name.to_owned());
+        let by_name = ["value", "bucket", "slots", "sum", "count"];
+        // Null is "not given" there, and must not make a histogram of another kind.
+        if !(field.value.is_null() && by_name.contains(&field.name)) {
+            raw.given.push(field.name.to_owned());
+        }
     }
     let name = raw.name.as_ref().map(|name| name.value.as_str()).filter(|name| !name.is_empty());
     raw.broken = reader.blame(mark, name.unwrap_or(path));
@@ -110,6 +124,11 @@ fn empty(group: Group, node: &Node, path: &str) -> RawMetric {
         bucket_multiplier: None,
         bucket_keys: None,
         labels: Vec::new(),
+        value: None,
+        bucket: None,
+        slots: None,
+        sum: None,
+        count: None,
         given: Vec::new(),
         broken: false,
         strange: false,
@@ -123,6 +142,11 @@ fn read_field(reader: &mut Reader, raw: &mut RawMetric, field: &Field<'_>, path:
         "help" => raw.help = reader.text(node, path),
         // Null is "not given" for the keys that the reference does not have.
         "map" => raw.map = optional(node).and_then(|node| reader.text(node, path)),
+        "value" => raw.value = optional(node).and_then(|node| reader.text(node, path)),
+        "bucket" => raw.bucket = optional(node).and_then(|node| reader.text(node, path)),
+        "slots" => raw.slots = optional(node).and_then(|node| reader.text(node, path)),
+        "sum" => raw.sum = optional(node).and_then(|node| reader.text(node, path)),
+        "count" => raw.count = optional(node).and_then(|node| reader.text(node, path)),
         "scale" => raw.scale = optional(node).and_then(|node| reader.float(node, path)),
         "reduce" => raw.reduce = optional(node).and_then(|node| reader.text(node, path)),
         "zero" => raw.zero = optional(node).and_then(|node| reader.boolean(node, path)),
