@@ -10,7 +10,10 @@ use crate::host::Host;
 use crate::page;
 use crate::problem::Severity;
 use crate::scrape::{BuildInfo, Generation, Live, ScrapeOptions, Scraper, Settings};
-use crate::server::{self, ConfigState, ConfigStatus, Page, Request, Response, Status, landing_page};
+use crate::server::{
+    self, ConfigState, ConfigStatus, Page, ProgramRow, Request, Response, Status, landing_page,
+};
+use crate::snapshot::{ProgramVerdict, Verdict};
 
 /// Answers requests from the live generation.
 pub struct Handler {
@@ -141,6 +144,15 @@ fn build_info() -> BuildInfo {
     }
 }
 
+fn verdict_row(program: &ProgramVerdict) -> ProgramRow {
+    ProgramRow {
+        program: program.program.clone(),
+        verdict: program.verdict.word(),
+        is_good: program.verdict != Verdict::Broken,
+        reason: program.reason.clone(),
+    }
+}
+
 fn config_statuses(generation: &Generation) -> Vec<ConfigStatus> {
     let statuses = generation.configs().iter().map(|config| {
         let view = generation.views().iter().find(|view| view.config == config.name);
@@ -158,6 +170,7 @@ fn config_statuses(generation: &Generation) -> Vec<ConfigStatus> {
             attached: programs.iter().filter(|program| program.attached).count(),
             programs: programs.len(),
             problems: config.problems.iter().map(ToString::to_string).collect(),
+            verdicts: config.programs.iter().map(verdict_row).collect(),
         }
     });
     statuses.collect()

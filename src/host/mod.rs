@@ -24,6 +24,7 @@ mod file;
 mod interfaces;
 mod kallsyms;
 mod kernel_btf;
+mod memory;
 mod pace;
 mod pci;
 mod users;
@@ -223,6 +224,18 @@ impl Host {
     /// When the kernel's list cannot be read or is none.
     pub fn online_cpus(&self) -> std::io::Result<Vec<u32>> {
         cpus::read(&self.roots.sysfs, "online")
+    }
+
+    /// Bytes of memory that the machine has; none when it does not tell.
+    #[must_use]
+    pub fn memory_bytes(&self) -> Option<u64> {
+        memory::total(&self.roots.procfs)
+    }
+
+    /// Bytes of a page of memory.
+    #[must_use]
+    pub fn page_size(&self) -> u64 {
+        rustix::param::page_size() as u64
     }
 
     /// Lets go of what is large and was not asked for in the last ten minutes. To be called now and then.

@@ -7,12 +7,14 @@
 mod column;
 pub mod fixture;
 mod held;
+mod verdict;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub use column::{Column, Reduce, ValueSpec};
 pub use held::{Numbers, Snapshot};
+pub use verdict::{ProgramVerdict, Verdict};
 
 /// The shape of what a source pushes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

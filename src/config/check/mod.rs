@@ -4,21 +4,27 @@
 //! so that a user sees all that is wrong at once.
 
 mod buckets;
+mod capacity;
 mod decoders;
 mod families;
+mod globals;
 mod kaddrs;
 mod labels;
 mod maps;
 mod members;
 mod names;
 mod numbers;
+mod programs;
 
 use std::sync::Arc;
 
+pub(crate) use capacity::capacities;
 pub use families::settle_families;
+pub(crate) use globals::globals;
 pub(crate) use kaddrs::kaddrs;
 pub use names::is_namespace;
 pub(crate) use names::namespace;
+pub(crate) use programs::{choices, programs};
 
 use super::findings::{Findings, Spot};
 use super::raw::{Found, Group, RawMetric};

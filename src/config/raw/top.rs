@@ -3,7 +3,7 @@
 use super::fields::{Keys, join};
 use super::metric::metric;
 use super::reader::spot;
-use super::{Group, RawConfig, Reader, later};
+use super::{Group, RawConfig, Reader, later, load};
 use crate::config::yaml::{Kind, Node};
 use crate::problem::{Place, Problem};
 
@@ -11,8 +11,20 @@ const TOP: Keys = Keys {
     what: "a config",
     example: "`metrics: {counters: [...]}`",
     // `name` was always overwritten by the file's, so it is known and without effect.
-    known: &["name", "object", "namespace", "metrics", "kaddrs", "tracing", "cgroup_id_map"],
-    later: later::TOP,
+    known: &[
+        "name",
+        "object",
+        "namespace",
+        "metrics",
+        "kaddrs",
+        "globals",
+        "programs",
+        "choose",
+        "maps",
+        "tracing",
+        "cgroup_id_map",
+    ],
+    later: &[],
 };
 
 const METRICS: Keys = Keys {
@@ -35,6 +47,10 @@ pub(crate) fn config(reader: &mut Reader, root: &Node) -> RawConfig {
             "namespace" if !node.is_null() => raw.namespace = reader.text(node, path),
             "name" => drop(reader.text(node, path)),
             "kaddrs" => raw.kaddrs = reader.texts(node, path, "symbols"),
+            "globals" => raw.globals = load::globals(reader, node, path),
+            "programs" => raw.programs = load::programs(reader, node, path),
+            "choose" => raw.choices = load::choices(reader, node, path),
+            "maps" => raw.maps = load::maps(reader, node, path),
             "metrics" => metrics(reader, node, path, &mut raw),
             "tracing" if wants_spans(node) => {
                 raw.has_lists = true;
