@@ -29,6 +29,9 @@ mod files;
 /// Configs in the shapes and styles that people write.
 mod good;
 
+/// What is set before the load: globals, programs, choices, maps.
+mod load;
+
 /// Maps of every kind that can and cannot be read, with keys of many sizes.
 const SOURCE: &str = r#"
 #define MAP(NAME, TYPE, KEY, VALUE) struct { __uint(type, BPF_MAP_TYPE_##TYPE); __uint(max_entries, 64); \

@@ -130,10 +130,12 @@ pub(super) fn choices(reader: &mut Reader, node: &Node, path: &str) -> Vec<RawCh
         reader.list(node, path, "lists of programs, such as [[new_hook, old_hook]]").unwrap_or_default();
     let choice = |(index, item): (usize, &Node)| {
         let path = format!("{path}[{index}]");
+        let mark = reader.mark();
         let programs = reader.texts(item, &path, "programs, the best one first");
-        RawChoice { spot: spot(item, &path), programs }
+        // What could not be read was complained of already.
+        (reader.mark() == mark).then(|| RawChoice { spot: spot(item, &path), programs })
     };
-    items.iter().enumerate().map(choice).collect()
+    items.iter().enumerate().filter_map(choice).collect()
 }
 
 pub(super) fn maps(reader: &mut Reader, node: &Node, path: &str) -> Vec<RawMap> {
