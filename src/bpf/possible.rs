@@ -55,7 +55,7 @@ pub(super) fn possible(section: &str, kind: ProgramType, host: &Host) -> Result<
 }
 
 fn tracepoint(target: &str) -> Result<(), String> {
-    let Some(tracefs) = tracefs() else { return Err("tracefs is not mounted".to_owned()) };
+    let Some(tracefs) = tracefs() else { return Err("tracefs is not mounted, or not readable".to_owned()) };
     // What cannot be looked at may be there.
     let absent = matches!(Path::new(tracefs).join("events").join(target).try_exists(), Ok(false));
     if absent && target.contains('/') {

@@ -676,6 +676,9 @@ fn many_problems_are_bounded() {
 
 const WHOLE: &str = "object: x.o
 kaddrs: [jiffies]
+globals: {kaddr_narrow: 0x10}
+programs: {probe: {optional: true}}
+maps: {array: {max_entries: 5}, queue: }
 x-a: &a [{name: uint}]
 metrics:
   counters:

@@ -272,6 +272,34 @@ fn what_is_set_twice_is_told_once() {
     assert_eq!(checked("globals: {an_u8: 1, an_u8: 2}").spec.unwrap().load.globals[0].bytes, [2]);
 }
 
+/// Static variables of two functions, and a variable inside of a function.
+#[test]
+fn a_name_that_two_variables_have_is_none() {
+    let path = objects::compile(
+        r#"
+        static __noinline int one(void) { static volatile u32 seen = 1; return seen++; }
+        static __noinline int other(void) { static volatile u32 seen = 2, own = 3; return seen++ + own++; }
+        SEC("raw_tp/sched_switch") int program(void *ctx) { return one() + other(); }
+        "#,
+    );
+    let bytes: Arc<[u8]> = std::fs::read(&path).unwrap().into();
+    let info = ObjectInfo::parse(&bytes).unwrap();
+    let object = ObjectFile { path: &path, bytes: &bytes, info: &info };
+    let names: Vec<&str> = info.variables.iter().map(|variable| variable.name.as_str()).collect();
+    let of = |text: &str| {
+        let text = format!("{text}\nmetrics: {{counters: []}}\n");
+        check_text(&ConfigFile::new("/configs/test.yaml"), &text, &object, &options())
+    };
+    let own = names.iter().find(|name| name.ends_with("own")).unwrap();
+    assert_eq!(of(&format!("globals: {{{own}: 4}}")).spec.unwrap().load.globals[0].bytes, [4, 0, 0, 0]);
+    // Compilers differ in whether the function is a part of the name.
+    if names.iter().filter(|name| **name == "seen").count() == 2 {
+        let checked = of("globals: {seen: 4}");
+        assert_eq!(brief(&checked.problems), ["ambiguous-variable 1:11"]);
+        assert!(checked.problems[0].found.as_ref().unwrap().contains(".data+"), "{:#?}", checked.problems);
+    }
+}
+
 #[test]
 fn globals_of_other_shapes_are_refused_or_nothing() {
     assert_eq!(good("globals: ~").globals, []);

@@ -9,6 +9,9 @@ mod lifecycle;
 /// Pages over HTTP, and what promtool and Prometheus make of them.
 mod pages;
 
+/// What became of programs, and what is set before the load.
+mod programs;
+
 /// Numbers on the page against known workloads.
 mod values;
 
