@@ -12,6 +12,7 @@ pub mod privileges;
 pub mod signals;
 
 mod configs;
+mod descriptors;
 mod handler;
 mod kernel;
 mod run;

@@ -3,7 +3,7 @@
 //! [`load()`] turns checked bytes into a [`Loaded`], which the supervisor owns alone;
 //! what a scrape may see of it is a [`crate::snapshot::View`] with descriptors of its
 //! own. This is the only room that names libbpf, and only its files `raw`,
-//! `print` and `mark` hold `unsafe`.
+//! `print`, `mark` and `usdt` hold `unsafe`.
 
 mod attach;
 mod explain;
@@ -20,6 +20,7 @@ mod raw;
 mod read;
 mod select;
 mod statistics;
+mod usdt;
 
 use std::path::PathBuf;
 

@@ -66,6 +66,10 @@ impl KernelBtf {
 }
 
 fn read(path: &Path) -> io::Result<Arc<Btf>> {
+    // A pipe would be waited for, a device read for ever.
+    if !std::fs::metadata(path).map_err(|error| file::with_path(path, &error))?.is_file() {
+        return Err(file::with_path(path, &io::Error::other("not a file")));
+    }
     let bytes = file::read_at_most(path, MOST)?;
     let invalid = |message: String| {
         let error = io::Error::new(io::ErrorKind::InvalidData, message);
