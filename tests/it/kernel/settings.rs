@@ -275,6 +275,30 @@ fn optional_programs_leave_the_config_whole() {
 }
 
 #[test]
+fn optional_programs_may_fail_in_every_way() {
+    let source = r#"
+        struct task_struct { int no_such_member; } __attribute__((preserve_access_index));
+        SEC("odd/place") int odd(void *ctx) { return 0; }
+        SEC("raw_tp/sched_switch") int relocated(u64 *ctx)
+            { return BPF_CORE_READ((struct task_struct *)ctx[1], no_such_member); }
+        SEC("socket") int nowhere(void *ctx) { return 0; }
+        GETPPID(good, "raw_tp/sys_enter", 1)
+    "#;
+    let optional =
+        "programs: {odd: {optional: true}, relocated: {optional: true}, nowhere: {optional: true}}";
+    let loaded = loaded(source, optional);
+    assert_eq!(counted(&loaded, 5), [(1, 5)]);
+    let reason = |name: &str| {
+        let found = loaded.verdicts().iter().find(|found| found.program == name).unwrap();
+        assert_eq!(found.verdict, Verdict::Unsupported, "{found:#?}");
+        found.reason.clone()
+    };
+    assert!(reason("odd").contains("odd/place"));
+    assert!(reason("relocated").contains("no_such_member"));
+    assert!(reason("nowhere").contains("no attachment by section name"));
+}
+
+#[test]
 fn what_is_not_optional_and_does_not_attach_is_broken() {
     let source = r#"SEC("raw_tp/no_such_tracepoint") int bad(void *ctx) { return 0; } GETPPID(good, "raw_tp/sys_enter", 1)"#;
     let loaded = try_load(&spec(source, "")).unwrap();
