@@ -7,7 +7,8 @@ use bpftally::{app, cli};
 
 fn main() -> ExitCode {
     let options = match cli::parse(std::env::args_os().skip(1)) {
-        Ok(options) => options,
+        Ok(cli::Request::Serve(options)) => options,
+        Ok(cli::Request::Inspect(options)) => return app::inspect(&options),
         Err(refusal) => return refuse(&refusal),
     };
     app::run(&options).unwrap_or_else(|error| {

@@ -14,8 +14,10 @@ pub mod signals;
 mod configs;
 mod descriptors;
 mod handler;
+mod inspect;
 mod kernel;
 mod run;
 mod verdict;
 
+pub use inspect::inspect;
 pub use run::run;

@@ -4,7 +4,8 @@ use super::*;
 
 fn parsed(words: &[&str]) -> Options {
     match parse(words.iter().map(OsString::from)) {
-        Ok(options) => options,
+        Ok(Request::Serve(options)) => *options,
+        Ok(other) => panic!("{words:?}: {other:?}"),
         Err(refusal) => panic!("{words:?}: {}", refusal.text),
     }
 }

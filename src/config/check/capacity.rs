@@ -7,12 +7,6 @@ use crate::elf::{MapInfo, MapKind};
 use crate::problem::{Place, Problem};
 use crate::spec::MapSetting;
 
-/// `BPF_F_NO_PREALLOC`: memory is taken as entries come.
-const NO_PREALLOC: u32 = 1;
-
-/// What the kernel keeps beside key and value of a hash map's entry, and of its bucket.
-const HASH_OVERHEAD: u64 = 64;
-
 /// Maps that are not as the object defines them.
 pub(crate) fn capacities(context: &Context<'_>, sink: &mut Sink<'_>, raw: &RawConfig) -> Vec<MapSetting> {
     let mut settings = Vec::new();
@@ -86,21 +80,13 @@ fn fixed(kind: MapKind) -> Option<&'static str> {
 
 /// Warns of what this machine has hardly memory for: values of per-CPU maps exist once for each possible CPU.
 fn memory(context: &Context<'_>, sink: &mut Sink<'_>, map: &MapInfo, entries: &Found<i64>, count: u32) {
-    let is_hash = matches!(
-        map.kind,
-        MapKind::HASH | MapKind::LRU_HASH | MapKind::PERCPU_HASH | MapKind::LRU_PERCPU_HASH
-    );
-    if !(is_hash || map.kind.is_array()) || (map.flags & NO_PREALLOC != 0 && !map.kind.is_array()) {
-        return;
-    }
-    let Some(available) = context.host.memory_bytes() else { return };
-    let cpus = match map.kind.is_per_cpu() {
-        true => context.host.possible_cpus().map_or(1, |cpus| cpus.len().max(1) as u64),
-        false => 1,
+    let Some(memory) = MapInfo { max_entries: count, ..map.clone() }.memory() else { return };
+    let Some(available) = context.host.memory_bytes().filter(|_| memory.is_preallocated) else { return };
+    let cpus = match memory.bytes_per_cpu {
+        0 => 1,
+        _ => context.host.possible_cpus().map_or(1, |cpus| cpus.len().max(1) as u64),
     };
-    let value = u64::from(map.value_size).next_multiple_of(8).saturating_mul(cpus);
-    let key = if is_hash { u64::from(map.key_size).next_multiple_of(8) + HASH_OVERHEAD } else { 0 };
-    let needed = value.saturating_add(key).saturating_mul(count.into());
+    let needed = memory.bytes.saturating_add(memory.bytes_per_cpu.saturating_mul(cpus));
     if needed <= available / 2 {
         return;
     }
@@ -108,7 +94,7 @@ fn memory(context: &Context<'_>, sink: &mut Sink<'_>, map: &MapInfo, entries: &F
     let message = format!("`{}` takes about {} with this capacity{per_cpu}", map.name, mebibytes(needed));
     let problem = Problem::warning("map-memory", Place::default(), message)
         .expected(format!("at most half of this machine's {}", mebibytes(available)))
-        .found(format!("{count} entries of {} bytes", value + key))
+        .found(format!("{count} entries"))
         .help("lower it: the kernel takes the memory when the map is made");
     sink.report(&entries.spot, problem);
 }

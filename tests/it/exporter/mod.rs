@@ -12,6 +12,9 @@ mod lifecycle;
 /// Pages over HTTP, and what promtool and Prometheus make of them.
 mod pages;
 
+/// Many scrapes of maps that change.
+mod pressure;
+
 /// What became of programs, and what is set before the load.
 mod programs;
 
