@@ -9,13 +9,13 @@ use bpftally::spec::LoadSpec;
 use crate::common::kernel::{host, rows, try_load, with_tracefs, without_kernel_btf, without_tracefs};
 use crate::common::objects;
 
-/// Counts calls of getppid() of one process, which is set by a global.
+/// Counts calls of getppid() of one thread, which is set by a global: other tests of this process call it too.
 const MAPS: &str = r#"
 struct { __uint(type, BPF_MAP_TYPE_HASH); __uint(max_entries, 16); __type(key, u32); __type(value, u64); } counts SEC(".maps");
 const volatile u32 target = 0;
 static __always_inline int count(u32 key)
 {
-    if (bpf_get_current_pid_tgid() >> 32 != target)
+    if ((u32)bpf_get_current_pid_tgid() != target)
         return 0;
     u64 one = 1, *slot = bpf_map_lookup_elem(&counts, &key);
     if (slot) __sync_fetch_and_add(slot, 1); else bpf_map_update_elem(&counts, &key, &one, BPF_NOEXIST);
@@ -37,7 +37,11 @@ fn spec(source: &str, config: &str) -> LoadSpec {
     let has_globals = config.lines().any(|line| line.starts_with("globals:"));
     let globals = if has_globals { "" } else { "globals: {}\n" };
     let text = format!("{globals}{config}\nmetrics: {{counters: []}}\n")
-        .replacen("globals: {", &format!("globals: {{target: {}, ", std::process::id()), 1)
+        .replacen(
+            "globals: {",
+            &format!("globals: {{target: {}, ", rustix::thread::gettid().as_raw_nonzero()),
+            1,
+        )
         .replacen(", }", "}", 1);
     let checked = check_text(&ConfigFile::new("/configs/test.yaml"), &text, &object, &options);
     checked.spec.unwrap_or_else(|| panic!("{:#?}", checked.problems)).load
