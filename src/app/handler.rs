@@ -10,7 +10,10 @@ use crate::host::Host;
 use crate::page;
 use crate::problem::{Problem, Severity};
 use crate::scrape::{BuildInfo, Generation, Live, ScrapeOptions, Scraper, Settings};
-use crate::server::{self, ConfigState, ConfigStatus, Page, Request, Response, Status, landing_page};
+use crate::server::{
+    self, ConfigState, ConfigStatus, Page, ProgramRow, Request, Response, Status, landing_page,
+};
+use crate::snapshot::{ProgramVerdict, Verdict};
 
 /// Answers requests from the live generation.
 pub struct Handler {
@@ -151,6 +154,15 @@ fn build_info() -> BuildInfo {
     }
 }
 
+fn verdict_row(program: &ProgramVerdict) -> ProgramRow {
+    ProgramRow {
+        program: program.program.clone(),
+        verdict: program.verdict.word(),
+        is_good: program.verdict != Verdict::Broken,
+        reason: program.reason.clone(),
+    }
+}
+
 fn config_statuses(generation: &Generation, unreadable: &[Problem]) -> Vec<ConfigStatus> {
     let statuses = generation.configs().iter().map(|config| {
         let view = generation.views().iter().find(|view| view.config == config.name);
@@ -171,6 +183,7 @@ fn config_statuses(generation: &Generation, unreadable: &[Problem]) -> Vec<Confi
             attached: programs.iter().filter(|program| program.attached).count(),
             programs: programs.len(),
             problems: problems.iter().map(ToString::to_string).collect(),
+            verdicts: config.programs.iter().map(verdict_row).collect(),
         }
     });
     statuses.collect()
@@ -189,6 +202,7 @@ mod tests {
             loaded: true,
             warnings: 0,
             problems: Vec::new(),
+            programs: Vec::new(),
         };
         let generation = Generation::plan(Vec::new(), vec![state("one"), state("two")]);
         let place = Place { config: Some("two".into()), ..Place::default() };

@@ -31,7 +31,8 @@ impl Kernel for BpfKernel {
     fn load(&self, spec: &LoadSpec) -> Result<Started<Loaded>, Vec<Problem>> {
         let loaded = bpf::load(spec, &self.host, &self.options)?;
         let (view, problems) = (loaded.view(), loaded.problems().to_vec());
-        Ok(Started { loaded, view, problems })
+        let programs = loaded.verdicts().to_vec();
+        Ok(Started { loaded, view, problems, programs })
     }
 
     fn goes_on(&self) -> bool {

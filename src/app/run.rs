@@ -37,7 +37,7 @@ pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
     let signals = Signals::take_over().context("signals cannot be taken over")?;
     descriptors::raise_limit();
     let statistics = statistics(options);
-    let host = Arc::new(Host::new(options.roots.clone()));
+    let host = Arc::new(Host::new(options.roots.clone()).with_kernel_btf(options.btf.clone()));
     notify::status("parsing config...");
     let read = match configs::read(options, &host) {
         Ok(read) => read,
@@ -105,9 +105,11 @@ fn serve(
     let symbols = asks_for_symbols.then(|| host.read_symbols());
     let reserve = Reserve::take();
     let stop = signals.stop_flag();
-    let kernel = BpfKernel::new(options, host, Arc::clone(&stop));
+    let kernel = BpfKernel::new(options, Arc::clone(&host), Arc::clone(&stop));
     let supervisor = Supervisor::start(kernel, read, Arc::clone(&live));
     drop(reserve);
+    // Only the start asks for the kernel's types, which take megabytes.
+    host.release_kernel_btf();
     if stop.load(Ordering::Relaxed) {
         // What is missing now is no problem of any config.
         tracing::info!("stopped by a signal while the configs were being loaded");

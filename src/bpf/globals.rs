@@ -1,10 +1,10 @@
-//! Initial values of an object's global variables: `kaddr_<symbol>`.
+//! Initial values of an object's global variables: what the config sets, and `kaddr_<symbol>`.
 
 use libbpf_rs::OpenObject;
 
 use crate::host::Host;
 use crate::problem::{Place, Problem};
-use crate::spec::LoadSpec;
+use crate::spec::{GlobalPatch, LoadSpec};
 
 use super::raw::{GlobalVariable, global_variables};
 
@@ -103,8 +103,101 @@ fn set(
     })
 }
 
-/// The map that libbpf makes of a data section. It puts the object's name before the standard
-/// ones; a map of C has no dot in its name.
+/// Writes what the config sets.
+///
+/// # Errors
+/// All that do not fit: nothing was loaded yet.
+pub(super) fn set_values(object: &mut OpenObject, spec: &LoadSpec) -> Result<(), Vec<Problem>> {
+    let mut problems = Vec::new();
+    for patch in &spec.globals {
+        let room = section_of(object, &patch.section).and_then(|mut map| {
+            let room = map.initial_value_mut()?;
+            apply(room, patch)
+        });
+        if room.is_none() {
+            let path = format!("globals.{}", patch.name);
+            let place = Place { config: Some(spec.name.clone()), path, ..Place::default() };
+            let message = format!("`{}` has no initial value that could be set", patch.name);
+            problems.push(Problem::error("global-place", place, message).expected(format!(
+                "{} bytes at {}+{}",
+                patch.bytes.len(),
+                patch.section,
+                patch.offset
+            )));
+        }
+    }
+    if problems.is_empty() { Ok(()) } else { Err(problems) }
+}
+
+/// Writes a patch into a section's bytes; none when they end before it.
+fn apply(section: &mut [u8], patch: &GlobalPatch) -> Option<()> {
+    let end = patch.offset.checked_add(patch.bytes.len())?;
+    let room = section.get_mut(patch.offset..end)?;
+    match &patch.mask {
+        None => room.copy_from_slice(&patch.bytes),
+        Some(mask) => {
+            for ((byte, new), mask) in room.iter_mut().zip(&patch.bytes).zip(mask) {
+                *byte = (*byte & !mask) | (new & mask);
+            }
+        }
+    }
+    Some(())
+}
+
+/// The map that libbpf makes of a data section.
 fn section_of<'a>(object: &'a mut OpenObject, section: &str) -> Option<libbpf_rs::OpenMapMut<'a>> {
-    object.maps_mut().find(|map| map.name().to_str().is_some_and(|name| name.ends_with(section)))
+    object.maps_mut().find(|map| map.name().to_str().is_some_and(|name| is_map_of(name, section)))
+}
+
+/// Whether a map's name is the one that libbpf gives a data section. It puts the object's name before the
+/// standard ones, and cuts that at 15 bytes; a map of C has no dot in its name.
+fn is_map_of(map: &str, section: &str) -> bool {
+    const LONGEST: usize = 15;
+    if map == section {
+        return true;
+    }
+    // What begins with a dot is a section of the object's own, by its whole name.
+    let is_own = [".data.", ".rodata."].iter().any(|start| map.starts_with(start));
+    !is_own && (map.ends_with(section) || (map.len() == LONGEST && section.starts_with(map)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(map: &str, section: &str, expected: bool) {
+        assert_eq!(is_map_of(map, section), expected, "{map} for {section}");
+    }
+
+    #[test]
+    fn maps_of_sections_are_told_apart() {
+        check("tcp.rodata", ".rodata", true);
+        check("odd.name.data", ".data", true);
+        check(".bss", ".bss", true);
+        check(".data.mine", ".data.mine", true);
+        check(".rodata.data", ".rodata.data", true);
+        check(".bss.longer_tha", ".bss.longer_than_that", true);
+        check("tcp.rodata", ".data", false);
+        check(".rodata.data", ".data", false);
+        check("tcp.bss", ".data", false);
+        check("data", ".data", false);
+    }
+
+    #[test]
+    fn patches_touch_their_bits_alone() {
+        let patch = |offset: usize, bytes: &[u8], mask: Option<&[u8]>| GlobalPatch {
+            name: "x".into(),
+            section: ".data".into(),
+            offset,
+            bytes: bytes.to_vec(),
+            mask: mask.map(<[u8]>::to_vec),
+        };
+        let mut section = [0xff; 4];
+        assert_eq!(apply(&mut section, &patch(1, &[1, 2], None)), Some(()));
+        assert_eq!(apply(&mut section, &patch(3, &[0b0100], Some(&[0b1100]))), Some(()));
+        assert_eq!(section, [0xff, 1, 2, 0b1111_0111]);
+        assert_eq!(apply(&mut section, &patch(3, &[1, 2], None)), None);
+        assert_eq!(apply(&mut section, &patch(usize::MAX, &[1], None)), None);
+    }
 }

@@ -1,25 +1,29 @@
 //! From checked bytes to programs at work in the kernel.
 
+use std::ffi::OsStr;
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::Arc;
 
-use libbpf_rs::{MapCore, Object, ObjectBuilder, OpenObject};
+use libbpf_rs::{MapCore, Object, ObjectBuilder, OpenObject, ProgramType};
 
 use crate::host::Host;
 use crate::problem::{Place, Problem};
-use crate::snapshot::NamedSource;
+use crate::snapshot::{NamedSource, ProgramVerdict, Verdict};
 use crate::spec::LoadSpec;
 
 use super::explain::{self, Failure, Machine, OpenProgramFacts};
 use super::loaded::{Attachments, Held, Loaded};
 use super::programs::{LoadedProgram, ProgramTable};
 use super::read::MapSource;
-use super::{Options, attach, globals, log, raw};
+use super::select::{Candidate, Selection};
+use super::{Options, attach, globals, log, maps, possible, raw};
 
 /// Loads a config's object and attaches its programs.
 ///
-/// A program that cannot be attached costs only itself: see [`Loaded::problems`].
+/// A program that cannot be attached costs only itself: see [`Loaded::problems`]. Of one that is
+/// optional or has a next alternative neither that nor a refused load is a problem: it is switched
+/// off and the rest is loaded again, each time with one program less.
 ///
 /// # Errors
 /// Why the config cannot be loaded: nothing of it is in the kernel then.
@@ -27,15 +31,46 @@ pub fn load(spec: &LoadSpec, host: &Host, options: &Options) -> Result<Loaded, V
     if options.debug {
         log::want_debug();
     }
-    let (result, log) = log::capture(|| open_and_load(spec, host, options));
-    let object = result.map_err(|error| match error {
-        Stopped::Known(problems) => problems,
-        Stopped::Failed(failure) => vec![explain::failure(&failure, &log, spec, &Machine::look(host))],
-    })?;
-    for reason in log.reasons() {
-        tracing::debug!(config = spec.name, "libbpf: {reason}");
+    let mut selection = None;
+    loop {
+        let (result, log) = log::capture(|| open_and_load(spec, host, options, &mut selection));
+        for reason in log.reasons() {
+            tracing::debug!(config = spec.name, "libbpf: {reason}");
+        }
+        let mut known = selection.unwrap_or_default();
+        match result {
+            Ok(object) => match attach_all(spec, host, object, &known) {
+                Ok(loaded) => return Ok(loaded),
+                Err(failed) => give_up(spec, &mut known, failed),
+            },
+            Err(Stopped::Known(problems)) => return Err(problems),
+            Err(Stopped::Failed(failure)) => {
+                let problem = explain::failure(&failure, &log, spec, &Machine::look(host));
+                let failed = blamed(&problem, &known).ok_or_else(|| vec![problem])?;
+                give_up(spec, &mut known, vec![failed]);
+            }
+        }
+        selection = Some(known);
     }
-    Ok(attach_all(spec, host, object))
+}
+
+/// A program and why it failed.
+type FailedProgram = (String, String);
+
+/// The program that a load failed over, if the config is whole without it. A capability that is
+/// missing is nothing that this machine does not support.
+fn blamed(problem: &Problem, selection: &Selection) -> Option<FailedProgram> {
+    let name = problem.place.program.as_ref()?;
+    let is_its_own = problem.place.map.is_none() && problem.code != "privilege";
+    let may_go = selection.is_wanted(name) && (selection.is_optional(name) || selection.has_next(name));
+    (is_its_own && may_go).then(|| (name.clone(), problem.message.clone()))
+}
+
+fn give_up(spec: &LoadSpec, selection: &mut Selection, failed: Vec<FailedProgram>) {
+    for (program, reason) in failed {
+        tracing::info!(config = spec.name, program, reason, "left out");
+        selection.give_up(&program, reason);
+    }
 }
 
 enum Stopped {
@@ -43,7 +78,12 @@ enum Stopped {
     Failed(Failure),
 }
 
-fn open_and_load(spec: &LoadSpec, host: &Host, options: &Options) -> Result<Object, Stopped> {
+fn open_and_load(
+    spec: &LoadSpec,
+    host: &Host,
+    options: &Options,
+    selection: &mut Option<Selection>,
+) -> Result<Object, Stopped> {
     let mut builder = ObjectBuilder::default();
     let opening = |error: libbpf_rs::Error| Stopped::Failed(Failure::Open(explain::errno_of(&error)));
     builder.name(&spec.name).map_err(opening)?;
@@ -53,6 +93,13 @@ fn open_and_load(spec: &LoadSpec, host: &Host, options: &Options) -> Result<Obje
     }
     let mut object = builder.open_memory(&spec.object_bytes).map_err(opening)?;
     attach::set_types(&mut object);
+    let selection = selection.get_or_insert_with(|| select(spec, host, &object));
+    for mut program in object.progs_mut() {
+        let wanted = selection.is_wanted(&program.name().to_string_lossy());
+        program.set_autoload(wanted);
+    }
+    maps::set_options(&mut object, spec).map_err(Stopped::Known)?;
+    globals::set_values(&mut object, spec).map_err(Stopped::Known)?;
     globals::set_addresses(&mut object, spec, host).map_err(Stopped::Known)?;
     let programs = facts(&object);
     let btf_path = options.btf_path.clone();
@@ -90,21 +137,64 @@ fn facts(object: &OpenObject) -> Vec<OpenProgramFacts> {
         .collect()
 }
 
-fn attach_all(spec: &LoadSpec, host: &Host, object: Object) -> Loaded {
+/// What is to be loaded by the config, and by what this machine can do.
+fn select(spec: &LoadSpec, host: &Host, object: &OpenObject) -> Selection {
+    let text = |text: &OsStr| text.to_string_lossy().into_owned();
+    let candidate = |program: libbpf_rs::OpenProgram<'_>| Candidate {
+        name: text(program.name()),
+        section: text(program.section()).trim_start_matches('?').to_owned(),
+        autoload: program.autoload(),
+    };
+    let mut selection = Selection::new(spec, object.progs().map(candidate).collect());
+    selection.foresee(|candidate| {
+        let mut programs = object.progs();
+        let program = programs.find(|program| *program.name() == *candidate.name);
+        let kind = program.map_or(ProgramType::Unspec, |program| program.prog_type());
+        let outcome = possible::possible(&candidate.section, kind, host);
+        if let Err(reason) = &outcome {
+            tracing::info!(config = spec.name, program = candidate.name, reason, "left out");
+        }
+        outcome
+    });
+    selection
+}
+
+/// Attaches what was loaded; the programs that failed and have a next alternative, when there are any:
+/// then nothing stays attached.
+fn attach_all(
+    spec: &LoadSpec,
+    host: &Host,
+    object: Object,
+    selection: &Selection,
+) -> Result<Loaded, Vec<FailedProgram>> {
     let mut attachments = Attachments::default();
     let mut table = ProgramTable::default();
-    let (mut unattached, mut problems) = (Vec::new(), Vec::new());
+    let (mut verdicts, mut problems, mut replaceable) = (Vec::new(), Vec::new(), Vec::new());
     for program in object.progs_mut() {
-        // `SEC("?...")` was not loaded: it is left alone.
-        let Some(descriptor) = raw::program_fd(&program) else { continue };
         let name = program.name().to_string_lossy().into_owned();
+        let Some(descriptor) = raw::program_fd(&program) else {
+            verdicts.push(selection.verdict(&name));
+            continue;
+        };
         let outcome = attach::attach(&program, host);
         let attached = outcome.is_ok();
         match outcome {
-            Ok(attached) => attachments.add(attached),
+            Ok(attached) => {
+                attachments.add(attached);
+                verdicts.push(ProgramVerdict::new(&name, Verdict::Attached, ""));
+            }
             Err(error) => {
-                problems.push(explain::attachment(error, spec, &name, &program, host));
-                unattached.push(name.clone());
+                let problem = explain::attachment(error, spec, &name, &program, host);
+                let is_optional = selection.is_optional(&name);
+                let verdict = if is_optional { Verdict::Unsupported } else { Verdict::Broken };
+                verdicts.push(ProgramVerdict::new(&name, verdict, &problem.message));
+                if selection.has_next(&name) {
+                    replaceable.push((name.clone(), problem.message));
+                } else if is_optional {
+                    tracing::info!(config = spec.name, program = name, reason = problem.message, "left out");
+                } else {
+                    problems.push(problem);
+                }
             }
         }
         match descriptor.try_clone_to_owned() {
@@ -114,7 +204,12 @@ fn attach_all(spec: &LoadSpec, host: &Host, object: Object) -> Loaded {
     }
     let maps = sources(spec, &object);
     let held = Held { links: attachments, maps, object };
-    Loaded { name: spec.name.clone(), held, programs: Arc::new(table), unattached, problems }
+    let loaded = Loaded { name: spec.name.clone(), held, programs: Arc::new(table), verdicts, problems };
+    if replaceable.is_empty() {
+        return Ok(loaded);
+    }
+    loaded.retire();
+    Err(replaceable)
 }
 
 /// Sources for all maps that can be read whole.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use libbpf_rs::{Link, Object};
 
 use crate::problem::{Place, Problem};
-use crate::snapshot::{Limits, NamedSource, ReadError, View};
+use crate::snapshot::{Limits, NamedSource, ProgramVerdict, ReadError, Verdict, View};
 
 use super::programs::ProgramTable;
 
@@ -16,7 +16,7 @@ pub struct Loaded {
     pub(super) name: String,
     pub(super) held: Held<Attachments, Vec<NamedSource>, Object>,
     pub(super) programs: Arc<ProgramTable>,
-    pub(super) unattached: Vec<String>,
+    pub(super) verdicts: Vec<ProgramVerdict>,
     pub(super) problems: Vec<Problem>,
 }
 
@@ -61,10 +61,22 @@ impl Loaded {
     /// Programs that were loaded but are not attached, in the object's order.
     #[must_use]
     pub fn unattached(&self) -> Vec<String> {
-        self.unattached.clone()
+        let loaded = |program: &&ProgramVerdict| {
+            let name = &program.program;
+            program.verdict != Verdict::Attached
+                && self.programs.programs.iter().any(|found| found.name == *name)
+        };
+        self.verdicts.iter().filter(loaded).map(|program| program.program.clone()).collect()
     }
 
-    /// What went wrong without costing the config: one problem for each program that is not attached.
+    /// What became of each program, in the object's order.
+    #[must_use]
+    pub fn verdicts(&self) -> &[ProgramVerdict] {
+        &self.verdicts
+    }
+
+    /// What went wrong without costing the config: one problem for each program that is not
+    /// attached and without which the config is not whole.
     #[must_use]
     pub fn problems(&self) -> &[Problem] {
         &self.problems
@@ -114,7 +126,7 @@ impl std::fmt::Debug for Loaded {
             .field("object", &self.held.object)
             .field("maps", &maps)
             .field("links", &self.link_count())
-            .field("unattached", &self.unattached)
+            .field("verdicts", &self.verdicts)
             .finish_non_exhaustive()
     }
 }

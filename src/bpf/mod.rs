@@ -11,11 +11,14 @@ mod globals;
 mod load;
 mod loaded;
 mod log;
+mod maps;
 mod mark;
+mod possible;
 mod print;
 mod programs;
 mod raw;
 mod read;
+mod select;
 mod statistics;
 mod usdt;
 

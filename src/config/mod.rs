@@ -162,7 +162,16 @@ fn checked(
         host: &options.host,
         kernel: &options.kernel,
     };
-    let kaddrs = check::kaddrs(&context, &mut sink, raw);
+    let load = LoadSpec {
+        name: file.name.clone(),
+        object: object.path.to_owned(),
+        object_bytes: object.bytes.clone(),
+        kaddrs: check::kaddrs(&context, &mut sink, raw),
+        globals: check::globals(&context, &mut sink, raw),
+        programs: check::programs(&context, &mut sink, raw),
+        choices: check::choices(&context, &mut sink, raw),
+        maps: check::capacities(&context, &mut sink, raw),
+    };
     let metrics: Vec<_> =
         raw.metrics.iter().filter_map(|metric| check::metric(&context, &mut sink, metric)).collect();
     if findings.cost_the_config() {
@@ -174,15 +183,7 @@ fn checked(
         findings.report(&Spot::default(), Problem::error("no-metric-left", Place::default(), message));
         return None;
     }
-    Some(Spec {
-        load: LoadSpec {
-            name: file.name.clone(),
-            object: object.path.to_owned(),
-            object_bytes: object.bytes.clone(),
-            kaddrs,
-        },
-        view: ViewSpec { name: file.name.clone(), metrics },
-    })
+    Some(Spec { load, view: ViewSpec { name: file.name.clone(), metrics } })
 }
 
 /// Problems in the order of the file; those without a position go last.

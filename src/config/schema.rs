@@ -76,6 +76,9 @@ fn of(shape: &Shape, definitions: &mut Map<String, Value>) -> Value {
         }
         Shape::Anything => json!({"type": "object"}),
         Shape::List(item) => json!({"type": "array", "items": of(item, definitions)}),
+        Shape::Named(keys) => {
+            json!({"type": "object", "additionalProperties": of(&Shape::Mapping(keys), definitions)})
+        }
         Shape::TextOr(keys) => {
             json!({"anyOf": [{"type": "string"}, of(&Shape::Mapping(keys), definitions)]})
         }

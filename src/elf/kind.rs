@@ -72,6 +72,8 @@ impl MapKind {
     pub const HASH_OF_MAPS: Self = Self(13);
     /// `BPF_MAP_TYPE_RINGBUF`
     pub const RINGBUF: Self = Self(27);
+    /// `BPF_MAP_TYPE_USER_RINGBUF`
+    pub const USER_RINGBUF: Self = Self(31);
 
     /// The kernel's name, such as `percpu_hash`; `unknown` for a kind that came after this program.
     #[must_use]

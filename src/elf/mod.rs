@@ -15,7 +15,7 @@ mod maps;
 mod memory;
 mod needs;
 mod programs;
-mod section;
+mod raw_btf;
 mod sections;
 mod values;
 mod variables;
@@ -34,7 +34,7 @@ pub use helpers::{Helper, is_gpl_compatible};
 pub use kind::MapKind;
 pub use memory::Memory;
 pub use needs::Need;
-pub use section::btf_section;
+pub use raw_btf::btf_section;
 pub use sections::SectionKind;
 pub use values::Value;
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::problem::{Problem, Severity};
 use crate::scrape::{ConfigState, Generation, Live, Member};
-use crate::snapshot::View;
+use crate::snapshot::{ProgramVerdict, Verdict, View};
 use crate::spec::{LoadSpec, Spec};
 
 /// Objects are loaded by at most this many threads: each load holds the
@@ -41,6 +41,8 @@ pub struct Started<T> {
     pub view: View,
     /// What went wrong without costing the config, such as a program that did not attach.
     pub problems: Vec<Problem>,
+    /// What became of its programs.
+    pub programs: Vec<ProgramVerdict>,
 }
 
 /// A config as it was read: its spec, unless it is wrong as a whole.
@@ -69,11 +71,12 @@ impl<K: Kernel> Supervisor<K> {
         let mut states = Vec::new();
         for (config, result) in configs.into_iter().zip(started) {
             let ReadConfig { name, spec, mut problems } = config;
-            let mut is_loaded = false;
+            let (mut is_loaded, mut programs) = (false, None);
             match (result, spec) {
                 (Some(Ok(started)), Some(spec)) => {
                     is_loaded = true;
                     problems.extend(started.problems);
+                    programs = Some(started.programs);
                     loaded.push(started.loaded);
                     members.push(Member { view_spec: spec.view, view: started.view });
                 }
@@ -81,7 +84,8 @@ impl<K: Kernel> Supervisor<K> {
                 (None, _) | (_, None) => {}
             }
             let warnings = problems.iter().filter(|problem| problem.severity == Severity::Warning).count();
-            states.push(ConfigState { name, loaded: is_loaded, warnings, problems });
+            let programs = programs.unwrap_or_else(|| broken(&problems));
+            states.push(ConfigState { name, loaded: is_loaded, warnings, problems, programs });
         }
         live.swap(Generation::plan(members, states));
         Self { kernel, live, loaded }
@@ -97,6 +101,18 @@ impl<K: Kernel> Supervisor<K> {
     pub fn loaded(&self) -> &[K::Loaded] {
         &self.loaded
     }
+}
+
+/// Of a config that is not loaded, the programs that are known to be why.
+fn broken(problems: &[Problem]) -> Vec<ProgramVerdict> {
+    let mut verdicts: Vec<ProgramVerdict> = Vec::new();
+    for problem in problems.iter().filter(|problem| problem.is_error()) {
+        let Some(program) = &problem.place.program else { continue };
+        if verdicts.iter().all(|verdict| verdict.program != *program) {
+            verdicts.push(ProgramVerdict::new(program, Verdict::Broken, &problem.message));
+        }
+    }
+    verdicts
 }
 
 /// Whether a config is worth loading: programs whose every metric was refused would cost and show nothing.

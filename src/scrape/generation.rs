@@ -4,7 +4,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use super::plan::{FamilyPlan, PlannedSource, Planner};
 use crate::problem::{Problem, Severity};
-use crate::snapshot::View;
+use crate::snapshot::{ProgramVerdict, View};
 use crate::spec::ViewSpec;
 
 /// One loaded config.
@@ -17,7 +17,7 @@ pub struct Member {
 }
 
 /// How one config of the folder fares, loaded or not.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ConfigState {
     /// The config's name.
     pub name: String,
@@ -27,6 +27,8 @@ pub struct ConfigState {
     pub warnings: usize,
     /// What is wrong with it.
     pub problems: Vec<Problem>,
+    /// What became of its programs, as far as that is known.
+    pub programs: Vec<ProgramVerdict>,
 }
 
 /// All that a scrape can see. It is replaced as a whole.
@@ -89,7 +91,7 @@ impl Generation {
 /// A loaded config whose state nobody told is a loaded config without problems.
 fn state_of<'a>(configs: &'a mut Vec<ConfigState>, name: &str) -> &'a mut ConfigState {
     let index = configs.iter().position(|config| config.name == name).unwrap_or_else(|| {
-        configs.push(ConfigState { name: name.to_owned(), loaded: true, warnings: 0, problems: Vec::new() });
+        configs.push(ConfigState { name: name.to_owned(), loaded: true, ..ConfigState::default() });
         configs.len() - 1
     });
     &mut configs[index]

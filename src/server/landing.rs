@@ -42,6 +42,21 @@ pub struct ConfigStatus {
     pub programs: usize,
     /// What is wrong, rendered for people; may have several lines each.
     pub problems: Vec<String>,
+    /// What became of its programs.
+    pub verdicts: Vec<ProgramRow>,
+}
+
+/// One program as the landing page shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProgramRow {
+    /// Its name.
+    pub program: String,
+    /// What became of it, in a word or two.
+    pub verdict: &'static str,
+    /// Whether that is as it should be.
+    pub is_good: bool,
+    /// Why; empty where there is nothing to say.
+    pub reason: String,
 }
 
 /// Everything the landing page shows.
@@ -119,6 +134,25 @@ fn render_config(html: &mut String, config: &ConfigStatus) -> fmt::Result {
         "<tr><td>{}</td><td class=\"{state}\">{state}</td><td>{metrics}</td><td>{attached} of {programs}</td></tr>",
         Escaped(&config.name)
     )?;
+    if !config.verdicts.is_empty() {
+        let count = config.verdicts.len();
+        let programs = if count == 1 { "program" } else { "programs" };
+        // What is as it should be is folded away.
+        let open = if config.verdicts.iter().all(|row| row.is_good) { "" } else { " open" };
+        writeln!(
+            html,
+            "<tr><td></td><td colspan=\"3\"><details{open}><summary>{count} {programs}</summary><ul>"
+        )?;
+        for row in &config.verdicts {
+            let class = if row.is_good { "" } else { " class=\"failed\"" };
+            write!(html, "<li{class}><code>{}</code>: {}", Escaped(&row.program), row.verdict)?;
+            if !row.reason.is_empty() {
+                write!(html, " ({})", Escaped(&row.reason))?;
+            }
+            html.push_str("</li>\n");
+        }
+        html.push_str("</ul></details></td></tr>\n");
+    }
     if !config.problems.is_empty() {
         html.push_str("<tr><td></td><td colspan=\"3\">");
         for problem in &config.problems {
@@ -174,6 +208,11 @@ impl Display for Href<'_> {
 mod tests {
     use super::*;
 
+    fn row(program: &str, is_good: bool) -> ProgramRow {
+        let verdict = if is_good { "disabled" } else { "broken" };
+        ProgramRow { program: program.into(), verdict, is_good, reason: format!("why {program}") }
+    }
+
     fn status() -> Status {
         Status {
             version: "1.2.3".into(),
@@ -187,6 +226,7 @@ mod tests {
                 attached: 1,
                 programs: 3,
                 problems: vec!["line 3: unknown decoder".into()],
+                verdicts: vec![row("old", true), row("new", false)],
             }],
             problems: Vec::new(),
         }
@@ -208,6 +248,9 @@ mod tests {
             "degraded",
             "1 of 3",
             "unknown decoder",
+            "<details open><summary>2 programs</summary>",
+            "<li><code>old</code>: disabled (why old)</li>",
+            "<li class=\"failed\"><code>new</code>: broken (why new)</li>",
         ] {
             assert!(html.contains(part), "{part} is not in {html}");
         }
@@ -224,10 +267,11 @@ mod tests {
         status.problems = vec![evil.into()];
         status.configs[0].name = evil.into();
         status.configs[0].problems = vec![evil.into()];
+        status.configs[0].verdicts = vec![ProgramRow { reason: evil.into(), ..row(evil, true) }];
         let html = page(&status);
         assert!(!html.contains("<script"), "{html}");
         assert!(!html.contains('\u{0}') && !html.contains('\u{1b}'), "{html}");
-        assert_eq!(html.matches("&lt;script&gt;&#39;&quot;&amp;\u{fffd}\u{fffd}[31m").count(), 4, "{html}");
+        assert_eq!(html.matches("&lt;script&gt;&#39;&quot;&amp;\u{fffd}\u{fffd}[31m").count(), 6, "{html}");
     }
 
     #[test]

@@ -20,7 +20,7 @@ use std::os::unix::net::UnixListener;
 use std::time::Duration;
 
 pub use bytes::Bytes;
-pub use landing::{ConfigState, ConfigStatus, Status, landing_page};
+pub use landing::{ConfigState, ConfigStatus, ProgramRow, Status, landing_page};
 pub use listen::{Server, start};
 pub use message::{Client, Request, Response};
 pub use routes::{Page, Route, Routes, route};

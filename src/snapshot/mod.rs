@@ -8,6 +8,7 @@ mod bits;
 mod column;
 pub mod fixture;
 mod held;
+mod verdict;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,6 +16,7 @@ use std::time::{Duration, Instant};
 pub use bits::Bits;
 pub use column::{Column, Reduce, ValueKind, ValueSpec};
 pub use held::{Numbers, Snapshot};
+pub use verdict::{ProgramVerdict, Verdict};
 
 /// The shape of what a source pushes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,6 +3,8 @@
 //! Two halves: the load spec concerns the kernel, the view spec what the numbers
 //! mean. Equal load specs mean that the kernel is not touched.
 
+mod load;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -10,6 +12,7 @@ use crate::decode::Chain;
 use crate::problem::Place;
 use crate::series::Buckets;
 pub use crate::snapshot::{Bits, Reduce, ValueKind, ValueSpec};
+pub use load::{GlobalPatch, MapSetting, ProgramSetting};
 
 /// A config after it was checked against its object.
 #[derive(Clone, Debug)]
@@ -31,7 +34,7 @@ impl Spec {
 }
 
 /// What the kernel is asked for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LoadSpec {
     /// The config's name: the stem of its file.
     pub name: String,
@@ -41,6 +44,15 @@ pub struct LoadSpec {
     pub object_bytes: Arc<[u8]>,
     /// Symbols whose addresses go into `kaddr_<symbol>` globals before the load.
     pub kaddrs: Vec<String>,
+    /// Initial values of global variables.
+    pub globals: Vec<GlobalPatch>,
+    /// Programs that are not simply loaded and attached.
+    pub programs: Vec<ProgramSetting>,
+    /// Alternatives, the best one first: the first that is possible is loaded, the others are not.
+    /// No program is in two of them.
+    pub choices: Vec<Vec<String>>,
+    /// Maps that are not as the object defines them.
+    pub maps: Vec<MapSetting>,
 }
 
 /// What the numbers mean.

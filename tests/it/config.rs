@@ -35,6 +35,8 @@ mod named;
 /// Configs in the shapes and styles that people write.
 mod good;
 
+/// What is set before the load: globals, programs, choices, maps.
+mod load;
 /// The JSON Schema of configs.
 mod schema;
 

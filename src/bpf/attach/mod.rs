@@ -4,12 +4,22 @@ mod auto;
 mod perf_event;
 mod xdp;
 
+use std::path::Path;
+
 use libbpf_rs::{Link, OpenObject, Program, ProgramMut};
 
 use crate::host::Host;
 
 use super::loaded::Attachments;
 use super::log::{self, Log};
+
+/// Where libbpf looks for tracepoints; the first one that is there.
+const TRACEFS: [&str; 2] = ["/sys/kernel/debug/tracing", "/sys/kernel/tracing"];
+
+/// tracefs, when it is mounted.
+pub(super) fn tracefs() -> Option<&'static str> {
+    TRACEFS.into_iter().find(|path| Path::new(path).join("events").exists())
+}
 
 /// What holds one program.
 #[derive(Debug)]

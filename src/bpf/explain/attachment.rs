@@ -4,16 +4,13 @@ use std::path::Path;
 
 use libbpf_rs::Program;
 
-use crate::bpf::attach::{AttachError, section};
+use crate::bpf::attach::{AttachError, section, tracefs};
 use crate::host::Host;
 use crate::problem::{Place, Problem};
 use crate::spec::LoadSpec;
 
 use super::machine::Machine;
 use super::{errno_text, exhausted, words};
-
-/// Where libbpf looks for tracepoints; the first one that is there.
-const TRACEFS: [&str; 2] = ["/sys/kernel/debug/tracing", "/sys/kernel/tracing"];
 
 /// Explains why a program is not attached. It costs only the program.
 pub(in crate::bpf) fn attachment(
@@ -70,11 +67,6 @@ struct Kernel {
     tracefs: Option<&'static str>,
     kprobes: bool,
     machine: Machine,
-}
-
-/// tracefs, when it is mounted.
-fn tracefs() -> Option<&'static str> {
-    TRACEFS.into_iter().find(|path| Path::new(path).join("events").exists())
 }
 
 fn kprobes() -> bool {

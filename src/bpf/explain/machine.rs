@@ -43,7 +43,7 @@ impl Machine {
     }
 
     /// The capabilities that loading programs of these kinds takes.
-    pub(super) fn needed(&self, kinds: impl Iterator<Item = ProgramType>) -> Vec<&'static str> {
+    pub(in crate::bpf) fn needed(&self, kinds: impl Iterator<Item = ProgramType>) -> Vec<&'static str> {
         if self.version() < (5, 8) {
             return vec!["CAP_SYS_ADMIN"];
         }
@@ -64,7 +64,7 @@ impl Machine {
     }
 
     /// Those of them that this thread does not have.
-    pub(super) fn missing(&self, needed: &[&'static str]) -> Vec<&'static str> {
+    pub(in crate::bpf) fn missing(&self, needed: &[&'static str]) -> Vec<&'static str> {
         if self.effective.contains(&Capability::CAP_SYS_ADMIN) {
             return Vec::new();
         }

@@ -12,7 +12,7 @@ fn spec() -> LoadSpec {
         name: "test".into(),
         object: "test.bpf.o".into(),
         object_bytes: Arc::from([].as_slice()),
-        kaddrs: Vec::new(),
+        ..LoadSpec::default()
     }
 }
 

@@ -4,10 +4,12 @@
 //! so that a user sees all that is wrong at once.
 
 mod buckets;
+mod capacity;
 mod decoders;
 mod defaults;
 mod enums;
 mod families;
+mod globals;
 mod kaddrs;
 mod labels;
 mod maps;
@@ -15,6 +17,7 @@ mod members;
 mod named;
 mod names;
 mod numbers;
+mod programs;
 mod slots;
 mod values;
 mod zeros;
@@ -22,10 +25,13 @@ mod zeros;
 use std::cell::OnceCell;
 use std::sync::Arc;
 
+pub(crate) use capacity::capacities;
 pub use families::settle_families;
+pub(crate) use globals::globals;
 pub(crate) use kaddrs::kaddrs;
 pub use names::is_namespace;
 pub(crate) use names::namespace;
+pub(crate) use programs::{choices, programs};
 
 use super::KernelTypes;
 use super::findings::{Findings, Spot};

@@ -43,6 +43,8 @@ pub(crate) enum Shape {
     Anything,
     List(&'static Shape),
     Mapping(&'static Keys),
+    /// A mapping from names to such mappings.
+    Named(&'static Keys),
     /// Such a mapping, or a text that stands for the shortest one.
     TextOr(&'static Keys),
 }
@@ -84,8 +86,8 @@ mod tests {
         collect(&TOP, "@", &mut tables);
         assert_eq!(
             tables.len(),
-            7,
-            "the file, metrics, three groups, labels and decoders: of counters alone"
+            9,
+            "the file, metrics, three groups, labels and decoders: of counters alone, programs, maps"
         );
         tables
     }
@@ -98,6 +100,7 @@ mod tests {
         for key in keys.all() {
             let (inner, around) = match &key.shape {
                 Shape::Mapping(inner) => (inner, around.replace('@', &format!("{}: {{@}}", key.name))),
+                Shape::Named(inner) => (inner, around.replace('@', &format!("{}: {{x: {{@}}}}", key.name))),
                 Shape::List(Shape::Mapping(inner) | Shape::TextOr(inner)) => {
                     (inner, around.replace('@', &format!("{}: [{{@}}]", key.name)))
                 }
@@ -110,6 +113,8 @@ mod tests {
     /// A value that is of no type that the key can have.
     fn wrong(shape: &Shape) -> &'static str {
         match shape {
+            // A list of programs is a config of the reference's first version, which has a problem of its own.
+            Shape::Named(_) => "x",
             Shape::Texts | Shape::Anything | Shape::Mapping(_) => "[x]",
             Shape::List(_) => "{x: y}",
             _ => "[[x]]",

@@ -11,23 +11,26 @@ pub(crate) struct Later {
     pub(crate) help: &'static str,
 }
 
-pub(super) const TOP: &[Later] = &[
+/// Of a program's options.
+pub(super) const PROGRAM: &[Later] = &[Later {
+    key: "attach",
+    what: "where a program is attached",
+    help: "remove it and name the place in the program's section",
+}];
+
+/// Of a map's options.
+pub(super) const MAP: &[Later] = &[
     Later {
-        key: "globals",
-        what: "initial values of global variables",
-        help: "remove it and give the variables their values in the object's source",
+        key: "pin_path",
+        what: "a map that outlives the exporter",
+        help: "remove it, or pin the map by its name in the object's source (LIBBPF_PIN_BY_NAME)",
     },
     Later {
-        key: "programs",
-        what: "options of single programs",
-        help: "remove it: every program is loaded and attached by its section name; SEC(\"?...\") leaves one out",
+        key: "from_pin",
+        what: "a map that somebody else loaded",
+        help: "pin the map by its name in the object's source (LIBBPF_PIN_BY_NAME)",
     },
-    Later {
-        key: "choose",
-        what: "alternatives between programs",
-        help: "remove it and leave programs that a kernel lacks out with SEC(\"?...\")",
-    },
-    Later { key: "maps", what: "options of maps", help: "remove it and set sizes in the object's source" },
+    Later { key: "carry", what: "a map that keeps its entries over a reload", help: "remove it" },
 ];
 
 /// Of every metric.

@@ -8,11 +8,13 @@ mod fields;
 mod keys;
 mod label;
 mod later;
+mod load;
 mod metric;
 mod reader;
 mod top;
 
 pub(crate) use keys::{Key, Keys, Shape};
+pub(crate) use load::{RawChoice, RawGlobal, RawMap, RawProgram, RawValue, ValueShape};
 pub(crate) use reader::Reader;
 pub(crate) use top::{TOP, config};
 
@@ -32,6 +34,10 @@ pub(crate) struct RawConfig {
     pub(crate) object: Option<Found<String>>,
     pub(crate) namespace: Option<Found<String>>,
     pub(crate) kaddrs: Vec<Found<String>>,
+    pub(crate) globals: Vec<RawGlobal>,
+    pub(crate) programs: Vec<RawProgram>,
+    pub(crate) choices: Vec<RawChoice>,
+    pub(crate) maps: Vec<RawMap>,
     pub(crate) metrics: Vec<RawMetric>,
     /// Whether any of the lists that make a config was written, even an empty one.
     pub(crate) has_lists: bool,

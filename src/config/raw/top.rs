@@ -4,7 +4,7 @@ use super::fields::join;
 use super::keys::{Key, Keys, Shape};
 use super::metric::{self, metric};
 use super::reader::spot;
-use super::{Group, RawConfig, Reader, later};
+use super::{Group, RawConfig, Reader, later, load};
 use crate::config::yaml::{Kind, Node};
 use crate::problem::{Place, Problem};
 
@@ -19,10 +19,18 @@ pub(crate) const TOP: Keys = Keys {
         Key::new("kaddrs", Shape::List(&Shape::Text), "Kernel symbols whose addresses the object wants"),
         // `name` was always overwritten by the file's, so it is known and without effect.
         Key::new("name", Shape::Text, "Without effect: the file's name counts"),
+        Key::new("globals", Shape::Anything, "Initial values of the object's variables, by name"),
+        Key::new("programs", Shape::Named(&load::PROGRAM), "Programs that are switched off, on, or optional"),
+        Key::new(
+            "choose",
+            Shape::List(&Shape::List(&Shape::Text)),
+            "Alternatives: the first that is possible is loaded",
+        ),
+        Key::new("maps", Shape::Named(&load::MAP), "Capacities of maps"),
         Key::new("tracing", Shape::Anything, "Spans: not supported yet"),
         Key::new("cgroup_id_map", Shape::Anything, "A map of cgroups: not supported yet"),
     ]],
-    later: later::TOP,
+    later: &[],
 };
 
 const METRICS: Keys = Keys {
@@ -49,6 +57,10 @@ pub(crate) fn config(reader: &mut Reader, root: &Node) -> RawConfig {
             "namespace" if !node.is_null() => raw.namespace = reader.text(node, path),
             "name" => drop(reader.text(node, path)),
             "kaddrs" => raw.kaddrs = reader.texts(node, path, "symbols"),
+            "globals" => raw.globals = load::globals(reader, node, path),
+            "programs" => raw.programs = load::programs(reader, node, path),
+            "choose" => raw.choices = load::choices(reader, node, path),
+            "maps" => raw.maps = load::maps(reader, node, path),
             "metrics" => metrics(reader, node, path, &mut raw),
             "tracing" if wants_spans(node) => {
                 raw.has_lists = true;

@@ -35,7 +35,7 @@ pub(crate) struct Entry {
 }
 
 /// A scalar's text and whether it was written plainly: a quoted one is text whatever it looks like.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Scalar {
     pub(crate) text: String,
     pub(crate) plain: bool,
@@ -78,7 +78,8 @@ impl Node {
 }
 
 impl Scalar {
-    fn describe(&self) -> String {
+    /// The scalar in words, for "found".
+    pub(crate) fn describe(&self) -> String {
         use scalar::Resolved;
         let mut text: String = self.text.chars().take(40).collect();
         if text.len() < self.text.len() {

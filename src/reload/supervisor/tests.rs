@@ -47,7 +47,7 @@ impl Kernel for Recorder {
         }
         let view = View { config: spec.name.clone(), sources: Vec::new(), programs: Arc::new(NoPrograms) };
         let loaded = Token { name: spec.name.clone(), log: Arc::clone(&self.log) };
-        Ok(Started { loaded, view, problems: vec![problem("half")] })
+        Ok(Started { loaded, view, problems: vec![problem("half")], programs: Vec::new() })
     }
 
     fn goes_on(&self) -> bool {
@@ -65,7 +65,7 @@ fn config(name: &str, has_spec: bool, problems: Vec<Problem>) -> ReadConfig {
         name: name.into(),
         object: "x.bpf.o".into(),
         object_bytes: Arc::from(Vec::new()),
-        kaddrs: Vec::new(),
+        ..LoadSpec::default()
     };
     let view = ViewSpec { name: name.into(), metrics: Vec::new() };
     ReadConfig { name: name.into(), spec: has_spec.then_some(Spec { load, view }), problems }

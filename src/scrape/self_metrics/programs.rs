@@ -1,10 +1,20 @@
-//! What the kernel says of programs.
+//! What became of programs, and what the kernel says of those that are loaded.
 
 use super::family::Families;
 use super::names;
 use crate::scrape::generation::Generation;
 
 pub(super) fn collect(generation: &Generation, statistics: bool, families: &mut Families) {
+    for config in generation.configs() {
+        for program in &config.programs {
+            let labels = [
+                ("config", config.name.as_str()),
+                ("program", program.program.as_str()),
+                ("verdict", program.verdict.label()),
+            ];
+            families.add(&names::PROGRAM_VERDICT, &labels, 1.0);
+        }
+    }
     for view in generation.views() {
         for program in view.programs.programs() {
             let id = program.id.to_string();

@@ -71,7 +71,7 @@ fn programs_are_described_and_counted_when_the_kernel_counts() {
 
 #[test]
 fn configs_are_described_also_when_they_are_not_loaded() {
-    let bad = ConfigState { name: "bad".to_owned(), loaded: false, warnings: 2, problems: vec![] };
+    let bad = ConfigState { name: "bad".to_owned(), warnings: 2, ..ConfigState::default() };
     let generation = Generation::plan(vec![member("good", vec![], vec![])], vec![bad]);
     let scraper = Scraper::new(Arc::new(Live::new(generation)), Settings::default());
     let page = text(&scraper.scrape(&plain()));

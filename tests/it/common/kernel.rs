@@ -26,7 +26,7 @@ pub fn host() -> Host {
 pub fn load_spec(name: &str, source: &str) -> LoadSpec {
     let object = objects::compile(source);
     let object_bytes = Arc::from(std::fs::read(&object).unwrap());
-    LoadSpec { name: name.into(), object, object_bytes, kaddrs: Vec::new() }
+    LoadSpec { name: name.into(), object, object_bytes, ..LoadSpec::default() }
 }
 
 /// Loads an object compiled from C, in `SEC("…")` of which nothing may be wrong.

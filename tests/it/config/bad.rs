@@ -548,10 +548,10 @@ const WHAT_COMES_LATER: &[Case] = &[
         "metrics: {counters: []}\ncgroup_id_map: {name: array, type: hash, regexps: [a]}\n",
         &["not-yet-supported 2:1"],
     ),
-    ("globals: {a: 1}\nmetrics: {counters: []}\n", &["not-yet-supported 1:1"]),
-    ("programs: {probe: {optional: true}}\nmetrics: {counters: []}\n", &["not-yet-supported 1:1"]),
-    ("choose: [[a, b]]\nmetrics: {counters: []}\n", &["not-yet-supported 1:1"]),
-    ("maps: {array: {max_entries: 5}}\nmetrics: {counters: []}\n", &["not-yet-supported 1:1"]),
+    ("maps: {array: {pin_path: /x}}\nmetrics: {counters: []}\n", &["not-yet-supported 1:16"]),
+    ("maps: {array: {from_pin: /x, max_entries: 5}}\nmetrics: {counters: []}\n", &["not-yet-supported 1:16"]),
+    ("maps: {array: {carry: true}}\nmetrics: {counters: []}\n", &["not-yet-supported 1:16"]),
+    ("programs: {probe: {attach: {}}}\nmetrics: {counters: []}\n", &["not-yet-supported 1:20"]),
     (
         "metrics:\n  counters:\n    - {name: a, help: h, global: x}\n",
         &["not-yet-supported 3:26 (a)", "no-metric-left -"],
@@ -660,6 +660,9 @@ fn many_problems_are_bounded() {
 
 const WHOLE: &str = "object: x.o
 kaddrs: [jiffies]
+globals: {kaddr_narrow: 0x10}
+programs: {probe: {optional: true}}
+maps: {array: {max_entries: 5}, queue: }
 x-a: &a [{name: uint}]
 metrics:
   counters:

@@ -18,6 +18,9 @@ mod pages;
 /// Many scrapes of maps that change.
 mod pressure;
 
+/// What became of programs, and what is set before the load.
+mod programs;
+
 /// Numbers on the page against known workloads.
 mod values;
 

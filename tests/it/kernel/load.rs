@@ -178,7 +178,7 @@ fn an_object_that_is_no_object_says_so() {
         name: "text".into(),
         object: "text.bpf.o".into(),
         object_bytes: Arc::from(b"this is a text".as_slice()),
-        kaddrs: Vec::new(),
+        ..LoadSpec::default()
     };
     refused("open-failed", &spec, &Options::default());
 }

@@ -7,6 +7,9 @@ mod attach;
 /// Reading while other threads insert and delete.
 mod churn;
 
+/// Globals, capacities, programs and choices of a config at work.
+mod settings;
+
 /// What is said when programs are not attached.
 mod refuse;
 

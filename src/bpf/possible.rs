@@ -1,0 +1,238 @@
+//! Whether a program could work here, before anything is loaded: from the kernel's BTF, from
+//! kallsyms, from tracefs, and by what kinds of programs the kernel takes.
+//!
+//! Only what is certain counts: where the machine does not tell, the load will.
+
+use std::io::ErrorKind;
+use std::path::Path;
+
+use libbpf_rs::ProgramType;
+
+use crate::btf::Kind;
+use crate::host::Host;
+
+use super::attach::tracefs;
+use super::explain::Machine;
+
+/// A tracepoint that every kernel has whose BTF describes tracepoints.
+const ALWAYS: &str = "btf_trace_sched_switch";
+
+/// Why a program of a section and kind cannot work on this machine.
+///
+/// # Errors
+/// The reason, when it is certain.
+pub(super) fn possible(section: &str, kind: ProgramType, host: &Host) -> Result<(), String> {
+    let (name, target) = section.split_once('/').unwrap_or((section, ""));
+    // Sleepable programs have the same targets.
+    let base = name.strip_suffix(".s").unwrap_or(name);
+    match base {
+        "tracepoint" | "tp" => tracepoint(target)?,
+        "raw_tracepoint" | "raw_tp" | "raw_tracepoint.w" | "raw_tp.w" => raw_tracepoint(target, host)?,
+        "tp_btf" => typed(host, &format!("btf_trace_{target}"), Kind::Typedef, "raw tracepoint", target)?,
+        "fentry" | "fexit" | "fmod_ret" | "fsession" => {
+            // A module may be named before the function.
+            let function = target.rsplit(':').next().unwrap_or(target);
+            typed(host, function, Kind::Func, "function (that BTF describes)", function)?;
+        }
+        "lsm" => lsm(target, host)?,
+        "iter" => typed(host, &format!("bpf_iter_{target}"), Kind::Func, "iterator", target)?,
+        "kprobe" | "kretprobe" => {
+            kprobes(host)?;
+            symbol(host, &[target.split('+').next().unwrap_or(target).to_owned()], target)?;
+        }
+        "ksyscall" | "kretsyscall" => {
+            kprobes(host)?;
+            let names =
+                ["__x64_sys_", "__arm64_sys_", "__se_sys_", "sys_"].map(|start| format!("{start}{target}"));
+            symbol(host, &names, target)?;
+        }
+        "uprobe" | "uretprobe" | "uprobe.multi" | "uretprobe.multi" | "uprobe.session" | "usdt" => {
+            file(target)?;
+        }
+        _ => {}
+    }
+    supported(kind, host)
+}
+
+fn tracepoint(target: &str) -> Result<(), String> {
+    let Some(tracefs) = tracefs() else { return Err("tracefs is not mounted, or not readable".to_owned()) };
+    // What cannot be looked at may be there.
+    let absent = matches!(Path::new(tracefs).join("events").join(target).try_exists(), Ok(false));
+    if absent && target.contains('/') {
+        Err(format!("this kernel has no tracepoint `{target}`"))
+    } else {
+        Ok(())
+    }
+}
+
+fn raw_tracepoint(target: &str, host: &Host) -> Result<(), String> {
+    let has = |name: &str| host.kernel_has_type(name, Kind::Typedef).ok();
+    let absent = has(&format!("btf_trace_{target}")) == Some(false) && has(ALWAYS) == Some(true);
+    if absent && !target.is_empty() {
+        Err(format!("this kernel has no raw tracepoint `{target}`"))
+    } else {
+        Ok(())
+    }
+}
+
+fn typed(host: &Host, name: &str, kind: Kind, what: &str, target: &str) -> Result<(), String> {
+    match host.kernel_has_type(name, kind) {
+        Ok(false) if !target.is_empty() => Err(format!("this kernel has no {what} `{target}`")),
+        Err(error) if error.kind() == ErrorKind::NotFound => Err("this kernel brings no BTF".to_owned()),
+        _ => Ok(()),
+    }
+}
+
+fn lsm(target: &str, host: &Host) -> Result<(), String> {
+    typed(host, &format!("bpf_lsm_{target}"), Kind::Func, "LSM hook", target)?;
+    let active = std::fs::read_to_string(host.roots.sysfs.join("kernel/security/lsm")).unwrap_or_default();
+    // Where bpf is not among them, programs attach and are never called.
+    if active.is_empty() || active.trim().split(',').any(|module| module == "bpf") {
+        return Ok(());
+    }
+    Err(format!("this kernel does not ask BPF programs: its security modules are {}", active.trim()))
+}
+
+fn kprobes(host: &Host) -> Result<(), String> {
+    let events = host.roots.sysfs.join("bus/event_source/devices");
+    let modern = events.join("kprobe").exists();
+    let legacy = || tracefs().is_some_and(|tracefs| Path::new(tracefs).join("kprobe_events").exists());
+    if modern || !events.exists() || legacy() {
+        Ok(())
+    } else {
+        Err("this kernel has no kprobes (CONFIG_KPROBES)".to_owned())
+    }
+}
+
+/// Whether the kernel has a symbol of one of these names.
+fn symbol(host: &Host, names: &[String], target: &str) -> Result<(), String> {
+    let mut found = names.iter().map(|name| host.symbol_address(name));
+    // Hidden addresses hide names as well.
+    if target.is_empty() || found.any(|found| !matches!(found, Ok(None))) {
+        return Ok(());
+    }
+    Err(format!("this kernel has no function `{target}` in kallsyms"))
+}
+
+/// Whether the file of `/path/to/file:symbol` is there. Other names are searched for by libbpf.
+fn file(target: &str) -> Result<(), String> {
+    let path = target.split(':').next().unwrap_or(target);
+    let absent = path.starts_with('/') && matches!(Path::new(path).try_exists(), Ok(false));
+    if absent { Err(format!("there is no file {path}")) } else { Ok(()) }
+}
+
+/// Whether the kernel takes programs of a kind: found out by loading an empty one, which takes the
+/// same privilege as loading.
+fn supported(kind: ProgramType, host: &Host) -> Result<(), String> {
+    if matches!(kind, ProgramType::Unspec | ProgramType::Unknown) {
+        return Ok(());
+    }
+    let machine = Machine::look(host);
+    let privileged = machine.missing(&machine.needed(std::iter::once(kind))).is_empty();
+    if privileged && matches!(kind.is_supported(), Ok(false)) {
+        return Err(format!("this kernel takes no programs of the kind {kind:?}"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::btf::sample;
+    use crate::host::Roots;
+
+    /// A machine with the sample kernel's types, some symbols, and no kprobes.
+    fn machine() -> (tempfile::TempDir, Host) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path();
+        for directory in ["kernel/btf", "kernel/security", "bus/event_source/devices"] {
+            std::fs::create_dir_all(path.join(directory)).unwrap();
+        }
+        std::fs::write(path.join("kernel/btf/vmlinux"), sample::kernel()).unwrap();
+        std::fs::write(path.join("kernel/security/lsm"), "lockdown,capability\n").unwrap();
+        std::fs::write(
+            path.join("kallsyms"),
+            "ffffffff81000000 T do_exit\nffffffff81000100 T __x64_sys_read\n",
+        )
+        .unwrap();
+        let host = Host::new(Roots { procfs: path.into(), sysfs: path.into(), ..Roots::default() });
+        (folder, host)
+    }
+
+    #[track_caller]
+    fn check(host: &Host, section: &str, reason: Option<&str>) {
+        let found = possible(section, ProgramType::Unspec, host);
+        match reason {
+            Some(reason) => {
+                assert!(found.as_ref().is_err_and(|found| found.contains(reason)), "{section}: {found:?}")
+            }
+            None => assert_eq!(found, Ok(()), "{section}"),
+        }
+    }
+
+    #[test]
+    fn targets_are_looked_up_in_btf() {
+        let (_folder, host) = machine();
+        for section in [
+            "fentry/do_exit",
+            "fexit.s/do_exit",
+            "fentry/module:do_exit",
+            "tp_btf/sched_switch",
+            "raw_tp/sched_switch",
+        ] {
+            check(&host, section, None);
+        }
+        check(&host, "fentry/do_exi", Some("no function (that BTF describes) `do_exi`"));
+        check(&host, "tp_btf/no_such", Some("no raw tracepoint `no_such`"));
+        check(&host, "raw_tracepoint/no_such", Some("no raw tracepoint `no_such`"));
+        check(&host, "lsm/file_open", Some("no LSM hook `file_open`"));
+        check(&host, "iter/task", Some("no iterator `task`"));
+    }
+
+    #[test]
+    fn without_btf_typed_programs_are_impossible_and_others_unknown() {
+        let (folder, host) = machine();
+        std::fs::remove_file(folder.path().join("kernel/btf/vmlinux")).unwrap();
+        check(&host, "fentry/do_exit", Some("no BTF"));
+        check(&host, "tp_btf/sched_switch", Some("no BTF"));
+        check(&host, "raw_tp/no_such", None);
+    }
+
+    #[test]
+    fn kprobes_need_the_kernel_to_have_them_and_the_symbol() {
+        let (folder, host) = machine();
+        if tracefs().is_none_or(|tracefs| !Path::new(tracefs).join("kprobe_events").exists()) {
+            check(&host, "kprobe/do_exit", Some("CONFIG_KPROBES"));
+        }
+        std::fs::create_dir_all(folder.path().join("bus/event_source/devices/kprobe")).unwrap();
+        for section in
+            ["kprobe/do_exit", "kretprobe/do_exit", "kprobe/do_exit+0x10", "ksyscall/read", "kprobe"]
+        {
+            check(&host, section, None);
+        }
+        check(&host, "kprobe/no_such", Some("no function `no_such`"));
+        check(&host, "ksyscall/no_such", Some("no function `no_such`"));
+        // Where kallsyms shows no addresses it says nothing.
+        std::fs::write(folder.path().join("kallsyms"), "0000000000000000 T do_exit\n").unwrap();
+        let hidden = Host::new(host.roots.clone());
+        check(&hidden, "kprobe/no_such", None);
+    }
+
+    #[test]
+    fn files_of_probes_must_be_there() {
+        let (_folder, host) = machine();
+        check(&host, "uprobe//no/such/file:main", Some("no file /no/such/file"));
+        check(&host, "usdt//no/such/file:provider:name", Some("no file /no/such/file"));
+        for section in ["uprobe//proc/self/exe:main", "uprobe/libc.so.6:malloc", "uprobe"] {
+            check(&host, section, None);
+        }
+    }
+
+    #[test]
+    fn other_sections_are_left_to_the_load() {
+        let (_folder, host) = machine();
+        for section in ["xdp/eth0", "perf_event/type=1,config=0,frequency=9", "socket", "", "odd/place"] {
+            check(&host, section, None);
+        }
+    }
+}

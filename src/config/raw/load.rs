@@ -1,0 +1,159 @@
+//! What a file says about the loading of its object: `globals`, `programs`, `choose`, `maps`.
+
+use super::fields::{Field, join};
+use super::keys::{Key, Keys, Shape};
+use super::reader::{Reader, spot};
+use super::{Found, later};
+use crate::config::findings::Spot;
+use crate::config::yaml::{Kind, Node, Scalar};
+
+pub(super) const PROGRAM: Keys = Keys {
+    what: "a program's options",
+    example: "{optional: true}",
+    known: &[&[
+        Key::new("enabled", Shape::Boolean, "Whether it is loaded, whatever its section says"),
+        Key::new("optional", Shape::Boolean, "Whether it may be missing where the kernel does not take it"),
+    ]],
+    later: later::PROGRAM,
+};
+
+pub(super) const MAP: Keys = Keys {
+    what: "a map's options",
+    example: "{max_entries: 1024}",
+    known: &[&[Key::new("max_entries", Shape::Integer, "How many entries it can hold")]],
+    later: later::MAP,
+};
+
+/// A variable, or a member of one, and what it shall be.
+#[derive(Debug)]
+pub(crate) struct RawGlobal {
+    pub(crate) name: Found<String>,
+    pub(crate) value: RawValue,
+}
+
+/// A value of any shape: what fits is for the variable's type to say.
+#[derive(Debug)]
+pub(crate) struct RawValue {
+    pub(crate) spot: Spot,
+    /// As it was written, for "found".
+    pub(crate) found: String,
+    pub(crate) shape: ValueShape,
+}
+
+#[derive(Debug)]
+pub(crate) enum ValueShape {
+    Scalar(Scalar),
+    List(Vec<RawValue>),
+    Members(Vec<RawGlobal>),
+}
+
+/// Options of one program.
+#[derive(Debug)]
+pub(crate) struct RawProgram {
+    pub(crate) name: Found<String>,
+    pub(crate) enabled: Option<Found<bool>>,
+    pub(crate) optional: bool,
+}
+
+/// Alternatives, the best one first.
+#[derive(Debug)]
+pub(crate) struct RawChoice {
+    pub(crate) spot: Spot,
+    pub(crate) programs: Vec<Found<String>>,
+}
+
+/// Options of one map.
+#[derive(Debug)]
+pub(crate) struct RawMap {
+    pub(crate) name: Found<String>,
+    pub(crate) max_entries: Option<Found<i64>>,
+}
+
+/// The assignments of a mapping from names; of a name that is given again the last one counts.
+fn named<'n>(reader: &mut Reader, node: &'n Node, path: &str, what: &str) -> Vec<(Found<String>, Field<'n>)> {
+    let mut last: Vec<(Found<String>, Field<'n>)> = Vec::new();
+    let mut places = std::collections::HashMap::new();
+    for field in reader.assignments(node, path, what) {
+        let name = Found { value: field.name.to_owned(), spot: spot(field.key, &join(path, field.name)) };
+        match places.get(field.name).and_then(|place: &usize| last.get_mut(*place)) {
+            Some(slot) => *slot = (name, field),
+            None => {
+                places.insert(field.name, last.len());
+                last.push((name, field));
+            }
+        }
+    }
+    last
+}
+
+pub(super) fn globals(reader: &mut Reader, node: &Node, path: &str) -> Vec<RawGlobal> {
+    let what = "a mapping from variables to values, such as {min_latency_ns: 1000}";
+    let fields = named(reader, node, path, what);
+    fields
+        .into_iter()
+        .map(|(name, field)| {
+            let value = value(reader, field.value, &name.spot.path);
+            RawGlobal { name, value }
+        })
+        .collect()
+}
+
+fn value(reader: &mut Reader, node: &Node, path: &str) -> RawValue {
+    let shape = match &node.kind {
+        Kind::Scalar(scalar) => ValueShape::Scalar(scalar.clone()),
+        Kind::Sequence(items) => {
+            let items = items.iter().enumerate();
+            ValueShape::List(
+                items.map(|(index, item)| value(reader, item, &format!("{path}[{index}]"))).collect(),
+            )
+        }
+        Kind::Mapping(_) => ValueShape::Members(globals(reader, node, path)),
+    };
+    RawValue { spot: spot(node, path), found: node.describe(), shape }
+}
+
+pub(super) fn programs(reader: &mut Reader, node: &Node, path: &str) -> Vec<RawProgram> {
+    let what = "a mapping from programs to their options, such as {my_program: {optional: true}}";
+    let mut programs = Vec::new();
+    for (name, field) in named(reader, node, path, what) {
+        let mut program = RawProgram { name, enabled: None, optional: false };
+        let path = program.name.spot.path.clone();
+        for option in reader.fields(field.value, &path, &PROGRAM) {
+            let found = reader.boolean(option.value, &join(&path, option.name));
+            match option.name {
+                // Nothing is no decision.
+                "enabled" => program.enabled = found.filter(|_| !option.value.is_null()),
+                _ => program.optional = found.is_some_and(|found| found.value),
+            }
+        }
+        programs.push(program);
+    }
+    programs
+}
+
+pub(super) fn choices(reader: &mut Reader, node: &Node, path: &str) -> Vec<RawChoice> {
+    let items =
+        reader.list(node, path, "lists of programs, such as [[new_hook, old_hook]]").unwrap_or_default();
+    let choice = |(index, item): (usize, &Node)| {
+        let path = format!("{path}[{index}]");
+        let mark = reader.mark();
+        let programs = reader.texts(item, &path, "programs, the best one first");
+        // What could not be read was complained of already.
+        (reader.mark() == mark).then(|| RawChoice { spot: spot(item, &path), programs })
+    };
+    items.iter().enumerate().filter_map(choice).collect()
+}
+
+pub(super) fn maps(reader: &mut Reader, node: &Node, path: &str) -> Vec<RawMap> {
+    let what = "a mapping from maps to their options, such as {my_map: {max_entries: 1024}}";
+    let mut maps = Vec::new();
+    for (name, field) in named(reader, node, path, what) {
+        let mut map = RawMap { name, max_entries: None };
+        let path = map.name.spot.path.clone();
+        for option in reader.fields(field.value, &path, &MAP) {
+            map.max_entries = reader.integer(option.value, &join(&path, option.name));
+        }
+        maps.push(map);
+    }
+    maps
+}

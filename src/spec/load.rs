@@ -1,0 +1,36 @@
+//! What a config changes about its object before it is loaded.
+
+/// Bytes of a variable's initial value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GlobalPatch {
+    /// How the config names it, such as `settings.limit`: for messages.
+    pub name: String,
+    /// The section, such as `.rodata`.
+    pub section: String,
+    /// The first byte, from the beginning of the section.
+    pub offset: usize,
+    /// The bytes.
+    pub bytes: Vec<u8>,
+    /// Of a bit-field, which bits of the bytes are its own; none when all are.
+    pub mask: Option<Vec<u8>>,
+}
+
+/// What differs from "load and attach it, and complain if that fails".
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ProgramSetting {
+    /// The program's name.
+    pub name: String,
+    /// Whether to load it, whatever its section says.
+    pub enabled: Option<bool>,
+    /// Whether the config is whole without it.
+    pub optional: bool,
+}
+
+/// What differs from the object's definition of a map.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MapSetting {
+    /// The map's name.
+    pub name: String,
+    /// Its capacity.
+    pub max_entries: Option<u32>,
+}
