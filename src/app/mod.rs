@@ -14,8 +14,12 @@ pub mod signals;
 mod configs;
 mod descriptors;
 mod handler;
+mod inspect;
 mod kernel;
 mod run;
+mod schema;
 mod verdict;
 
+pub use inspect::inspect;
 pub use run::run;
+pub use schema::print_schema;

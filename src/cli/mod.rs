@@ -8,6 +8,7 @@
 mod address;
 mod capabilities;
 mod duration;
+mod inspect;
 mod serve;
 mod words;
 
@@ -19,6 +20,7 @@ use clap::Parser;
 
 pub use address::Listen;
 pub use capabilities::{Keep, KeptCapability};
+pub use inspect::{InspectFormat, InspectOptions, Report};
 
 use crate::host::Roots;
 use crate::server::Limits;
@@ -27,6 +29,17 @@ use crate::server::Limits;
 pub const CONFIG_DIR: &str = "/etc/bpftally";
 
 /// What the user asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// To serve metrics.
+    Serve(Box<Options>),
+    /// To say what an object holds.
+    Inspect(InspectOptions),
+    /// To print the JSON Schema of configs.
+    Schema,
+}
+
+/// How to serve.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
     /// Where configs and objects are, and which of them.
@@ -155,21 +168,29 @@ struct CommandLine {
 enum Command {
     /// Load the configs, attach their programs and serve metrics (the default).
     Serve(Box<serve::Arguments>),
+    /// Say what a compiled object holds: programs, maps, types, variables, relocations.
+    ///
+    /// Takes neither privileges nor a kernel. Exits with 0 when the object can be used as it is, with 1 when
+    /// libbpf or the kernel would refuse it, with 2 when there is no such file.
+    Inspect(InspectOptions),
+    /// Print the JSON Schema of configs, for editors.
+    Schema,
 }
 
 /// Reads the words after the program's name.
 ///
 /// # Errors
 /// When they ask for help or the version, or are mistaken.
-pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Options, Refusal> {
+pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Request, Refusal> {
     let words = words::expanded(words).map_err(|text| Refusal { text, is_mistake: true })?;
     let program = std::iter::once(OsString::from("bpftally"));
     let line = CommandLine::try_parse_from(program.chain(words))?;
-    let arguments = match line.command {
-        Some(Command::Serve(arguments)) => *arguments,
-        None => line.serve,
-    };
-    Ok(arguments.into_options())
+    Ok(match line.command {
+        Some(Command::Inspect(options)) => Request::Inspect(options),
+        Some(Command::Schema) => Request::Schema,
+        Some(Command::Serve(arguments)) => Request::Serve(Box::new(arguments.into_options())),
+        None => Request::Serve(Box::new(line.serve.into_options())),
+    })
 }
 
 impl From<clap::Error> for Refusal {

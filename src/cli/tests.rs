@@ -4,7 +4,8 @@ use super::*;
 
 fn parsed(words: &[&str]) -> Options {
     match parse(words.iter().map(OsString::from)) {
-        Ok(options) => options,
+        Ok(Request::Serve(options)) => *options,
+        Ok(other) => panic!("{words:?}: {other:?}"),
         Err(refusal) => panic!("{words:?}: {}", refusal.text),
     }
 }
@@ -168,6 +169,13 @@ fn help_and_version_are_no_mistakes() {
     }
     let version = parse(["--version".into()]).expect_err("no run is asked for").text;
     assert!(version.contains(env!("CARGO_PKG_VERSION")), "{version}");
+}
+
+#[test]
+fn the_schema_is_asked_for_without_flags() {
+    assert_eq!(parse(["schema".into()]), Ok(Request::Schema));
+    check_refused(&["schema", "--debug"], "--debug");
+    check_refused(&["--debug", "schema"], "schema");
 }
 
 #[test]

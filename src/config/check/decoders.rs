@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::labels::{Fields, Input};
-use super::{Context, Sink, defaults};
+use super::{Context, Sink, defaults, enums};
 use crate::config::findings::Spot;
 use crate::config::raw::{RawDecoder, RawLabel, RawMetric};
 use crate::config::suggest;
@@ -15,6 +15,7 @@ const NEVER_NUMBERS: &[&str] = &[
     "bool",
     "cgroup",
     "dname",
+    "enum",
     "errno",
     "ifname",
     "inet_ip",
@@ -108,7 +109,12 @@ fn chain(
         Some(first) => defaults::before(default, name(first)),
         None => default,
     };
-    let given = label.decoders.iter().map(|decoder| (name(decoder).to_owned(), decoder.params.clone()));
+    let given: Vec<Option<(String, Params)>> = label
+        .decoders
+        .iter()
+        .map(|decoder| Some((name(decoder).to_owned(), enums::params(context, sink, decoder)?)))
+        .collect();
+    let given: Vec<(String, Params)> = given.into_iter().collect::<Option<_>>()?;
     let steps: Vec<(String, Params)> =
         before.map(|before| (before.to_owned(), Params::default())).into_iter().chain(given).collect();
     match Chain::build(&steps, size, context.host) {

@@ -1,15 +1,26 @@
 //! One label: by position, by name, or its name alone.
 
-use super::decoder::decoder;
-use super::fields::{Keys, join};
+use super::decoder::{self, decoder};
+use super::fields::join;
+use super::keys::{Key, Keys, Shape};
 use super::reader::spot;
 use super::{RawLabel, Reader};
 use crate::config::yaml::{Kind, Node};
 
-const KEYS: Keys = Keys {
+pub(super) const KEYS: Keys = Keys {
     what: "a label",
     example: "{name: cpu, size: 4, decoders: [{name: uint}]}",
-    known: &["name", "size", "padding", "field", "decoders"],
+    known: &[&[
+        Key::required("name", Shape::Text, "The label's name"),
+        Key::new("field", Shape::Text, "The member of the key, such as a.b[1], when it is not the name"),
+        Key::new("size", Shape::Size, "By position: how many bytes of the key it is"),
+        Key::new("padding", Shape::Size, "By position: how many bytes behind it belong to no label"),
+        Key::new(
+            "decoders",
+            Shape::List(&Shape::Named(&decoder::KEYS)),
+            "What makes text of the bytes, one after the other; by name they begin where the type ends",
+        ),
+    ]],
     later: &[],
 };
 
