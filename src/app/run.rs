@@ -31,7 +31,7 @@ pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
     logging::begin(options.log).map_err(|error| anyhow::anyhow!("the log cannot begin: {error}"))?;
     let signals = Signals::take_over().context("signals cannot be taken over")?;
     let _statistics = statistics(options);
-    let host = Arc::new(Host::new(options.roots.clone()));
+    let host = Arc::new(Host::new(options.roots.clone()).with_kernel_btf(options.btf.clone()));
     notify::status("parsing config...");
     let read = match configs::read(options, &host) {
         Ok(read) => read,
@@ -87,7 +87,9 @@ fn serve(
     let web = start_server(options, listeners, Arc::clone(&handler))?;
 
     notify::status("attaching configs...");
-    let supervisor = Supervisor::start(BpfKernel::new(options, host), read, Arc::clone(&live));
+    let supervisor = Supervisor::start(BpfKernel::new(options, Arc::clone(&host)), read, Arc::clone(&live));
+    // Only the start asks for the kernel's types, which take megabytes.
+    host.release_kernel_btf();
     bpf::mark_attached();
     verdict::log_generation(&live.current());
     if options.config.strict && !verdict::is_good(&live.current(), Tolerance::Nothing) {

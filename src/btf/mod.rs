@@ -116,10 +116,14 @@ impl Btf {
     #[must_use]
     pub fn find(&self, name: &str, kind: Kind) -> Option<TypeId> {
         let in_base = self.base.as_deref().and_then(|base| base.find(name, kind));
-        in_base.or_else(|| {
-            self.ids().find(|id| {
-                self.type_by_id(*id).is_ok_and(|found| found.kind() == kind && self.is_named(&found, name))
-            })
+        in_base.or_else(|| self.find_own(name, kind))
+    }
+
+    /// The first type of a kind that has a name, of those that its base does not have.
+    #[must_use]
+    pub fn find_own(&self, name: &str, kind: Kind) -> Option<TypeId> {
+        self.ids().find(|id| {
+            self.type_by_id(*id).is_ok_and(|found| found.kind() == kind && self.is_named(&found, name))
         })
     }
 

@@ -57,3 +57,13 @@ impl Sample {
         bytes
     }
 }
+
+/// Types as a kernel has them: a function, a tracepoint and an enum.
+pub(crate) fn kernel() -> Vec<u8> {
+    let mut sample = Sample::new(cfg!(target_endian = "big"));
+    sample.integer("int", 4, 1).record("", 13, 0, 1, &[]).record("do_exit", 12, 1, 2, &[]);
+    sample.record("", 2, 0, 2, &[]).record("btf_trace_sched_switch", 8, 0, 4, &[]);
+    let (hi, timer) = (sample.name("HI_SOFTIRQ"), sample.name("TIMER_SOFTIRQ"));
+    sample.record("softirq_vector", 6, 2, 4, &[hi, 0, timer, 1]);
+    sample.bytes()
+}

@@ -9,6 +9,7 @@ mod file;
 mod kind;
 mod maps;
 mod programs;
+mod section;
 mod variables;
 
 #[cfg(test)]
@@ -20,6 +21,7 @@ use crate::btf::{Btf, TypeId};
 
 pub use error::{ElfError, Guess};
 pub use kind::MapKind;
+pub use section::btf_section;
 
 /// A program of the object.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -8,6 +8,8 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 
+use crate::btf::{Btf, Kind};
+
 pub use cache::TtlCache;
 pub use clock::Clock;
 pub use pace::Pace;
@@ -21,6 +23,7 @@ mod cpus;
 mod file;
 mod interfaces;
 mod kallsyms;
+mod kernel_btf;
 mod pace;
 mod pci;
 mod users;
@@ -73,6 +76,7 @@ pub struct Host {
     block_devices: Mutex<block::BlockDevices>,
     users: Mutex<users::Users>,
     pci: Mutex<pci::PciDatabase>,
+    kernel_btf: Mutex<kernel_btf::KernelBtf>,
 }
 
 impl Host {
@@ -95,8 +99,39 @@ impl Host {
             block_devices: Mutex::new(block::BlockDevices::new()),
             users: Mutex::default(),
             pci: Mutex::default(),
+            kernel_btf: Mutex::default(),
             clock,
         }
+    }
+
+    /// The same with a file to read the kernel's BTF from, when there is one (`--btf.path`).
+    #[must_use]
+    pub fn with_kernel_btf(mut self, path: Option<PathBuf>) -> Self {
+        self.kernel_btf = Mutex::new(kernel_btf::KernelBtf::new(path));
+        self
+    }
+
+    /// The running kernel's types, read when they are first asked for and kept until
+    /// [`Self::release_kernel_btf`]: to be asked for while starting, not by scrapes.
+    ///
+    /// # Errors
+    /// When the kernel brings none, or what is there cannot be read.
+    pub fn kernel_btf(&self) -> std::io::Result<Arc<Btf>> {
+        lock(&self.kernel_btf).get(&self.roots.sysfs)
+    }
+
+    /// Whether the running kernel or one of its loaded modules has a type of this name: a function that
+    /// programs could attach to (`Kind::Func`), or a tracepoint (`btf_trace_<name>`, a `Kind::Typedef`).
+    ///
+    /// # Errors
+    /// When the kernel's types cannot be read.
+    pub fn kernel_has_type(&self, name: &str, kind: Kind) -> std::io::Result<bool> {
+        lock(&self.kernel_btf).has(&self.roots.sysfs, name, kind)
+    }
+
+    /// Lets go of the kernel's types; who holds them still keeps them alive.
+    pub fn release_kernel_btf(&self) {
+        lock(&self.kernel_btf).release();
     }
 
     /// The symbol that starts exactly at an address.

@@ -339,3 +339,22 @@ fn the_cpus_of_this_machine() {
 fn root_is_a_user() {
     assert_eq!(host().user_name(0).as_deref(), Some("root"));
 }
+
+#[test]
+fn the_kernels_types_are_read_from_it_and_from_elf_files() {
+    use bpftally::btf::Kind;
+    let host = super::common::kernel::host();
+    assert!(host.kernel_btf().unwrap().type_count() > 10_000);
+    let has = |name: &str, kind| host.kernel_has_type(name, kind).unwrap();
+    assert!(has("do_exit", Kind::Func) && has("btf_trace_sched_switch", Kind::Typedef));
+    assert!(!has("no_such_function", Kind::Func));
+    host.release_kernel_btf();
+    assert!(has("do_exit", Kind::Func), "it is read again");
+    // An object is an ELF file with types as well.
+    let object = super::common::objects::compile(
+        "int only_here(void) { return 7; }\nSEC(\"tc\") int p(void *ctx) { return only_here(); }",
+    );
+    let host = super::common::kernel::host().with_kernel_btf(Some(object));
+    assert!(host.kernel_has_type("only_here", Kind::Func).unwrap());
+    assert!(!host.kernel_has_type("do_exit", Kind::Func).unwrap());
+}
