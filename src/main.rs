@@ -6,11 +6,12 @@ use std::process::ExitCode;
 use bpftally::{app, cli};
 
 fn main() -> ExitCode {
-    let options = match cli::parse(std::env::args_os().skip(1)) {
-        Ok(options) => options,
+    let outcome = match cli::parse(std::env::args_os().skip(1)) {
+        Ok(cli::Invocation::Serve(options)) => app::run(&options),
+        Ok(cli::Invocation::Check(options)) => app::check(&options),
         Err(refusal) => return refuse(&refusal),
     };
-    app::run(&options).unwrap_or_else(|error| {
+    outcome.unwrap_or_else(|error| {
         if tracing::dispatcher::has_been_set() {
             tracing::error!("{error:#}");
         } else {

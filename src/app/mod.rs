@@ -11,10 +11,12 @@ pub mod notify;
 pub mod privileges;
 pub mod signals;
 
+mod check;
 mod configs;
 mod handler;
 mod kernel;
 mod run;
 mod verdict;
 
+pub use check::check;
 pub use run::run;

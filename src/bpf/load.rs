@@ -24,10 +24,24 @@ use super::{Options, attach, globals, log, raw};
 /// # Errors
 /// Why the config cannot be loaded: nothing of it is in the kernel then.
 pub fn load(spec: &LoadSpec, host: &Host, options: &Options) -> Result<Loaded, Vec<Problem>> {
+    let object = into_kernel(spec, host, options, |_| ())?;
+    Ok(attach_all(spec, host, object))
+}
+
+/// Loads a config's object and attaches nothing; `prepare` may change it before.
+///
+/// # Errors
+/// Why it cannot be loaded.
+pub(super) fn into_kernel(
+    spec: &LoadSpec,
+    host: &Host,
+    options: &Options,
+    prepare: impl FnOnce(&mut OpenObject),
+) -> Result<Object, Vec<Problem>> {
     if options.debug {
         log::want_debug();
     }
-    let (result, log) = log::capture(|| open_and_load(spec, host, options));
+    let (result, log) = log::capture(|| open_and_load(spec, host, options, prepare));
     let object = result.map_err(|error| match error {
         Stopped::Known(problems) => problems,
         Stopped::Failed(failure) => vec![explain::failure(&failure, &log, spec, &Machine::look(host))],
@@ -35,7 +49,7 @@ pub fn load(spec: &LoadSpec, host: &Host, options: &Options) -> Result<Loaded, V
     for reason in log.reasons() {
         tracing::debug!(config = spec.name, "libbpf: {reason}");
     }
-    Ok(attach_all(spec, host, object))
+    Ok(object)
 }
 
 enum Stopped {
@@ -43,7 +57,12 @@ enum Stopped {
     Failed(Failure),
 }
 
-fn open_and_load(spec: &LoadSpec, host: &Host, options: &Options) -> Result<Object, Stopped> {
+fn open_and_load(
+    spec: &LoadSpec,
+    host: &Host,
+    options: &Options,
+    prepare: impl FnOnce(&mut OpenObject),
+) -> Result<Object, Stopped> {
     let mut builder = ObjectBuilder::default();
     let opening = |error: libbpf_rs::Error| Stopped::Failed(Failure::Open(explain::errno_of(&error)));
     builder.name(&spec.name).map_err(opening)?;
@@ -54,6 +73,7 @@ fn open_and_load(spec: &LoadSpec, host: &Host, options: &Options) -> Result<Obje
     let mut object = builder.open_memory(&spec.object_bytes).map_err(opening)?;
     attach::set_types(&mut object);
     globals::set_addresses(&mut object, spec, host).map_err(Stopped::Known)?;
+    prepare(&mut object);
     let programs = facts(&object);
     let btf_path = options.btf_path.clone();
     object.load().map_err(|error| {

@@ -17,6 +17,7 @@ mod programs;
 mod raw;
 mod read;
 mod statistics;
+mod verify;
 
 use std::path::PathBuf;
 
@@ -25,6 +26,7 @@ pub use loaded::{Loaded, retire_all};
 pub use mark::mark_attached;
 pub use read::{MapSource, Method};
 pub use statistics::{StatisticsGuard, enable_statistics, statistics_enabled};
+pub use verify::{Verified, verify};
 
 /// What the command line says about loading.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

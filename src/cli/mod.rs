@@ -7,6 +7,7 @@
 
 mod address;
 mod capabilities;
+mod check;
 mod duration;
 mod serve;
 mod words;
@@ -19,6 +20,7 @@ use clap::Parser;
 
 pub use address::Listen;
 pub use capabilities::{Keep, KeptCapability};
+pub use check::{CheckOptions, Format};
 
 use crate::host::Roots;
 use crate::server::Limits;
@@ -27,6 +29,15 @@ use crate::server::Limits;
 pub const CONFIG_DIR: &str = "/etc/bpftally";
 
 /// What the user asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Invocation {
+    /// Load, attach and serve.
+    Serve(Box<Options>),
+    /// Say what is wrong with configs and their objects.
+    Check(CheckOptions),
+}
+
+/// How to serve.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
     /// Where configs and objects are, and which of them.
@@ -155,21 +166,23 @@ struct CommandLine {
 enum Command {
     /// Load the configs, attach their programs and serve metrics (the default).
     Serve(Box<serve::Arguments>),
+    /// Say what is wrong with configs and their objects, as a compiler does, without loading anything.
+    Check(check::Arguments),
 }
 
 /// Reads the words after the program's name.
 ///
 /// # Errors
 /// When they ask for help or the version, or are mistaken.
-pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Options, Refusal> {
+pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Invocation, Refusal> {
     let words = words::expanded(words).map_err(|text| Refusal { text, is_mistake: true })?;
     let program = std::iter::once(OsString::from("bpftally"));
     let line = CommandLine::try_parse_from(program.chain(words))?;
-    let arguments = match line.command {
-        Some(Command::Serve(arguments)) => *arguments,
-        None => line.serve,
-    };
-    Ok(arguments.into_options())
+    Ok(match line.command {
+        Some(Command::Check(arguments)) => Invocation::Check(arguments.into_options()),
+        Some(Command::Serve(arguments)) => Invocation::Serve(Box::new(arguments.into_options())),
+        None => Invocation::Serve(Box::new(line.serve.into_options())),
+    })
 }
 
 impl From<clap::Error> for Refusal {

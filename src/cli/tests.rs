@@ -4,7 +4,8 @@ use super::*;
 
 fn parsed(words: &[&str]) -> Options {
     match parse(words.iter().map(OsString::from)) {
-        Ok(options) => options,
+        Ok(Invocation::Serve(options)) => *options,
+        Ok(other) => panic!("{words:?} do not serve: {other:?}"),
         Err(refusal) => panic!("{words:?}: {}", refusal.text),
     }
 }
@@ -103,6 +104,42 @@ fn our_own_flags_are_known() {
 fn serve_is_the_default_command() {
     check(&["serve"], |_| {});
     check(&["serve", "--config.strict"], |options| options.config.strict = true);
+}
+
+#[test]
+fn check_takes_paths() {
+    #[track_caller]
+    fn check_words(words: &[&str], expected: CheckOptions) {
+        let parsed =
+            parse(words.iter().map(OsString::from)).unwrap_or_else(|refusal| panic!("{}", refusal.text));
+        assert_eq!(parsed, Invocation::Check(expected));
+    }
+    let plain = CheckOptions {
+        paths: vec!["a.yaml".into(), "b".into()],
+        format: Format::Human,
+        strict: false,
+        load: false,
+        object_dir: None,
+        namespace: "ebpf_exporter".into(),
+        btf: None,
+    };
+    check_words(&["check", "a.yaml", "b"], plain.clone());
+    let all = ["check", "--format=json", "a.yaml", "--load", "--btf", "x", "--object.dir=o", "--strict", "b"];
+    check_words(
+        &all,
+        CheckOptions {
+            format: Format::Json,
+            strict: true,
+            load: true,
+            object_dir: Some("o".into()),
+            btf: Some("x".into()),
+            ..plain
+        },
+    );
+    check_refused(&["check"], "PATH");
+    check_refused(&["check", "--format=xml", "a"], "github");
+    check_refused(&["check", "--strct", "a"], "--strict");
+    check_refused(&["check", "--metrics.namespace=9", "a"], "no digit first");
 }
 
 #[test]

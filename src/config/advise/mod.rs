@@ -4,13 +4,16 @@
 //! reference serves is served without a word. Everything here is computed from what was
 //! read: spec, object, and the types of the kernel that the object is meant for.
 
-mod maps;
 mod merging;
 mod naming;
+mod needs;
+mod rings;
 mod sample;
 mod series;
 
 use std::path::Path;
+
+pub use needs::{Needs, needs};
 
 use super::ConfigFile;
 use crate::elf::ObjectInfo;
@@ -35,7 +38,7 @@ pub struct Subject<'a> {
 /// All advice on a config, in the order of the file; what concerns its object goes last.
 #[must_use]
 pub fn advise(subject: &Subject<'_>) -> Vec<Problem> {
-    let topics = [naming::advise, series::advise, merging::advise, maps::advise];
+    let topics = [naming::advise, series::advise, merging::advise, rings::advise];
     super::sorted(topics.iter().flat_map(|topic| topic(subject)).collect())
 }
 
