@@ -7,8 +7,9 @@ use bpftally::{app, cli};
 
 fn main() -> ExitCode {
     let outcome = match cli::parse(std::env::args_os().skip(1)) {
-        Ok(cli::Invocation::Serve(options)) => app::run(&options),
-        Ok(cli::Invocation::Check(options)) => app::check(&options),
+        Ok(cli::Request::Serve(options)) => app::run(&options),
+        Ok(cli::Request::Check(options)) => app::check(&options),
+        Ok(cli::Request::Inspect(options)) => return app::inspect(&options),
         Err(refusal) => return refuse(&refusal),
     };
     outcome.unwrap_or_else(|error| {

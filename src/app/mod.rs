@@ -14,9 +14,11 @@ pub mod signals;
 mod check;
 mod configs;
 mod handler;
+mod inspect;
 mod kernel;
 mod run;
 mod verdict;
 
 pub use check::check;
+pub use inspect::inspect;
 pub use run::run;

@@ -40,6 +40,18 @@ impl Layout {
     }
 }
 
+impl Member {
+    /// How C declares it, such as `char comm[16]` or `u32 flags : 3`.
+    #[must_use]
+    pub fn declaration(&self) -> String {
+        let declaration = declaration(&self.type_name, &self.path);
+        match self.bits {
+            Some(bits) => format!("{declaration} : {}", bits.width),
+            None => declaration,
+        }
+    }
+}
+
 fn member_line(member: &Member) -> String {
     let declaration = declaration(&member.type_name, &member.path);
     match member.bits {
@@ -53,7 +65,8 @@ fn member_line(member: &Member) -> String {
 }
 
 /// `char[16]` and `comm` become `char comm[16]`.
-fn declaration(type_name: &str, path: &str) -> String {
+#[must_use]
+pub fn declaration(type_name: &str, path: &str) -> String {
     let (base, dimensions) = type_name.split_at(type_name.find('[').unwrap_or(type_name.len()));
     // Behind the dimensions of a pointer to an array stands its star: not for splitting.
     if dimensions.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'[' | b']')) {

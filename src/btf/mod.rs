@@ -20,6 +20,7 @@ mod tests;
 use std::ops::Range;
 use std::sync::Arc;
 
+pub use display::declaration;
 pub use error::BtfError;
 pub use layout::{BitField, Layout, Member, MemberKind};
 pub use resolve::ScalarKind;
@@ -110,6 +111,14 @@ impl Btf {
                 bytes.get(..error.valid_up_to()).map_or("", |valid| std::str::from_utf8(valid).unwrap_or(""))
             }
         }
+    }
+
+    /// A name that is no longer than `limit` bytes, without looking further.
+    #[must_use]
+    pub fn short_name(&self, offset: u32, limit: usize) -> Option<&str> {
+        let bytes = self.string_at(offset);
+        let bytes = bytes.get(..=limit).unwrap_or(bytes);
+        std::str::from_utf8(bytes.get(..memchr::memchr(0, bytes)?)?).ok()
     }
 
     /// The first type of a kind that has a name.

@@ -9,6 +9,7 @@ mod address;
 mod capabilities;
 mod check;
 mod duration;
+mod inspect;
 mod serve;
 mod words;
 
@@ -21,6 +22,7 @@ use clap::Parser;
 pub use address::Listen;
 pub use capabilities::{Keep, KeptCapability};
 pub use check::{CheckOptions, Format};
+pub use inspect::{InspectFormat, InspectOptions, Report};
 
 use crate::host::Roots;
 use crate::server::Limits;
@@ -30,11 +32,13 @@ pub const CONFIG_DIR: &str = "/etc/bpftally";
 
 /// What the user asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Invocation {
-    /// Load, attach and serve.
+pub enum Request {
+    /// To serve metrics.
     Serve(Box<Options>),
-    /// Say what is wrong with configs and their objects.
+    /// To say what is wrong with configs and their objects.
     Check(CheckOptions),
+    /// To say what an object holds.
+    Inspect(InspectOptions),
 }
 
 /// How to serve.
@@ -168,20 +172,26 @@ enum Command {
     Serve(Box<serve::Arguments>),
     /// Say what is wrong with configs and their objects, as a compiler does, without loading anything.
     Check(check::Arguments),
+    /// Say what a compiled object holds: programs, maps, types, variables, relocations.
+    ///
+    /// Takes neither privileges nor a kernel. Exits with 0 when the object can be used as it is, with 1 when
+    /// libbpf or the kernel would refuse it, with 2 when there is no such file.
+    Inspect(InspectOptions),
 }
 
 /// Reads the words after the program's name.
 ///
 /// # Errors
 /// When they ask for help or the version, or are mistaken.
-pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Invocation, Refusal> {
+pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Request, Refusal> {
     let words = words::expanded(words).map_err(|text| Refusal { text, is_mistake: true })?;
     let program = std::iter::once(OsString::from("bpftally"));
     let line = CommandLine::try_parse_from(program.chain(words))?;
     Ok(match line.command {
-        Some(Command::Check(arguments)) => Invocation::Check(arguments.into_options()),
-        Some(Command::Serve(arguments)) => Invocation::Serve(Box::new(arguments.into_options())),
-        None => Invocation::Serve(Box::new(line.serve.into_options())),
+        Some(Command::Check(arguments)) => Request::Check(arguments.into_options()),
+        Some(Command::Inspect(options)) => Request::Inspect(options),
+        Some(Command::Serve(arguments)) => Request::Serve(Box::new(arguments.into_options())),
+        None => Request::Serve(Box::new(line.serve.into_options())),
     })
 }
 

@@ -4,8 +4,8 @@ use super::*;
 
 fn parsed(words: &[&str]) -> Options {
     match parse(words.iter().map(OsString::from)) {
-        Ok(Invocation::Serve(options)) => *options,
-        Ok(other) => panic!("{words:?} do not serve: {other:?}"),
+        Ok(Request::Serve(options)) => *options,
+        Ok(other) => panic!("{words:?}: {other:?}"),
         Err(refusal) => panic!("{words:?}: {}", refusal.text),
     }
 }
@@ -112,7 +112,7 @@ fn check_takes_paths() {
     fn check_words(words: &[&str], expected: CheckOptions) {
         let parsed =
             parse(words.iter().map(OsString::from)).unwrap_or_else(|refusal| panic!("{}", refusal.text));
-        assert_eq!(parsed, Invocation::Check(expected));
+        assert_eq!(parsed, Request::Check(expected));
     }
     let plain = CheckOptions {
         paths: vec!["a.yaml".into(), "b".into()],

@@ -4,24 +4,39 @@
 //! that lead to the compiler's flag or the source's line; everything else is for
 //! the kernel to judge.
 
+mod core;
 mod error;
 mod file;
+mod findings;
+mod floors;
+mod helpers;
 mod kind;
 mod maps;
+mod memory;
+mod needs;
 mod programs;
 mod section;
+mod sections;
+mod values;
 mod variables;
 
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use crate::btf::{Btf, TypeId};
 
+pub use core::{CoreKind, CorePath, CoreRelocation};
 pub use error::{ElfError, Guess};
+pub use floors::{Kernel, flag_names, flags_floor};
+pub use helpers::{Helper, is_gpl_compatible};
 pub use kind::MapKind;
 pub use section::btf_section;
+pub use memory::Memory;
+pub use needs::Need;
+pub use sections::SectionKind;
+pub use values::Value;
 
 /// A program of the object.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -34,6 +49,31 @@ pub struct ProgramInfo {
     pub autoload: bool,
     /// Numbers of the helpers (`enum bpf_func_id`) that it, or a function that it calls, calls.
     pub helpers: BTreeSet<u32>,
+    /// Instructions of it and of every function that it calls, as the kernel gets them.
+    pub instructions: u64,
+    /// The functions that it calls, and those that they call.
+    pub functions: Vec<String>,
+    /// The maps that it, or a function that it calls, uses.
+    pub maps: BTreeSet<String>,
+    /// Functions of the kernel (kfuncs) that it calls.
+    pub kernel_functions: BTreeSet<String>,
+    /// The first kernel that knows all of its instructions, and the ones that take it.
+    pub instruction_floor: Option<(Kernel, &'static str)>,
+}
+
+/// A function of the object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FunctionInfo {
+    /// Its name.
+    pub name: String,
+    /// Its section, without a leading `?`.
+    pub section: String,
+    /// Its own instructions, of 8 bytes each.
+    pub instructions: u64,
+    /// Whether it is a program; else programs call it.
+    pub is_program: bool,
+    /// Whether it is static: the verifier then looks at it once for each call.
+    pub is_static: bool,
 }
 
 /// A map of the object's `.maps` section.
@@ -110,6 +150,8 @@ pub struct Extern {
     pub kind: ExternKind,
     /// Whether the object can live without it.
     pub weak: bool,
+    /// Its type, which is one of kind `Var` or `Func`.
+    pub type_id: TypeId,
 }
 
 /// What an object wants from outside.
@@ -132,6 +174,8 @@ pub struct ObjectInfo {
     pub license: Option<String>,
     /// Programs in file order.
     pub programs: Vec<ProgramInfo>,
+    /// Functions in file order, programs among them.
+    pub functions: Vec<FunctionInfo>,
     /// Maps in file order (without the internal ones for global data).
     pub maps: Vec<MapInfo>,
     /// Global variables.
@@ -140,6 +184,10 @@ pub struct ObjectInfo {
     pub externs: Vec<Extern>,
     /// Whether it holds CO-RE relocations, for which libbpf needs the kernel's BTF.
     pub has_core_relocations: bool,
+    /// Its CO-RE relocations; a sentence when `.BTF.ext` cannot be read, which libbpf then ignores.
+    pub core_relocations: Result<Vec<CoreRelocation>, String>,
+    /// What its data sections hold, by name.
+    contents: HashMap<String, Vec<u8>>,
     /// The object's types.
     pub btf: Btf,
 }
@@ -154,7 +202,7 @@ impl ObjectInfo {
         if file.section("maps").is_some() {
             return Err(ElfError::LegacyMaps);
         }
-        let programs = programs::programs(&file)?;
+        let (programs, functions) = programs::programs(&file)?;
         let Some(section) = file.section(".BTF") else {
             let empty = programs.is_empty() && file.section(".maps").is_none();
             return Err(if empty { ElfError::Empty } else { ElfError::NoBtf });
@@ -165,15 +213,19 @@ impl ObjectInfo {
         if programs.is_empty() && maps.is_empty() {
             return Err(ElfError::Empty);
         }
+        let variables = variables::variables(&file, &btf)?;
         Ok(Self {
             license: file.section("license").map(|section| text(section.data)),
             programs,
+            functions,
             maps,
-            variables: variables::variables(&file, &btf)?,
+            contents: variables::contents(&file, &variables),
+            variables,
             externs: variables::externs(&file, &btf)?,
             has_core_relocations: file
                 .section(".BTF.ext")
                 .is_some_and(|section| programs::has_core_relocations(section.data)),
+            core_relocations: core::relocations(&file, &btf),
             btf,
         })
     }
@@ -188,6 +240,21 @@ impl ObjectInfo {
     #[must_use]
     pub fn variable(&self, name: &str) -> Option<&Variable> {
         self.variables.iter().find(|variable| variable.name == name)
+    }
+
+    /// What a variable begins with.
+    #[must_use]
+    pub fn initial_value(&self, variable: &Variable) -> Value {
+        match self.contents.get(&variable.section).filter(|bytes| !bytes.is_empty()) {
+            Some(bytes) => {
+                let start = usize::try_from(variable.offset).unwrap_or(usize::MAX);
+                let rest = bytes.get(start..).unwrap_or_default();
+                let size = usize::try_from(variable.size).unwrap_or(usize::MAX).min(rest.len());
+                Value::read(&self.btf, variable.type_id, rest.get(..size).unwrap_or_default())
+            }
+            // `.bss` takes no room in the file.
+            None => Value::zero(&self.btf, variable.type_id, variable.size),
+        }
     }
 
     /// Whether libbpf needs the kernel's BTF to load it as it is, and cannot on a kernel without.

@@ -3,7 +3,8 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::file::{File, Symbol};
-use super::{ElfError, ProgramInfo};
+use super::floors::{Kernel, instruction_floor};
+use super::{ElfError, FunctionInfo, ProgramInfo};
 
 const INSTRUCTION: u64 = 8;
 /// Instructions are read at most this often, however many symbols share them.
@@ -16,8 +17,8 @@ const LOAD_ADDRESS: u8 = 0x18;
 /// `BPF_PSEUDO_CALL`: the source register of a call within the object.
 const PSEUDO_CALL: u8 = 1;
 
-/// Programs by section and place, as libbpf orders them.
-pub(super) fn programs(file: &File<'_>) -> Result<Vec<ProgramInfo>, ElfError> {
+/// Programs and all functions by section and place, as libbpf orders them.
+pub(super) fn programs(file: &File<'_>) -> Result<(Vec<ProgramInfo>, Vec<FunctionInfo>), ElfError> {
     let mut functions = functions(file)?;
     functions.sort_by_key(|function| (function.section, function.value));
     let calls = calls(file, &functions)?;
@@ -28,21 +29,50 @@ pub(super) fn programs(file: &File<'_>) -> Result<Vec<ProgramInfo>, ElfError> {
         .collect();
     let name_of =
         |function: &Symbol<'_>| file.sections.get(function.section).map_or("", |section| section.name);
-    let mut found = Vec::new();
+    let (mut found, mut all) = (Vec::new(), Vec::new());
     for (index, function) in functions.iter().enumerate() {
         let section = name_of(function);
         // libbpf takes a lone function without SEC() for a program; beside others it is a subprogram.
-        if section == ".text" && functions.len() > 1 {
+        let is_program = section != ".text" || functions.len() == 1;
+        all.push(FunctionInfo {
+            name: function.name.to_owned(),
+            section: section.strip_prefix('?').unwrap_or(section).to_owned(),
+            instructions: function.size / INSTRUCTION,
+            is_program,
+            is_static: function.is_local,
+        });
+        if !is_program {
             continue;
         }
+        let reached = reachable(index, &calls, &starts);
+        let used = |one: &usize| calls.get(*one);
         found.push(ProgramInfo {
             name: function.name.to_owned(),
             section: section.strip_prefix('?').unwrap_or(section).to_owned(),
             autoload: !section.starts_with('?'),
-            helpers: reachable_helpers(index, &calls, &starts),
+            helpers: reached.iter().filter_map(used).flat_map(|calls| &calls.helpers).copied().collect(),
+            instructions: reached
+                .iter()
+                .filter_map(|one| functions.get(*one))
+                .map(|one| one.size / INSTRUCTION)
+                .sum(),
+            functions: reached
+                .iter()
+                .filter_map(|one| functions.get(*one))
+                .map(|one| one.name.to_owned())
+                .skip(1)
+                .collect(),
+            maps: reached.iter().filter_map(used).flat_map(|calls| &calls.maps).cloned().collect(),
+            kernel_functions: reached
+                .iter()
+                .filter_map(used)
+                .flat_map(|calls| &calls.externs)
+                .cloned()
+                .collect(),
+            instruction_floor: reached.iter().filter_map(used).filter_map(|calls| calls.floor).max(),
         });
     }
-    Ok(found)
+    Ok((found, all))
 }
 
 /// Whether `.BTF.ext` holds CO-RE relocations.
@@ -107,6 +137,9 @@ type Target = (usize, u64);
 struct Calls {
     helpers: BTreeSet<u32>,
     functions: Vec<Target>,
+    maps: BTreeSet<String>,
+    externs: BTreeSet<String>,
+    floor: Option<(Kernel, &'static str)>,
 }
 
 fn calls(file: &File<'_>, functions: &[&Symbol<'_>]) -> Result<Vec<Calls>, ElfError> {
@@ -132,10 +165,16 @@ fn calls_of(file: &File<'_>, function: &Symbol<'_>, relocations: &HashMap<u64, u
         .and_then(|start| code.get(start..)?.get(..usize::try_from(function.size).ok()?));
     let slots = bytes.unwrap_or_default().chunks_exact(8);
     for (slot, place) in slots.zip((function.value..).step_by(8)) {
-        let Ok([code, registers, _, _, immediate @ ..]) = <[u8; 8]>::try_from(slot) else { continue };
+        let Ok([code, registers, low, high, immediate @ ..]) = <[u8; 8]>::try_from(slot) else { continue };
         let source = if cfg!(target_endian = "big") { registers & 0xf } else { registers >> 4 };
-        let immediate = i64::from(i32::from_ne_bytes(immediate));
+        let immediate = i32::from_ne_bytes(immediate);
+        let floor = instruction_floor(code, i16::from_ne_bytes([low, high]), immediate);
+        let immediate = i64::from(immediate);
         let symbol = relocations.get(&place).and_then(|symbol| file.symbols.get(*symbol));
+        calls.floor = calls.floor.max(floor);
+        if let Some(symbol) = symbol {
+            calls.uses(file, code, symbol);
+        }
         match (code, source, symbol) {
             (CALL, 0, None) => calls.helpers.extend(u32::try_from(immediate)),
             (CALL, PSEUDO_CALL, Some(symbol)) => {
@@ -157,15 +196,29 @@ fn calls_of(file: &File<'_>, function: &Symbol<'_>, relocations: &HashMap<u64, u
     calls
 }
 
-fn reachable_helpers(first: usize, calls: &[Calls], starts: &HashMap<Target, usize>) -> BTreeSet<u32> {
-    let (mut helpers, mut seen, mut pending) = (BTreeSet::new(), HashSet::from([first]), vec![first]);
-    while let Some(found) = pending.pop().and_then(|index| calls.get(index)) {
-        helpers.extend(&found.helpers);
+impl Calls {
+    /// Maps by the section of their symbol, functions of the kernel by having none.
+    fn uses(&mut self, file: &File<'_>, code: u8, symbol: &Symbol<'_>) {
+        let section = file.sections.get(symbol.section).map_or("", |section| section.name);
+        if code == CALL && symbol.is_wanted {
+            self.externs.insert(symbol.name.to_owned());
+        } else if code == LOAD_ADDRESS && section == ".maps" {
+            self.maps.insert(symbol.name.to_owned());
+        }
+    }
+}
+
+/// A function and all that it calls, itself first.
+fn reachable(first: usize, calls: &[Calls], starts: &HashMap<Target, usize>) -> Vec<usize> {
+    let (mut seen, mut reached) = (HashSet::from([first]), vec![first]);
+    let mut next = 0;
+    while let Some(found) = reached.get(next).and_then(|index| calls.get(*index)) {
+        next += 1;
         for target in found.functions.iter().filter_map(|target| starts.get(target)) {
             if seen.insert(*target) {
-                pending.push(*target);
+                reached.push(*target);
             }
         }
     }
-    helpers
+    reached
 }

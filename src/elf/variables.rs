@@ -46,7 +46,7 @@ pub(super) fn externs(file: &File<'_>, btf: &Btf) -> Result<Vec<Extern>, ElfErro
                 _ => ExternKind::KernelVariable,
             };
             let name = declared.name().to_owned();
-            found.push(Extern { weak: weak.contains(name.as_str()), name, kind });
+            found.push(Extern { weak: weak.contains(name.as_str()), name, kind, type_id: entry.variable });
         }
     }
     let declared: HashSet<&str> = found.iter().map(|found| found.name.as_str()).collect();
@@ -63,6 +63,13 @@ fn is_untyped(btf: &Btf, declared: &Type<'_>) -> Result<bool, ElfError> {
 
 fn sections(btf: &Btf) -> impl Iterator<Item = Type<'_>> {
     btf.ids().filter_map(|id| btf.type_by_id(id).ok()).filter(|found| found.kind() == Kind::DataSec)
+}
+
+/// The bytes of the sections that variables live in; none where all are zero (`.bss`).
+pub(super) fn contents(file: &File<'_>, variables: &[Variable]) -> HashMap<String, Vec<u8>> {
+    let wanted: HashSet<&str> = variables.iter().map(|variable| variable.section.as_str()).collect();
+    let of = |name: &&str| Some(((*name).to_owned(), file.section(name)?.data.to_vec()));
+    wanted.iter().filter_map(of).collect()
 }
 
 fn holds_data(section: &str) -> bool {

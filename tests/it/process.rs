@@ -179,22 +179,22 @@ fn a_thread_that_was_forgotten_is_found() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
-fn serve_options(flag: &str) -> cli::Options {
+fn serving(flag: &str) -> Box<cli::Options> {
     match cli::parse([flag.into()]) {
-        Ok(cli::Invocation::Serve(options)) => *options,
-        other => panic!("{flag}: {other:?}"),
+        Ok(cli::Request::Serve(options)) => options,
+        _ => panic!("{flag} is valid"),
     }
 }
 
 fn drop_in_one_thread() {
-    let options = serve_options("--capabilities.keep=bpf");
+    let options = serving("--capabilities.keep=bpf");
     let (forgotten, release) = std::sync::mpsc::channel::<()>();
     let thread = std::thread::spawn(move || release.recv());
     let error = privileges::reduce(&options.keep).unwrap_err().to_string();
     assert!(error.contains("still has") && error.contains("cap_sys_admin"), "{error}");
     assert!(!error.contains("cap_bpf"), "{error}");
     // What is dropped cannot be asked back, and what was kept can be dropped.
-    let wider = serve_options("--capabilities.keep=bpf,syslog");
+    let wider = serving("--capabilities.keep=bpf,syslog");
     let error = privileges::reduce_this_thread(&wider.keep).unwrap_err().to_string();
     assert!(error.contains("cap_syslog") && !error.contains("cap_bpf"), "{error}");
     drop(forgotten);
