@@ -32,9 +32,9 @@ pub use error::{ElfError, Guess};
 pub use floors::{Kernel, flag_names, flags_floor};
 pub use helpers::{Helper, is_gpl_compatible};
 pub use kind::MapKind;
-pub use section::btf_section;
 pub use memory::Memory;
 pub use needs::Need;
+pub use section::btf_section;
 pub use sections::SectionKind;
 pub use values::Value;
 

@@ -3,6 +3,7 @@
 mod report;
 mod targets;
 
+use std::cell::OnceCell;
 use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -11,7 +12,8 @@ use self::report::{ConfigReport, Report};
 use self::targets::Folder;
 use crate::bpf;
 use crate::cli::CheckOptions;
-use crate::config::{self, ConfigFile, advise};
+use crate::config::advise::{self, Kernel};
+use crate::config::{self, ConfigFile};
 use crate::host::{Host, Roots};
 use crate::problem::{Problem, Severity};
 use crate::scrape;
@@ -52,6 +54,8 @@ struct Checker<'a> {
     how: config::Options,
     /// CPUs that the machine can have.
     cpus: usize,
+    /// The kernel that the objects are meant for; none where its types are not to be had.
+    kernel: OnceCell<Option<Kernel>>,
 }
 
 impl<'a> Checker<'a> {
@@ -63,7 +67,7 @@ impl<'a> Checker<'a> {
             object_dir: options.object_dir.clone(),
             host,
         };
-        Self { options, how, cpus }
+        Self { options, how, cpus, kernel: OnceCell::new() }
     }
 
     /// Whether what the options name can be used.
@@ -83,7 +87,9 @@ impl<'a> Checker<'a> {
             folder.files.iter().map(|file| self.config(file)).unzip();
         let mut all: Vec<Spec> = specs.iter_mut().filter_map(Option::take).collect();
         let conflicts = config::settle_families(&mut all, &scrape::reserved);
-        let loaded = if self.options.load { self.load(&all) } else { Vec::new() };
+        // What is refused without the kernel would be refused again by it.
+        let is_good = |spec: &&Spec| reports.iter().any(|report| report.is_loadable(&spec.load.name));
+        let loaded = if self.options.load { self.load(all.iter().filter(is_good)) } else { Vec::new() };
         let late = folder.problems.into_iter().chain(conflicts).chain(loaded);
         for problem in late {
             report::add(&mut reports, problem);
@@ -92,12 +98,32 @@ impl<'a> Checker<'a> {
         reports
     }
 
+    /// Its types are read when the first object asks for them.
+    fn kernel(&self) -> Option<&Kernel> {
+        let read = || {
+            let btf = self.how.host.kernel_btf().ok()?;
+            let name = match &self.options.btf {
+                Some(path) => format!("the kernel of {}", path.display()),
+                None => "the running kernel".to_owned(),
+            };
+            Some(Kernel::new(btf, Arc::clone(&self.how.host), name, self.options.btf.is_some()))
+        };
+        self.kernel.get_or_init(read).as_ref()
+    }
+
     fn config(&self, file: &ConfigFile) -> (Option<Spec>, ConfigReport) {
         let mut examined = config::examine(file, &self.how);
         let spec = examined.checked.spec.take();
         let mut report = ConfigReport::new(file, examined.text, examined.checked.problems);
         if let Some((path, info)) = &examined.object {
-            let subject = advise::Subject { file, object: path, info, spec: spec.as_ref(), cpus: self.cpus };
+            let subject = advise::Subject {
+                file,
+                object: path,
+                info,
+                spec: spec.as_ref(),
+                cpus: self.cpus,
+                kernel: self.kernel(),
+            };
             report.problems.extend(advise::advise(&subject));
             report.needs = spec.is_some().then(|| advise::needs(&subject));
         }
@@ -105,12 +131,12 @@ impl<'a> Checker<'a> {
     }
 
     /// Has the kernel load every object; a note for each program that it takes, and what it refuses.
-    fn load(&self, specs: &[Spec]) -> Vec<Problem> {
+    fn load<'s>(&self, specs: impl Iterator<Item = &'s Spec>) -> Vec<Problem> {
         let options = bpf::Options { btf_path: self.options.btf.clone(), debug: false };
         let load = |spec: &Spec| match bpf::verify(&spec.load, &self.how.host, &options) {
             Ok(programs) => programs.iter().map(|program| report::verified(&spec.load, program)).collect(),
             Err(problems) => problems,
         };
-        specs.iter().flat_map(load).collect()
+        specs.flat_map(load).collect()
     }
 }

@@ -41,6 +41,12 @@ impl ConfigReport {
         });
     }
 
+    /// Whether it is of this config, and nothing speaks against loading its object.
+    pub(super) fn is_loadable(&self, name: &str) -> bool {
+        let against = |problem: &Problem| problem.is_error() && problem.place.metric.is_none();
+        self.name.as_deref() == Some(name) && !self.problems.iter().any(against)
+    }
+
     /// The text that a problem's position counts in.
     fn text_of(&self, problem: &Problem) -> Option<&str> {
         self.text.as_deref().filter(|_| problem.place.file == self.file)

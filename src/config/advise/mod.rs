@@ -4,15 +4,18 @@
 //! reference serves is served without a word. Everything here is computed from what was
 //! read: spec, object, and the types of the kernel that the object is meant for.
 
+mod kernel;
 mod merging;
 mod naming;
 mod needs;
+mod object;
 mod rings;
 mod sample;
 mod series;
 
 use std::path::Path;
 
+pub use kernel::Kernel;
 pub use needs::{Needs, needs};
 
 use super::ConfigFile;
@@ -33,12 +36,15 @@ pub struct Subject<'a> {
     pub spec: Option<&'a Spec>,
     /// How many CPUs the machine that serves it can have.
     pub cpus: usize,
+    /// The kernel that it is meant for, where its types are known.
+    pub kernel: Option<&'a Kernel>,
 }
 
 /// All advice on a config, in the order of the file; what concerns its object goes last.
 #[must_use]
 pub fn advise(subject: &Subject<'_>) -> Vec<Problem> {
-    let topics = [naming::advise, series::advise, merging::advise, rings::advise];
+    let topics =
+        [naming::advise, series::advise, merging::advise, object::advise, rings::advise, kernel::advise];
     super::sorted(topics.iter().flat_map(|topic| topic(subject)).collect())
 }
 
@@ -50,6 +56,10 @@ impl Subject<'_> {
     /// The place of what concerns the object.
     fn object_place(&self) -> Place {
         super::files::object_place(self.file, self.object)
+    }
+
+    fn program_place(&self, program: &str) -> Place {
+        Place { program: Some(program.to_owned()), ..self.object_place() }
     }
 
     fn map_place(&self, map: &str) -> Place {
