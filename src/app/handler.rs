@@ -26,12 +26,18 @@ pub struct Handler {
 }
 
 impl Handler {
-    /// A handler that answers «not yet» until [`Self::begin`].
-    pub fn new(options: &Options, host: &Arc<Host>, live: Arc<Live>) -> Self {
-        let (forced, roots) = (options.bpf_stats, host.roots.clone());
+    /// A handler that answers «not yet» until [`Self::begin`]. Programs are measured at least as long
+    /// as it lives when it is given `statistics`.
+    pub fn new(
+        options: &Options,
+        host: &Arc<Host>,
+        live: Arc<Live>,
+        statistics: Option<bpf::StatisticsGuard>,
+    ) -> Self {
+        let roots = host.roots.clone();
         let settings = Settings {
             skip_cache_size: options.config.skip_cache_size,
-            stats_enabled: Box::new(move || forced || bpf::statistics_enabled(&roots)),
+            stats_enabled: Box::new(move || statistics.is_some() || bpf::statistics_enabled(&roots)),
             build: build_info(),
             ..Settings::default()
         };

@@ -1,6 +1,7 @@
 //! The real kernel behind the supervisor's trait.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::bpf::{self, Loaded};
 use crate::cli::Options;
@@ -13,13 +14,14 @@ use crate::spec::LoadSpec;
 pub struct BpfKernel {
     options: bpf::Options,
     host: Arc<Host>,
+    stop: Arc<AtomicBool>,
 }
 
 impl BpfKernel {
-    /// The kernel as the command line wants it used.
-    pub fn new(options: &Options, host: Arc<Host>) -> Self {
+    /// The kernel as the command line wants it used; nothing more is loaded once `stop` is true.
+    pub fn new(options: &Options, host: Arc<Host>, stop: Arc<AtomicBool>) -> Self {
         let options = bpf::Options { btf_path: options.btf.clone(), debug: options.debug };
-        Self { options, host }
+        Self { options, host, stop }
     }
 }
 
@@ -30,6 +32,10 @@ impl Kernel for BpfKernel {
         let loaded = bpf::load(spec, &self.host, &self.options)?;
         let (view, problems) = (loaded.view(), loaded.problems().to_vec());
         Ok(Started { loaded, view, problems })
+    }
+
+    fn goes_on(&self) -> bool {
+        !self.stop.load(Ordering::Relaxed)
     }
 
     fn retire(&self, loaded: Vec<Loaded>) {

@@ -1,5 +1,6 @@
 //! Sockets to listen at: our own, or those that systemd hands over.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
@@ -18,12 +19,12 @@ const BACKLOG: i32 = 1024;
 #[derive(Debug, thiserror::Error)]
 pub enum ListenError {
     /// The kernel refused.
-    #[error("cannot listen at {place}: {source}{}", help(source))]
+    #[error("cannot listen at {place}: {reason}{}", help(reason))]
     Refused {
         /// Where.
         place: String,
         /// The kernel's answer.
-        source: io::Error,
+        reason: io::Error,
     },
     /// There is no such socket from systemd.
     #[error(
@@ -46,8 +47,8 @@ pub enum ListenError {
     },
 }
 
-fn help(source: &io::Error) -> &'static str {
-    match source.kind() {
+fn help(reason: &io::Error) -> &'static str {
+    match reason.kind() {
         io::ErrorKind::AddrInUse => " (is another exporter running? --web.listen-address takes another port)",
         io::ErrorKind::PermissionDenied => " (ports below 1024 need CAP_NET_BIND_SERVICE)",
         io::ErrorKind::AddrNotAvailable => " (no interface has this address)",
@@ -55,21 +56,45 @@ fn help(source: &io::Error) -> &'static str {
     }
 }
 
-/// Listens at every place. The process must have one thread still when descriptors are taken over,
-/// because their variables are removed from the environment.
+/// The sockets that systemd handed over and that are asked for, or why they cannot be used.
+#[derive(Debug, Default)]
+pub struct HandedOver(BTreeMap<usize, Result<Listener, ListenError>>);
+
+impl HandedOver {
+    /// Takes over what the places ask for. The process must have one thread still, because variables
+    /// are removed from the environment, and have opened nothing: where the environment names a
+    /// descriptor that was not handed over, one of our own would have its number.
+    #[must_use]
+    pub fn take(places: &[Listen]) -> Self {
+        let asked = places.iter().filter_map(|place| match place {
+            Listen::Descriptor(index) => Some(*index),
+            _ => None,
+        });
+        let asked: BTreeSet<usize> = asked.collect();
+        if asked.is_empty() {
+            return Self::default();
+        }
+        let mut all = ListenFd::from_env();
+        Self(asked.into_iter().map(|index| (index, descriptor(&mut all, index))).collect())
+    }
+
+    fn remove(&mut self, index: usize) -> Result<Listener, ListenError> {
+        self.0.remove(&index).unwrap_or(Err(ListenError::NoDescriptor { index, count: self.0.len() }))
+    }
+}
+
+/// Listens at every place.
 ///
 /// # Errors
 /// When one of the places cannot be listened at.
-pub fn bind(places: &[Listen]) -> Result<Vec<Listener>, ListenError> {
-    let takes_descriptors = places.iter().any(|place| matches!(place, Listen::Descriptor(_)));
-    let mut handed_over = if takes_descriptors { ListenFd::from_env() } else { ListenFd::empty() };
+pub fn bind(places: &[Listen], mut handed_over: HandedOver) -> Result<Vec<Listener>, ListenError> {
     let mut listeners = Vec::with_capacity(places.len());
     for place in places {
         match *place {
             Listen::Everywhere { port } => listeners.push(everywhere(port)?),
             Listen::Address(address) => listeners.push(one(address)?),
             Listen::Localhost { port } => localhost(port, &mut listeners)?,
-            Listen::Descriptor(index) => listeners.push(descriptor(&mut handed_over, index)?),
+            Listen::Descriptor(index) => listeners.push(handed_over.remove(index)?),
         }
     }
     Ok(listeners)
@@ -118,7 +143,7 @@ fn one(address: SocketAddr) -> Result<Listener, ListenError> {
 }
 
 fn named(result: Result<TcpListener, Errno>, place: impl Fn() -> String) -> Result<Listener, ListenError> {
-    result.map(Listener::Tcp).map_err(|error| ListenError::Refused { place: place(), source: error.into() })
+    result.map(Listener::Tcp).map_err(|error| ListenError::Refused { place: place(), reason: error.into() })
 }
 
 /// IPv6 switched off at boot, or by sysctl for every interface.
@@ -176,7 +201,7 @@ mod tests {
     use super::*;
 
     fn bound(places: &[Listen]) -> Vec<SocketAddr> {
-        let listeners = bind(places).unwrap();
+        let listeners = bind(places, HandedOver::take(places)).unwrap();
         let address = |listener: &Listener| match listener {
             Listener::Tcp(listener) => {
                 let address = listener.local_addr().unwrap();
@@ -222,13 +247,19 @@ mod tests {
     fn a_port_in_use_is_explained() {
         let taken = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = taken.local_addr().unwrap();
-        let error = bind(&[Listen::Address(address)]).unwrap_err().to_string();
+        let error = bind(&[Listen::Address(address)], HandedOver::default()).unwrap_err().to_string();
         assert!(error.contains(&address.to_string()) && error.contains("another exporter"), "{error}");
+        let told = format!(
+            "{:#}",
+            anyhow::Error::from(bind(&[Listen::Address(address)], HandedOver::default()).unwrap_err())
+        );
+        assert_eq!(told.matches("Address already in use").count(), 1, "{told}");
     }
 
     #[test]
     fn descriptors_that_nobody_handed_over_are_explained() {
-        let error = bind(&[Listen::Descriptor(2)]).unwrap_err().to_string();
+        let places = [Listen::Descriptor(2)];
+        let error = bind(&places, HandedOver::take(&places)).unwrap_err().to_string();
         assert!(error.contains("fd://2") && error.contains(".socket unit"), "{error}");
     }
 }

@@ -13,6 +13,7 @@ pub mod signals;
 
 mod check;
 mod configs;
+mod descriptors;
 mod handler;
 mod inspect;
 mod kernel;

@@ -27,10 +27,10 @@ pub enum PrivilegeError {
         missing: String,
     },
     /// The kernel refused.
-    #[error("capabilities cannot be dropped: {0}")]
+    #[error("capabilities cannot be dropped")]
     Refused(#[from] CapsError),
     /// A thread's capabilities could not be looked up.
-    #[error("whether all threads dropped their capabilities cannot be known: {path}: {source}")]
+    #[error("whether all threads dropped their capabilities cannot be known: {path}")]
     Unknown {
         /// The file.
         path: PathBuf,

@@ -2,13 +2,16 @@
 
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use anyhow::Context;
 
 use super::configs;
+use super::descriptors::{self, Reserve};
 use super::handler::Handler;
 use super::kernel::BpfKernel;
+use super::listeners::HandedOver;
 use super::signals::{Signal, Signals};
 use super::verdict::{self, Tolerance};
 use super::{listeners, logging, notify, privileges};
@@ -18,6 +21,7 @@ use crate::host::Host;
 use crate::reload::{ReadConfig, Supervisor};
 use crate::scrape::{Generation, Live};
 use crate::server::{self, Listener, Routes, Server};
+use crate::spec::Spec;
 
 /// Wrong usage or configuration.
 const WRONG_CONFIGURATION: u8 = 2;
@@ -28,9 +32,11 @@ const WRONG_CONFIGURATION: u8 = 2;
 /// When the exporter cannot run at all: a failure at run time.
 pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
     let began = Instant::now();
+    let handed_over = HandedOver::take(&options.web.listen);
     logging::begin(options.log).map_err(|error| anyhow::anyhow!("the log cannot begin: {error}"))?;
     let signals = Signals::take_over().context("signals cannot be taken over")?;
-    let _statistics = statistics(options);
+    descriptors::raise_limit();
+    let statistics = statistics(options);
     let host = Arc::new(Host::new(options.roots.clone()).with_kernel_btf(options.btf.clone()));
     notify::status("parsing config...");
     let read = match configs::read(options, &host) {
@@ -41,9 +47,11 @@ pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
         }
     };
     if options.config.check {
-        return Ok(check(options, host, read));
+        return Ok(check(options, host, read, signals.stop_flag()));
     }
-    serve(options, host, read, signals, began)
+    // The port is taken before anything is attached: a port in use is the commonest mistake.
+    let listeners = listeners::bind(&options.web.listen, handed_over)?;
+    serve(options, host, read, signals, listeners, statistics, began)
 }
 
 /// Has the kernel measure programs for as long as the answer lives.
@@ -55,9 +63,15 @@ fn statistics(options: &Options) -> Option<bpf::StatisticsGuard> {
 }
 
 /// Loads and attaches, says what is wrong, and ends.
-fn check(options: &Options, host: Arc<Host>, read: Vec<ReadConfig>) -> ExitCode {
+fn check(options: &Options, host: Arc<Host>, read: Vec<ReadConfig>, stop: Arc<AtomicBool>) -> ExitCode {
     let live = Arc::new(Live::default());
-    let supervisor = Supervisor::start(BpfKernel::new(options, host), read, Arc::clone(&live));
+    let kernel = BpfKernel::new(options, host, Arc::clone(&stop));
+    let supervisor = Supervisor::start(kernel, read, Arc::clone(&live));
+    if stop.load(Ordering::Relaxed) {
+        supervisor.retire();
+        tracing::error!("stopped by a signal before all configs were checked");
+        return ExitCode::FAILURE;
+    }
     verdict::log_generation(&live.current());
     let tolerance =
         if options.config.strict { Tolerance::Nothing } else { Tolerance::WhatTheReferenceServes };
@@ -75,21 +89,33 @@ fn serve(
     host: Arc<Host>,
     read: Vec<ReadConfig>,
     mut signals: Signals,
+    listeners: Vec<Listener>,
+    statistics: Option<bpf::StatisticsGuard>,
     began: Instant,
 ) -> anyhow::Result<ExitCode> {
     let live = Arc::new(Live::default());
-    // The port is taken before anything is attached: a port in use is the commonest mistake.
-    let listeners = listeners::bind(&options.web.listen)?;
     for listener in &listeners {
         tracing::info!(address = listeners::place(listener), "listening");
     }
-    let handler = Arc::new(Handler::new(options, &host, Arc::clone(&live)));
+    let handler = Arc::new(Handler::new(options, &host, Arc::clone(&live), statistics));
     let web = start_server(options, listeners, Arc::clone(&handler))?;
 
     notify::status("attaching configs...");
-    let supervisor = Supervisor::start(BpfKernel::new(options, Arc::clone(&host)), read, Arc::clone(&live));
+    let asks_for_symbols = read.iter().filter_map(|config| config.spec.as_ref()).any(Spec::asks_for_symbols);
+    let symbols = asks_for_symbols.then(|| host.read_symbols());
+    let reserve = Reserve::take();
+    let stop = signals.stop_flag();
+    let kernel = BpfKernel::new(options, Arc::clone(&host), Arc::clone(&stop));
+    let supervisor = Supervisor::start(kernel, read, Arc::clone(&live));
+    drop(reserve);
     // Only the start asks for the kernel's types, which take megabytes.
     host.release_kernel_btf();
+    if stop.load(Ordering::Relaxed) {
+        // What is missing now is no problem of any config.
+        tracing::info!("stopped by a signal while the configs were being loaded");
+        end(web, supervisor);
+        return Ok(ExitCode::SUCCESS);
+    }
     bpf::mark_attached();
     verdict::log_generation(&live.current());
     if options.config.strict && !verdict::is_good(&live.current(), Tolerance::Nothing) {
@@ -97,6 +123,9 @@ fn serve(
         supervisor.retire();
         tracing::error!("--config.strict tolerates no problem and no program that is not attached");
         return Ok(ExitCode::from(WRONG_CONFIGURATION));
+    }
+    if let Some(Err(error)) = symbols {
+        tracing::warn!(%error, "labels decoded by ksym and kstack show addresses instead of names");
     }
     privileges::reduce(&options.keep)?;
     if options.keep != Keep::All {
@@ -106,10 +135,14 @@ fn serve(
     handler.begin();
     announce(&live.current(), began);
     wait(&mut signals);
+    end(web, supervisor);
+    Ok(ExitCode::SUCCESS)
+}
+
+fn end(web: Server, supervisor: Supervisor<BpfKernel>) {
     notify::stopping();
     web.stop();
     supervisor.retire();
-    Ok(ExitCode::SUCCESS)
 }
 
 /// Starts the server from a thread that has given up what is not kept: capabilities are per
@@ -123,10 +156,14 @@ fn start_server(
     let routes = Routes { telemetry_path: options.web.telemetry_path.clone(), debug: options.debug };
     let limits = options.web.limits.clone();
     std::thread::scope(|scope| {
-        let starter = scope.spawn(|| {
+        let start = || {
             privileges::reduce_this_thread(&options.keep)?;
             server::start(listeners, handler, routes, limits).context("the HTTP server cannot start")
-        });
+        };
+        let starter = std::thread::Builder::new()
+            .name("start-http".into())
+            .spawn_scoped(scope, start)
+            .context("the HTTP server's thread cannot start")?;
         starter
             .join()
             .unwrap_or_else(|_| Err(anyhow::anyhow!("the thread that starts the HTTP server panicked")))

@@ -2,9 +2,11 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-use signal_hook::iterator;
+use signal_hook::{flag, iterator};
 
 /// What a signal asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +36,7 @@ impl Signal {
 pub struct Signals {
     iterator: iterator::Signals,
     waiting: VecDeque<Signal>,
+    stop: Arc<AtomicBool>,
 }
 
 impl Signals {
@@ -43,7 +46,11 @@ impl Signals {
     /// When the kernel refuses.
     pub fn take_over() -> io::Result<Self> {
         let iterator = iterator::Signals::new([SIGTERM, SIGINT, SIGHUP])?;
-        Ok(Self { iterator, waiting: VecDeque::new() })
+        let stop = Arc::default();
+        for signal in [SIGTERM, SIGINT] {
+            flag::register(signal, Arc::clone(&stop))?;
+        }
+        Ok(Self { iterator, waiting: VecDeque::new(), stop })
     }
 
     /// Waits for the next signal.
@@ -57,10 +64,11 @@ impl Signals {
         }
     }
 
-    /// Whether the process was asked to end while nobody waited, as between two configs that are loaded.
-    pub fn stop_is_waiting(&mut self) -> bool {
-        self.waiting.extend(self.iterator.pending().filter_map(Signal::from_number));
-        self.waiting.iter().any(|signal| matches!(signal, Signal::Stop { .. }))
+    /// True from the moment the process is asked to end, for those who do not wait for signals:
+    /// whoever loads looks at it between two configs.
+    #[must_use]
+    pub fn stop_flag(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.stop)
     }
 
     /// Gives the signals a thread that forwards each, for whoever waits for more than signals.

@@ -82,7 +82,12 @@ fn open_and_load(
 }
 
 fn readable(path: &Path, spec: &LoadSpec) -> Result<(), Box<Problem>> {
-    std::fs::File::open(path).map(drop).map_err(|error| {
+    // A pipe would be waited for, a device read for ever.
+    let opened = std::fs::metadata(path).and_then(|metadata| match metadata.is_file() {
+        true => std::fs::File::open(path).map(drop),
+        false => Err(std::io::Error::other("not a file")),
+    });
+    opened.map_err(|error| {
         let place = Place { config: Some(spec.name.clone()), ..Place::default() };
         let message = format!("the kernel's BTF cannot be read from {}", path.display());
         Problem::error("btf-path", place, message)

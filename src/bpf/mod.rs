@@ -3,7 +3,7 @@
 //! [`load()`] turns checked bytes into a [`Loaded`], which the supervisor owns alone;
 //! what a scrape may see of it is a [`crate::snapshot::View`] with descriptors of its
 //! own. This is the only room that names libbpf, and only its files `raw`,
-//! `print` and `mark` hold `unsafe`.
+//! `print`, `mark` and `usdt` hold `unsafe`.
 
 mod attach;
 mod explain;
@@ -17,6 +17,7 @@ mod programs;
 mod raw;
 mod read;
 mod statistics;
+mod usdt;
 mod verify;
 
 use std::path::PathBuf;

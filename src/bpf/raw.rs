@@ -1,6 +1,7 @@
 //! Every call that the compiler cannot check, behind functions that it can.
 #![expect(unsafe_code, reason = "the kernel's and libbpf's C interfaces; nothing else in the crate needs it")]
 
+use std::ffi::{c_int, c_void};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::time::Duration;
@@ -146,6 +147,28 @@ fn found(result: i32) -> io::Result<bool> {
         libc::ENOENT => Ok(false),
         errno => Err(io::Error::from_raw_os_error(errno)),
     }
+}
+
+/// Writes one value, as libbpf's `bpf_map_update_elem` does: a negative error, and `errno`.
+///
+/// # Safety
+/// `key` and `value` point to as many bytes as the map's keys and values have.
+pub(super) unsafe fn update(map: c_int, key: *const c_void, value: *const c_void, flags: u64) -> c_int {
+    let mut attributes = libbpf_sys::bpf_attr::default();
+    attributes.__bindgen_anon_2.map_fd = map as u32;
+    attributes.__bindgen_anon_2.key = key as u64;
+    attributes.__bindgen_anon_2.__bindgen_anon_1.value = value as u64;
+    attributes.__bindgen_anon_2.flags = flags;
+    // SAFETY: the attributes have the announced size, and what they point to is the caller's promise.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_bpf,
+            libbpf_sys::BPF_MAP_UPDATE_ELEM,
+            &raw const attributes,
+            size_of_val(&attributes),
+        )
+    };
+    if result < 0 { -io::Error::last_os_error().raw_os_error().unwrap_or(libc::EINVAL) } else { 0 }
 }
 
 /// What a map says of itself.

@@ -68,7 +68,9 @@ pub(super) fn find_object(
     let names = match written {
         Some(found) => vec![found.value.clone()],
         None => {
-            vec![format!("{}.{}.bpf.o", file.name, std::env::consts::ARCH), format!("{}.bpf.o", file.name)]
+            // Of a config in a folder below, the object is beside it.
+            let stem = file.name.rsplit('/').next().unwrap_or_default();
+            vec![format!("{stem}.{}.bpf.o", std::env::consts::ARCH), format!("{stem}.bpf.o")]
         }
     };
     let beside = file.path.parent().map_or_else(PathBuf::new, Path::to_owned);
@@ -199,6 +201,8 @@ mod tests {
             std::fs::write(&path, "").unwrap();
             assert_eq!(find_object(&file, None, &options).unwrap(), path);
         }
+        let below = ConfigFile { name: "sub/tcp".to_owned(), path: file.path.clone() };
+        assert_eq!(find_object(&below, None, &options).unwrap(), configs.path().join(&by_arch));
         let written =
             |value: &str| Found { value: value.to_owned(), spot: super::super::findings::Spot::default() };
         std::fs::write(objects.path().join("other.o"), "").unwrap();

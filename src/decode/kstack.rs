@@ -59,6 +59,6 @@ impl Decode for Kstack {
 
     /// Two addresses lie in one symbol, and modules come and go.
     fn traits(&self) -> Traits {
-        Traits::named(true)
+        Traits::symbols()
     }
 }

@@ -42,6 +42,6 @@ impl Decode for Ksym {
 
     /// Static functions share names, and modules come and go.
     fn traits(&self) -> Traits {
-        Traits::named(true)
+        Traits::symbols()
     }
 }

@@ -128,6 +128,8 @@ pub struct Traits {
     pub dear: bool,
     /// The same input can mean something else later: a result must not be kept.
     pub volatile: bool,
+    /// Asks for kernel symbols, which have to be read while the process may see their addresses.
+    pub symbols: bool,
 }
 
 /// What kind of value reaches a decoder, known when the chain is built.
@@ -228,12 +230,17 @@ type Built = Result<(Box<dyn Decode>, Kind), BuildError>;
 impl Traits {
     /// Of a decoder that computes its text from its input alone, cheaply.
     const fn pure(injective: Injective) -> Self {
-        Self { injective, dear: false, volatile: false }
+        Self { injective, dear: false, volatile: false, symbols: false }
     }
 
     /// Of a decoder that asks the machine for a name, which two things can share and which can change.
     const fn named(dear: bool) -> Self {
-        Self { injective: Injective::Never, dear, volatile: true }
+        Self { injective: Injective::Never, dear, volatile: true, symbols: false }
+    }
+
+    /// Of a decoder that asks for kernel symbols: static functions share names, and modules come and go.
+    const fn symbols() -> Self {
+        Self { injective: Injective::Never, dear: true, volatile: true, symbols: true }
     }
 
     /// Of two decoders, one after the other.
@@ -242,6 +249,7 @@ impl Traits {
             injective: self.injective.min(next.injective),
             dear: self.dear || next.dear,
             volatile: self.volatile || next.volatile,
+            symbols: self.symbols || next.symbols,
         }
     }
 }

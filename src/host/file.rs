@@ -10,10 +10,19 @@ use std::path::Path;
 /// What the system says, with the path.
 pub(super) fn read_at_most(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    File::open(path)
-        .and_then(|file| file.take(limit).read_to_end(&mut bytes))
-        .map_err(|error| with_path(path, &error))?;
+    open(path)?.take(limit).read_to_end(&mut bytes).map_err(|error| with_path(path, &error))?;
     Ok(bytes)
+}
+
+/// Opens a file of the host. A pipe would be waited for and a device read for ever, so only files will do.
+///
+/// # Errors
+/// What the system says, with the path.
+pub(super) fn open(path: &Path) -> io::Result<File> {
+    let file = std::fs::metadata(path).and_then(|metadata| {
+        if metadata.is_file() { File::open(path) } else { Err(io::Error::other("not a file")) }
+    });
+    file.map_err(|error| with_path(path, &error))
 }
 
 /// The same error, which says what it is about.
@@ -39,5 +48,17 @@ mod tests {
         let error = read_at_most(Path::new("/nonexistent/file"), 4).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::NotFound);
         assert!(error.to_string().contains("/nonexistent/file"), "{error}");
+    }
+
+    #[test]
+    fn nothing_is_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
+        assert!(made.success());
+        for path in [pipe.as_path(), Path::new("/dev/zero"), folder.path()] {
+            let error = read_at_most(path, 4).unwrap_err();
+            assert!(error.to_string().contains("not a file"), "{error}");
+        }
     }
 }

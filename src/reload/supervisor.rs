@@ -24,6 +24,11 @@ pub trait Kernel: Sync {
     /// Why nothing of it is loaded.
     fn load(&self, spec: &LoadSpec) -> Result<Started<Self::Loaded>, Vec<Problem>>;
 
+    /// Whether more is to be loaded: not when the process was asked to end meanwhile.
+    fn goes_on(&self) -> bool {
+        true
+    }
+
     /// Detaches and closes all of these; side by side where that is safe, because one takes long.
     fn retire(&self, loaded: Vec<Self::Loaded>);
 }
@@ -114,6 +119,9 @@ fn load_all<K: Kernel>(kernel: &K, configs: &[ReadConfig]) -> Vec<LoadResult<K::
             let index = next.fetch_add(1, Ordering::Relaxed);
             configs.get(index).zip(slots.get(index))
         } {
+            if !kernel.goes_on() {
+                break;
+            }
             if let Some(spec) = config.spec.as_ref().filter(|_| is_loadable(config)) {
                 let result = kernel.load(&spec.load);
                 *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
@@ -123,7 +131,10 @@ fn load_all<K: Kernel>(kernel: &K, configs: &[ReadConfig]) -> Vec<LoadResult<K::
     let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
     std::thread::scope(|scope| {
         for _ in 1..processors.min(configs.len()).min(MAX_LOADERS) {
-            scope.spawn(loader);
+            // Without another thread this one loads everything.
+            if std::thread::Builder::new().name("load".into()).spawn_scoped(scope, loader).is_err() {
+                break;
+            }
         }
         loader();
     });

@@ -7,16 +7,20 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{Notify, OwnedSemaphorePermit};
+use tokio::sync::Notify;
 
 use super::Limits;
 use super::message::Client;
+use super::rights::Right;
 
 /// So much of a response has to go within each write timeout.
 const LEAST_PROGRESS: u64 = 16 * 1024;
 
 /// A response younger than this is not given up for another client's sake.
 const GRACE: Duration = Duration::from_secs(1);
+
+/// Bytes a second; who reads a page faster than this keeps it, whoever else waits for memory.
+const DILIGENT: u64 = 256 * 1024;
 
 /// What a connection is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +53,8 @@ struct State {
     since: Instant,
     /// Bytes of a response that went out since then.
     moved: u64,
+    /// All bytes of the response that went out.
+    sent: u64,
     /// Whether the body was handed over to hyper whole.
     body_ended: bool,
     /// Whether the request is for a page that is dear.
@@ -57,7 +63,7 @@ struct State {
 
 impl State {
     fn new(phase: Phase, now: Instant) -> Self {
-        Self { phase, began: now, since: now, moved: 0, body_ended: false, dear: false }
+        Self { phase, began: now, since: now, moved: 0, sent: 0, body_ended: false, dear: false }
     }
 }
 
@@ -72,7 +78,7 @@ pub(super) struct Connection {
     reset: AtomicBool,
     state: Mutex<State>,
     /// The right to hold a page in memory, until the kernel has all of it.
-    page: Mutex<Option<OwnedSemaphorePermit>>,
+    page: Mutex<Option<Right>>,
     changed: Arc<Notify>,
 }
 
@@ -101,7 +107,7 @@ impl Connection {
     }
 
     /// A response is ready; the connection keeps the right to hold it in memory until it is sent.
-    pub(super) fn answered(&self, page: Option<OwnedSemaphorePermit>, now: Instant) {
+    pub(super) fn answered(&self, page: Option<Right>, now: Instant) {
         *self.page.lock().unwrap_or_else(PoisonError::into_inner) = page;
         let dear = self.state().dear;
         self.enter(State { dear, ..State::new(Phase::Writing, now) });
@@ -111,6 +117,7 @@ impl Connection {
     pub(super) fn sent(&self, bytes: usize, now: Instant) {
         let mut state = self.state();
         state.moved += bytes as u64;
+        state.sent += bytes as u64;
         if state.moved >= LEAST_PROGRESS {
             state.moved = 0;
             state.since = now;
@@ -214,18 +221,21 @@ impl Table {
 
     /// Ends the connection that can best be spared for a new one; false when there is none.
     pub(super) fn spare_connection(&self, now: Instant) -> bool {
-        self.spare(now, |state| state.phase.is_waiting() || state.phase == Phase::Writing)
+        self.spare(now, |_, state| state.phase.is_waiting() || state.phase == Phase::Writing)
     }
 
-    /// Ends the client that holds a page and can best be spared; false when there is none.
-    pub(super) fn spare_page(&self, now: Instant) -> bool {
-        self.spare(now, |state| state.phase == Phase::Writing && state.dear)
-    }
-
-    /// How many requests for dear pages a client has under way.
-    pub(super) fn dear_requests(&self, client: Client) -> usize {
-        let group = client.group();
-        self.rows().values().filter(|row| row.client.group() == group && row.state().dear).count()
+    /// Ends the client that holds a page, reads it slowly and can best be spared, be it any or one
+    /// of those who count as `client`; false when there is none.
+    pub(super) fn spare_page(&self, client: Option<Client>, now: Instant) -> bool {
+        self.spare(now, |connection, state| {
+            let age = now.saturating_duration_since(state.began);
+            // The kernel's buffers take much at once: who stopped reading then is slow too.
+            let has_stopped = now.saturating_duration_since(state.since) >= GRACE;
+            let is_slow =
+                has_stopped || u128::from(state.sent) * 1000 < u128::from(DILIGENT) * age.as_millis();
+            let is_asked_for = client.is_none_or(|client| connection.client.group() == client.group());
+            state.phase == Phase::Writing && state.dear && is_slow && is_asked_for
+        })
     }
 
     /// Ends every connection on which no request is being answered.
@@ -244,7 +254,7 @@ impl Table {
 
     /// The client with the most connections loses one of them: first one that waits, then the
     /// oldest. So a single hostile host pushes out itself, and never a scraper.
-    fn spare(&self, now: Instant, may_go: impl Fn(&State) -> bool) -> bool {
+    fn spare(&self, now: Instant, may_go: impl Fn(&Connection, &State) -> bool) -> bool {
         let mut rows = self.rows();
         let mut held: HashMap<Client, usize> = HashMap::new();
         for connection in rows.values() {
@@ -253,7 +263,7 @@ impl Table {
         let candidates = rows.iter().filter_map(|(id, connection)| {
             let state = *connection.state();
             let age = now.saturating_duration_since(state.began);
-            let can_go = may_go(&state) && (state.phase.is_waiting() || age >= GRACE);
+            let can_go = may_go(connection, &state) && (state.phase.is_waiting() || age >= GRACE);
             let rank = (held.get(&connection.client.group()).copied(), state.phase.is_waiting(), age);
             can_go.then_some((rank, *id))
         });

@@ -11,6 +11,7 @@ mod guarded;
 mod landing;
 mod listen;
 mod message;
+mod rights;
 mod routes;
 mod service;
 
@@ -66,7 +67,7 @@ pub struct Limits {
     pub workers: usize,
     /// Such responses in memory at a time: being made or being read by their clients.
     pub max_pages: usize,
-    /// How many of them one client address may have under way.
+    /// How many of them one client address may have; more requests of it wait for their turn.
     pub max_pages_of_client: usize,
 }
 

@@ -1,10 +1,10 @@
 //! One request: from its head to a response.
 
 use std::convert::Infallible;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
@@ -12,18 +12,16 @@ use hyper::header::{
     ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
 };
 use hyper::{Method, StatusCode};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 
 use super::connections::{Connection, Table};
 use super::message::scrape_timeout;
+use super::rights::{Right, Rights};
 use super::routes::{Page, Route, Routes, route};
 use super::{Handler, Limits, Request, Response};
 
 /// Requests for cheap pages that are worked on at a time, so that no scrape holds them up.
 const CHEAP_WORKERS: usize = 2;
-
-/// How often a request that waits for memory looks for a client that can be spared.
-const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
 /// What all connections share.
 pub(super) struct Service {
@@ -31,7 +29,7 @@ pub(super) struct Service {
     pub(super) routes: Routes,
     pub(super) limits: Limits,
     pub(super) table: Arc<Table>,
-    pages: Arc<Semaphore>,
+    rights: Rights,
     workers: Arc<Semaphore>,
     cheap_workers: Arc<Semaphore>,
 }
@@ -42,7 +40,7 @@ impl Service {
             handler,
             routes,
             table: Arc::default(),
-            pages: Arc::new(Semaphore::new(limits.max_pages)),
+            rights: Rights::new(&limits),
             workers: Arc::new(Semaphore::new(limits.workers)),
             cheap_workers: Arc::new(Semaphore::new(CHEAP_WORKERS)),
             limits,
@@ -94,7 +92,7 @@ impl Service {
         connection: &Arc<Connection>,
         headers: &HeaderMap,
         arrived: Instant,
-    ) -> (Response, Option<OwnedSemaphorePermit>) {
+    ) -> (Response, Option<Right>) {
         let timeout =
             headers.get("x-prometheus-scrape-timeout-seconds").and_then(|value| value.to_str().ok());
         let request = Request {
@@ -106,14 +104,14 @@ impl Service {
             client: connection.client,
         };
         let until = request.deadline(self.limits.queue_timeout);
-        let memory = if page.is_dear() {
-            if self.table.dear_requests(connection.client) > self.limits.max_pages_of_client {
-                return (busy("This client has too many requests under way.\n"), None);
-            }
-            let Some(memory) = self.memory(until).await else {
+        let right = if page.is_dear() {
+            let spare = |client, now| {
+                self.table.spare_page(client, now);
+            };
+            let Some(right) = self.rights.take(connection.client, until, spare).await else {
                 return (busy("Too many responses are being read by their clients.\n"), None);
             };
-            Some(memory)
+            Some(right)
         } else {
             None
         };
@@ -130,30 +128,11 @@ impl Service {
             response
         };
         match tokio::task::spawn_blocking(work).await {
-            Ok(response) => (response, memory),
+            Ok(response) => (response, right),
             Err(error) => {
                 tracing::error!(page = ?page, error = %error, "a page could not be made");
                 (Response::text(500, "This page could not be made; the log says more.\n"), None)
             }
-        }
-    }
-
-    /// Waits for the right to hold one more page, if need be at the cost of a client that is slow to read.
-    async fn memory(&self, until: Instant) -> Option<OwnedSemaphorePermit> {
-        let mut permit = pin!(self.pages.clone().acquire_owned());
-        let mut wait = Duration::ZERO;
-        loop {
-            tokio::select! {
-                biased;
-                permit = &mut permit => return permit.ok(),
-                () = tokio::time::sleep(wait) => {}
-            }
-            let now = Instant::now();
-            if now >= until {
-                return None;
-            }
-            self.table.spare_page(now);
-            wait = LOOK_AGAIN.min(until - now);
         }
     }
 

@@ -20,6 +20,20 @@ pub struct Spec {
     pub view: ViewSpec,
 }
 
+impl Spec {
+    /// Whether a label shows kernel symbols.
+    #[must_use]
+    pub fn asks_for_symbols(&self) -> bool {
+        self.view.metrics.iter().any(|metric| {
+            let slot = match &metric.kind {
+                MetricKind::Histogram(histogram) => Some(&histogram.slot),
+                MetricKind::Counter | MetricKind::Gauge => None,
+            };
+            metric.labels.iter().chain(slot).any(|label| label.chain.traits().symbols)
+        })
+    }
+}
+
 /// What the kernel is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LoadSpec {

@@ -3,6 +3,7 @@
 use libbpf_rs::ProgramMut;
 
 use crate::bpf::explain::errno_of;
+use crate::bpf::usdt;
 
 use super::{AttachError, Attached, refused};
 
@@ -51,8 +52,9 @@ const KINDS: &[&str] = &[
 
 pub(super) fn attach(program: &ProgramMut<'_>, section: &str) -> Result<Attached, AttachError> {
     let kind = section.split('/').next().unwrap_or_default();
-    match program.attach() {
-        Ok(link) if matches!(kind, "usdt" | "usdt.s") => Ok(Attached::Usdt(link)),
+    let is_usdt = matches!(kind, "usdt" | "usdt.s");
+    match if is_usdt { usdt::attaching(|| program.attach()) } else { program.attach() } {
+        Ok(link) if is_usdt => Ok(Attached::Usdt(link)),
         Ok(link) => Ok(Attached::Links(vec![link])),
         Err(error) => {
             let errno = errno_of(&error);

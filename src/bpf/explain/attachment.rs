@@ -10,7 +10,7 @@ use crate::problem::{Place, Problem};
 use crate::spec::LoadSpec;
 
 use super::machine::Machine;
-use super::{errno_text, words};
+use super::{errno_text, exhausted, words};
 
 /// Where libbpf looks for tracepoints; the first one that is there.
 const TRACEFS: [&str; 2] = ["/sys/kernel/debug/tracing", "/sys/kernel/tracing"];
@@ -84,6 +84,9 @@ fn kprobes() -> bool {
 fn advice(section: &str, errno: i32, program: &Program<'_>, kernel: &Kernel) -> Option<String> {
     if matches!(errno, libc::EPERM | libc::EACCES) {
         return Some(permission(program, kernel));
+    }
+    if let Some(help) = exhausted(errno) {
+        return Some(help.to_owned());
     }
     let kind = section.split('/').next().unwrap_or_default();
     let target = section.split_once('/').map_or("", |(_, target)| target);

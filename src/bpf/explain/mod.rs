@@ -77,7 +77,7 @@ pub(super) fn failure(failure: &Failure, log: &Log, spec: &LoadSpec, machine: &M
             format!("libbpf cannot open the object: {}", errno_text(*errno)),
         )
         .found(words(log, *errno))
-        .help("rebuild it with a current clang: `clang -g -O2 -target bpf`"),
+        .help(exhausted(*errno).unwrap_or("rebuild it with a current clang: `clang -g -O2 -target bpf`")),
         Failure::Load { errno, programs, btf_path } => {
             if let Some((name, text)) = log.verifier() {
                 tracing::debug!(config = spec.name, program = name, "the verifier's log:\n{text}");
@@ -113,7 +113,11 @@ impl Load<'_> {
             .or_else(|| self.refused())
             .unwrap_or_else(|| {
                 let message = format!("the object cannot be loaded: {}", errno_text(self.errno));
-                self.problem("load-failed", message).found(words(self.log, self.errno))
+                let problem = self.problem("load-failed", message).found(words(self.log, self.errno));
+                match exhausted(self.errno) {
+                    Some(help) => problem.help(help),
+                    None => problem,
+                }
             })
     }
 
@@ -136,6 +140,9 @@ impl Load<'_> {
         self.place.map = Some(map.clone());
         let message = format!("the kernel does not create the map `{map}`: {}", errno_text(self.errno));
         let problem = self.problem("map-create", message).found(words(self.log, self.errno));
+        if let Some(help) = self.pinning().or_else(|| exhausted(self.errno)) {
+            return Some(problem.help(help));
+        }
         Some(match self.errno {
             libc::ENOMEM | libc::E2BIG => problem.help(format!(
                 "it is too large for this machine: lower its max_entries or the size of its values{}",
@@ -150,6 +157,19 @@ impl Load<'_> {
             )),
             _ => problem,
         })
+    }
+
+    /// Maps pinned by name live in a file system of their own.
+    fn pinning(&self) -> Option<&'static str> {
+        if self.log.has("is not on BPF FS") {
+            return Some(
+                "a map that is pinned by name needs the BPF file system: `mount -t bpf bpf /sys/fs/bpf` \
+                 (in a container: mount the host's /sys/fs/bpf there)",
+            );
+        }
+        self.log
+            .has("couldn't reuse pinned map")
+            .then_some("another map is pinned under this name: remove its file, or give the map another name")
     }
 
     /// Not permitted, and a capability is missing that could be why.
@@ -291,6 +311,18 @@ impl Load<'_> {
             libc::E2BIG => problem.help("the program is too large or too complex for this kernel"),
             _ => problem,
         })
+    }
+}
+
+/// What to do when the process, not the object, is at its limit.
+pub(super) fn exhausted(errno: i32) -> Option<&'static str> {
+    match errno {
+        libc::EMFILE => Some(
+            "every map, program and link takes descriptors: raise the hard limit (LimitNOFILE= in the systemd unit, \
+             --ulimit nofile= in Docker, `ulimit -Hn`)",
+        ),
+        libc::ENFILE => Some("the whole machine has no descriptor left: raise the sysctl fs.file-max"),
+        _ => None,
     }
 }
 

@@ -62,6 +62,28 @@ fn each_failure_has_a_name_of_its_own() {
 }
 
 #[test]
+fn limits_of_the_process_are_not_blamed_on_the_object() {
+    let help = |problem: Problem| problem.help.unwrap_or_default();
+    assert!(help(explain(libc::EMFILE, &[], &[])).contains("LimitNOFILE"));
+    let create = "libbpf: map 'm': failed to create: -EMFILE\n";
+    assert!(help(explain(libc::EMFILE, &[create], &[])).contains("LimitNOFILE"));
+    let opened = failure(&Failure::Open(libc::EMFILE), &Log::of(&[]), &spec(), &machine(CapsHashSet::new()));
+    assert!(help(opened).contains("LimitNOFILE"));
+}
+
+#[test]
+fn pinned_maps_need_their_file_system() {
+    let messages = [
+        "libbpf: specified path /sys/fs/bpf/m is not on BPF FS\n",
+        "libbpf: map 'm': failed to auto-pin at '/sys/fs/bpf/m': -EINVAL\n",
+        "libbpf: map 'm': failed to create: -EINVAL\n",
+    ];
+    let problem = explain(libc::EINVAL, &messages, &[]);
+    assert_eq!(problem.code, "map-create");
+    assert!(problem.help.is_some_and(|help| help.contains("mount -t bpf")));
+}
+
+#[test]
 fn what_is_not_permitted_names_the_capabilities_that_are_missing() {
     let problem = explain(libc::EPERM, &[FAILED], &[Capability::CAP_BPF]);
     assert_eq!(problem.code, "privilege", "{problem:?}");

@@ -148,14 +148,16 @@ fn bucket_labels_are_numbers() {
 #[test]
 fn traits_of_a_chain_are_those_of_all() {
     let traits = |names: &[&str], size| Chain::build(&steps(names), size, &host()).unwrap().traits();
-    let pure = |injective| Traits { injective, dear: false, volatile: false };
+    let pure = |injective| Traits { injective, dear: false, volatile: false, symbols: false };
     assert_eq!(traits(&["uint"], 4), pure(Injective::Always));
     assert_eq!(traits(&["string"], 4), pure(Injective::Canonical));
     assert_eq!(traits(&["uint", "errno"], 4), pure(Injective::Always));
     assert_eq!(traits(&["int", "errno"], 4), pure(Injective::Never));
     assert_eq!(traits(&["string", "hex"], 4), pure(Injective::Canonical));
     assert_eq!(traits(&["string", "dname"], 4), pure(Injective::Never));
-    let named = |dear| Traits { injective: Injective::Never, dear, volatile: true };
-    assert_eq!(traits(&["uint", "cgroup"], 8), named(false));
-    assert_eq!(traits(&["ksym"], 8), named(true));
+    let named = Traits { injective: Injective::Never, dear: false, volatile: true, symbols: false };
+    assert_eq!(traits(&["uint", "cgroup"], 8), named);
+    let symbols = Traits { dear: true, symbols: true, ..named };
+    assert_eq!(traits(&["ksym"], 8), symbols);
+    assert_eq!(traits(&["kstack", "string"], 16), symbols);
 }

@@ -195,6 +195,6 @@ impl Decode for Regexp {
     }
 
     fn traits(&self) -> Traits {
-        Traits { injective: Injective::Never, dear: true, volatile: false }
+        Traits { injective: Injective::Never, dear: true, volatile: false, symbols: false }
     }
 }

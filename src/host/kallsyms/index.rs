@@ -4,7 +4,7 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::host::file::with_path;
+use crate::host::file::{open, with_path};
 
 /// No symbol's name comes near this; what is longer is no symbol.
 const LONGEST_LINE: u64 = 4096;
@@ -43,7 +43,7 @@ impl Found<'_> {
 impl Index {
     /// Reads the file in pieces: it is larger than what is kept of it.
     pub(super) fn read(path: &Path) -> io::Result<Self> {
-        let file = std::fs::File::open(path).map_err(|error| with_path(path, &error))?;
+        let file = open(path)?;
         Self::parse(&mut BufReader::with_capacity(64 << 10, file)).map_err(|error| with_path(path, &error))
     }
 

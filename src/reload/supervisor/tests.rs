@@ -9,6 +9,8 @@ use crate::spec::ViewSpec;
 #[derive(Default)]
 struct Recorder {
     log: Arc<Mutex<Vec<String>>>,
+    /// Loading ends once this name was loaded.
+    stops_at: Option<&'static str>,
 }
 
 /// Something loaded; says when it is let go, and what was being served then.
@@ -46,6 +48,11 @@ impl Kernel for Recorder {
         let view = View { config: spec.name.clone(), sources: Vec::new(), programs: Arc::new(NoPrograms) };
         let loaded = Token { name: spec.name.clone(), log: Arc::clone(&self.log) };
         Ok(Started { loaded, view, problems: vec![problem("half")] })
+    }
+
+    fn goes_on(&self) -> bool {
+        let log = self.log.lock().unwrap();
+        !self.stops_at.is_some_and(|name| log.iter().any(|line| line.ends_with(name)))
     }
 
     fn retire(&self, loaded: Vec<Token>) {
@@ -124,4 +131,18 @@ fn many_configs_keep_their_order() {
     let supervisor = Supervisor::start(kernel, configs, live);
     assert_eq!(log.lock().unwrap().len(), 100);
     assert!(supervisor.loaded().iter().map(|token| &token.name).eq(&names));
+}
+
+#[test]
+fn nothing_more_is_loaded_when_the_process_is_to_end() {
+    let kernel = Recorder { stops_at: Some("config010"), ..Recorder::default() };
+    let log = Arc::clone(&kernel.log);
+    let names = (0..1000).map(|number| format!("config{number:03}"));
+    let configs = names.map(|name| config(&name, true, Vec::new())).collect();
+    let supervisor = Supervisor::start(kernel, configs, Arc::default());
+    let loaded = supervisor.loaded().len();
+    assert!((1..=11 + MAX_LOADERS).contains(&loaded), "{loaded} were loaded");
+    supervisor.retire();
+    let retired = log.lock().unwrap().iter().filter(|line| line.starts_with("retire")).count();
+    assert_eq!(retired, loaded);
 }

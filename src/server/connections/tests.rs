@@ -163,27 +163,30 @@ fn only_dear_responses_are_given_up_for_memory() {
     let (cheap, dear, _idle) = (house.enter(1, 1, 0), house.enter(2, 2, 0), house.enter(3, 3, 0));
     cheap.connection.working(false, house.at(0));
     cheap.connection.answered(None, house.at(0));
-    assert!(!house.table.spare_page(house.at(10)));
+    assert!(!house.table.spare_page(None, house.at(10)));
     dear.connection.working(true, house.at(0));
     dear.connection.answered(None, house.at(0));
-    assert!(house.table.spare_page(house.at(10)));
+    assert!(house.table.spare_page(None, house.at(10)));
     assert_eq!(house.ids(), [1, 3]);
 }
 
 #[test]
-fn dear_requests_are_counted_by_client() {
+fn only_slow_readers_of_the_client_that_waits_are_given_up() {
     let house = House::new();
-    let entries: Vec<Entry> = (0..3).map(|id| house.enter(id, 1, 0)).collect();
-    let other = house.enter(9, 2, 0);
-    other.connection.working(true, house.at(0));
-    entries[0].connection.working(true, house.at(0));
-    entries[1].connection.working(false, house.at(0));
-    assert_eq!(house.table.dear_requests(client(1)), 1);
-    entries[0].connection.answered(None, house.at(1));
-    assert_eq!(house.table.dear_requests(client(1)), 1);
-    entries[0].connection.body_ended();
-    entries[0].connection.flushed(house.at(2));
-    assert_eq!(house.table.dear_requests(client(1)), 0);
+    let entries: Vec<Entry> = [(1, 1), (2, 1), (3, 2)].map(|(id, from)| house.enter(id, from, 0)).into();
+    for entry in &entries {
+        entry.connection.working(true, house.at(0));
+        entry.connection.answered(None, house.at(0));
+    }
+    let diligent = 4 * DILIGENT as usize;
+    entries[0].connection.sent(diligent, house.at(3));
+    entries[2].connection.sent(diligent, house.at(3));
+    assert!(!house.table.spare_page(Some(client(2)), house.at(3)), "it reads fast enough");
+    assert!(!house.table.spare_page(Some(client(3)), house.at(3)), "it has none");
+    assert!(house.table.spare_page(Some(client(1)), house.at(3)));
+    assert_eq!(house.ids(), [1, 3]);
+    assert!(!house.table.spare_page(None, house.at(3)));
+    assert!(house.table.spare_page(None, house.at(5)), "they stopped reading");
 }
 
 #[test]

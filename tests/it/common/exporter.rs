@@ -51,7 +51,14 @@ impl Exporter {
     /// Starts the exporter on a free port and waits until it has loaded what it can, be it nothing.
     #[track_caller]
     pub fn launch(arguments: &[&str]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_bpftally"))
+        Self::launch_after("", arguments)
+    }
+
+    /// The same after commands of a shell that change where it lives, such as its limits.
+    #[track_caller]
+    pub fn launch_after(commands: &str, arguments: &[&str]) -> Self {
+        let mut child = Command::new("sh")
+            .args(["-c", &format!("{commands}\nexec \"$0\" \"$@\""), env!("CARGO_BIN_EXE_bpftally")])
             .args(arguments)
             .arg("--web.listen-address=127.0.0.1:0")
             .stdin(Stdio::null())

@@ -57,6 +57,27 @@ fn sighup_does_not_end_it() {
     assert_eq!(exporter.value("ebpf_exporter_good_total{slot=\"7\"}"), Some(9.0));
 }
 
+/// Symbols are read while the process may still see their addresses.
+#[test]
+fn kernel_symbols_have_names_after_the_privilege_to_see_them_is_gone() {
+    let calls = Workload::new();
+    let folder = Folder::new();
+    let object = calls.object(
+        r#"
+        const volatile u64 kaddr_schedule = 0;
+        struct { __uint(type, BPF_MAP_TYPE_HASH); __uint(max_entries, 4); __type(key, u64); __type(value, u64); } where_total SEC(".maps");
+        "#,
+        "u64 key = kaddr_schedule, one = 1; bpf_map_update_elem(&where_total, &key, &one, BPF_ANY);",
+    );
+    let yaml = "kaddrs: [schedule]\nmetrics:\n  counters:\n    - name: where_total\n      help: Addresses\n      \
+                labels: [{name: function, size: 8, decoders: [{name: ksym}]}]\n";
+    folder.pair("symbols", yaml, &object);
+    let exporter = Exporter::start(&[&folder.argument(), "--capabilities.keep=none"]);
+    calls.fire(1);
+    let page = exporter.page();
+    assert_eq!(value_of(&page, r#"ebpf_exporter_where_total{function="schedule"}"#), Some(1.0), "{page}");
+}
+
 /// Every thread gives up what is not kept, and reading goes on.
 #[test]
 fn capabilities_are_dropped_on_every_thread() {

@@ -1,5 +1,8 @@
 //! The whole exporter as a process: values, faults, pages, flags, its end.
 
+/// Hosts that lack something.
+mod environment;
+
 /// One good config among every kind of bad one.
 mod isolation;
 

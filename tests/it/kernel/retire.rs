@@ -184,3 +184,94 @@ fn usdt_probes_count_and_are_detached_in_order() {
         are_gone(&ids);
     }
 }
+
+/// Objects carry the layout of the `usdt.bpf.h` that they were compiled with: that of libbpf 1.6 and
+/// before has 16 bytes for an argument, that of 1.7.0 has 24.
+#[test]
+fn usdt_arguments_are_read_by_objects_of_either_layout() {
+    let folder = tempfile::tempdir().unwrap();
+    let (source, target) = (folder.path().join("target.c"), folder.path().join("target"));
+    // Two signed arguments of 4 bytes, each at a known place.
+    let text = r#"
+int main(void)
+{
+    int first = -7, second = 35;
+    __asm__ __volatile__("990: nop\n\t.pushsection .note.stapsdt,\"\",\"note\"\n\t.balign 4\n\t"
+        ".4byte 992f-991f, 994f-993f, 3\n\t991: .asciz \"stapsdt\"\n\t992: .balign 4\n\t993: .8byte 990b, 0, 0\n\t"
+        ".asciz \"bpftally\"\n\t.asciz \"pair\"\n\t.asciz \"" PLACES "\"\n\t994: .balign 4\n\t.popsection"
+        : : REGISTERS);
+    return 0;
+}
+"#;
+    let (places, registers) = if cfg!(target_arch = "aarch64") {
+        ("-4@x9 -4@x10", r#""r"(x9), "r"(x10)"#)
+    } else {
+        ("-4@%%eax -4@%%ecx", r#""a"(first), "c"(second)"#)
+    };
+    let declared = if cfg!(target_arch = "aarch64") {
+        text.replace(
+            "int first = -7, second = 35;",
+            "register int x9 __asm__(\"x9\") = -7, x10 __asm__(\"x10\") = 35;",
+        )
+    } else {
+        text.to_owned()
+    };
+    std::fs::write(
+        &source,
+        declared.replace("PLACES", &format!("\"{places}\"")).replace("REGISTERS", registers),
+    )
+    .unwrap();
+    let status = Command::new("clang").args(["-O0", "-o"]).arg(&target).arg(&source).status().unwrap();
+    assert!(status.success());
+    for kind in [
+        "u32 kind; s16 register_offset; bool is_signed; u8 shift;",
+        "u8 kind; u8 gap; u16 index; u8 reserved; u8 gaps; s16 register_offset; bool is_signed; u8 shift; u8 end[6];",
+    ] {
+        let loaded = load("usdt_arguments", &usdt_reader(&target.display().to_string(), kind));
+        assert!(Command::new(&target).status().unwrap().success());
+        let view = loaded.view();
+        let values: Vec<i64> = rows(view.source("arguments").unwrap().as_ref())
+            .iter()
+            .map(|(_, value)| i64::from_ne_bytes(value.as_slice().try_into().unwrap()))
+            .collect();
+        assert_eq!(values, [-7, 35, 2], "{kind}");
+        loaded.retire();
+    }
+}
+
+/// What `usdt.bpf.h` does, with an argument's description of our choice.
+fn usdt_reader(target: &str, kind: &str) -> String {
+    format!(
+        r#"
+        #include <stdbool.h>
+        struct argument {{ u64 offset; {kind} }};
+        struct probe {{ struct argument arguments[12]; u64 cookie; s16 count; }};
+        struct {{ __uint(type, BPF_MAP_TYPE_ARRAY); __uint(max_entries, 16); __type(key, int); __type(value, struct probe); }} __bpf_usdt_specs SEC(".maps");
+        struct {{ __uint(type, BPF_MAP_TYPE_HASH); __uint(max_entries, 16); __type(key, long); __type(value, u32); }} __bpf_usdt_ip_to_spec_id SEC(".maps");
+        struct {{ __uint(type, BPF_MAP_TYPE_ARRAY); __uint(max_entries, 3); __type(key, u32); __type(value, u64); }} arguments SEC(".maps");
+        static __always_inline void keep(u32 slot, u64 value)
+        {{
+            bpf_map_update_elem(&arguments, &slot, &value, BPF_ANY);
+        }}
+        static __always_inline u64 read(void *ctx, struct argument *argument)
+        {{
+            u64 value = 0;
+            bpf_probe_read_kernel(&value, sizeof(value), ctx + (argument->register_offset & 0x1ff));
+            value <<= argument->shift;
+            return argument->is_signed ? ((long long)value) >> argument->shift : value >> argument->shift;
+        }}
+        SEC("usdt/{target}:bpftally:pair")
+        int pair(void *ctx)
+        {{
+            int number = bpf_get_attach_cookie(ctx);
+            struct probe *probe = bpf_map_lookup_elem(&__bpf_usdt_specs, &number);
+            if (!probe)
+                return 0;
+            keep(0, read(ctx, &probe->arguments[0]));
+            keep(1, read(ctx, &probe->arguments[1]));
+            keep(2, probe->count);
+            return 0;
+        }}
+        "#
+    )
+}

@@ -1,0 +1,128 @@
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use super::{Workload, good_yaml};
+use crate::common::exporter::Exporter;
+use crate::common::folder::Folder;
+
+/// More configs than a process with few descriptors can load.
+fn many(calls: Workload) -> Folder {
+    let folder = Folder::new();
+    let object = calls.good_object("m");
+    for number in 0..60 {
+        let name = format!("config{number:02}");
+        folder.pair(
+            &name,
+            &good_yaml("m").replace("name: m\n", &format!("name: {name}\n      map: m\n")),
+            &object,
+        );
+    }
+    folder
+}
+
+fn good() -> Folder {
+    let folder = Folder::new();
+    folder.pair("good", &good_yaml("good_total"), &Workload::new().good_object("good_total"));
+    folder
+}
+
+/// The limit that processes get by default is for the sake of `select`, which is not used.
+#[test]
+fn the_limit_on_descriptors_is_raised() {
+    let folder = many(Workload::new());
+    let exporter = Exporter::launch_after("ulimit -Sn 64", &[&folder.argument()]);
+    assert_eq!(
+        exporter.values("ebpf_exporter_config_loaded").iter().map(|(_, value)| value).sum::<f64>(),
+        60.0
+    );
+    assert!(!exporter.log().contains("level=error"), "{}", exporter.log());
+}
+
+/// Where it cannot be raised, some configs are lost, and the page still says which.
+#[test]
+fn http_is_served_when_descriptors_run_out() {
+    let folder = many(Workload::new());
+    let exporter = Exporter::launch_after("ulimit -n 150", &[&folder.argument()]);
+    let began = Instant::now();
+    for _ in 0..5 {
+        let page = exporter.page();
+        assert!(page.contains("ebpf_exporter_config_loaded{config=\"config00\"} 1"), "{page}");
+    }
+    assert!(began.elapsed() < Duration::from_secs(20));
+    assert!(exporter.log().contains("LimitNOFILE"), "{}", exporter.log());
+    let (status, log) = exporter.stop();
+    assert_eq!(status.code(), Some(0), "{log}");
+}
+
+/// A descriptor that was promised and not handed over must not be taken for one of our own.
+#[test]
+fn a_socket_that_was_not_handed_over_is_missed() {
+    let folder = good();
+    let command = format!(
+        "export LISTEN_PID=$$ LISTEN_FDS=2; exec {} {} --web.listen-address=fd://1 3>&- 4>&-",
+        env!("CARGO_BIN_EXE_bpftally"),
+        folder.argument()
+    );
+    let output = Command::new("sh").args(["-c", &command]).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("cannot listen at fd://1"), "{said}");
+}
+
+/// Asked to end while it loads, it loads no more; nobody waits for the rest.
+#[test]
+fn sigterm_ends_the_loading() {
+    let folder = many(Workload::new());
+    for number in 0..540 {
+        let name = format!("later{number:03}");
+        let yaml = good_yaml("m").replace("name: m\n", &format!("name: {name}\n      map: m\n"));
+        folder.file(&format!("{name}.yaml"), yaml + "object: config00.bpf.o\n");
+    }
+    let mut child = Command::new(env!("CARGO_BIN_EXE_bpftally"))
+        .args([&folder.argument(), "--web.listen-address=127.0.0.1:0", "--log.level=debug"])
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut log = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
+    let listening = log.find(|line| line.contains("msg=listening"));
+    let _ = Command::new("kill").arg(child.id().to_string()).status();
+    let rest: Vec<String> = log.collect();
+    let status = child.wait().unwrap();
+    assert!(listening.is_some() && status.code() == Some(0), "{status}: {rest:#?}");
+    assert!(rest.iter().any(|line| line.contains("while the configs were being loaded")), "{rest:#?}");
+    assert!(!rest.iter().any(|line| line.contains("msg=serving")), "{rest:#?}");
+}
+
+/// With CAP_BPF and CAP_PERFMON alone everything works but the statistics, which are not made up then.
+#[test]
+fn two_capabilities_are_enough() {
+    let folder = good();
+    let capabilities = "-all,+bpf,+perfmon";
+    let commands = format!(
+        "exec setpriv --bounding-set={capabilities} --inh-caps={capabilities} --ambient-caps={capabilities} \"$0\" \"$@\""
+    );
+    let exporter = Exporter::launch_after(&commands, &[&folder.argument(), "--bpf.stats=on"]);
+    let page = exporter.page();
+    assert!(page.contains("ebpf_exporter_config_loaded{config=\"good\"} 1"), "{page}");
+    assert!(page.contains("ebpf_exporter_ebpf_program_attached{"), "{page}");
+    assert!(exporter.log().contains("--bpf.stats=on has no effect"), "{}", exporter.log());
+    let measured = std::fs::read_to_string("/proc/sys/kernel/bpf_stats_enabled").unwrap().trim() == "1";
+    assert_eq!(page.contains("ebpf_program_run_count_total{"), measured, "{page}");
+}
+
+#[test]
+fn a_capability_that_is_missing_is_named() {
+    let folder = good();
+    for (has, missing) in [("bpf", "CAP_PERFMON missing"), ("perfmon", "CAP_BPF missing")] {
+        let capabilities = format!("-all,+{has}");
+        let output = Command::new("setpriv")
+            .args([format!("--bounding-set={capabilities}"), format!("--inh-caps={capabilities}")])
+            .args([env!("CARGO_BIN_EXE_bpftally"), "--config.check", &folder.argument()])
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.contains(missing), "{said}");
+    }
+}
