@@ -95,7 +95,7 @@ fn metric(kind: MetricKind, key_size: usize, labels: Vec<LabelSpec>) -> MetricSp
         map: "bench".to_owned(),
         key_size,
         labels,
-        value: ValueSpec { offset: 0, width: 8, signed: false },
+        value: ValueSpec::unsigned(0, 8),
         scale: 1.0,
         reduce: Reduce::Sum,
         place: Place::default(),

@@ -28,6 +28,7 @@ impl Problem {
         put("program", place.program.as_ref().map(|program| json!(program)));
         put("expected", self.expected.as_ref().map(|expected| json!(expected)));
         put("found", self.found.as_ref().map(|found| json!(found)));
+        put("layout", self.layout.as_ref().map(|layout| json!(layout)));
         put("help", self.help.as_ref().map(|help| json!(help)));
         Value::Object(object)
     }

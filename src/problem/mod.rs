@@ -68,6 +68,8 @@ pub struct Problem {
     pub expected: Option<String>,
     /// What was found instead.
     pub found: Option<String>,
+    /// The struct that it is about with the offsets of its members, where that helps.
+    pub layout: Option<String>,
     /// What the user can do.
     pub help: Option<String>,
 }
@@ -98,7 +100,7 @@ impl Problem {
     }
 
     fn new(severity: Severity, code: &'static str, place: Place, message: String) -> Self {
-        Self { severity, code, place, message, expected: None, found: None, help: None }
+        Self { severity, code, place, message, expected: None, found: None, layout: None, help: None }
     }
 
     /// Says what was expected.
@@ -112,6 +114,13 @@ impl Problem {
     #[must_use]
     pub fn found(mut self, found: impl Into<String>) -> Self {
         self.found = Some(found.into());
+        self
+    }
+
+    /// Shows the struct that it is about.
+    #[must_use]
+    pub fn layout(mut self, layout: impl Into<String>) -> Self {
+        self.layout = Some(layout.into());
         self
     }
 

@@ -87,7 +87,12 @@ impl Problem {
             write!(f, "{}: ", OneLine(&self.place.path))?;
         }
         write!(f, "{}", OneLine(&self.message))?;
-        let details = [("expected ", &self.expected), ("found ", &self.found), ("", &self.help)];
+        let layout = self.layout.as_ref().map(|layout| {
+            let lines: Vec<&str> = layout.lines().map(str::trim).collect();
+            lines.join(" ")
+        });
+        let details =
+            [("expected ", &self.expected), ("found ", &self.found), ("in ", &layout), ("", &self.help)];
         for (label, text) in details {
             if let Some(text) = text {
                 write!(f, "; {label}{}", OneLine(text))?;
@@ -105,6 +110,7 @@ impl Problem {
             ("program", self.place.program.as_deref()),
             ("expected", self.expected.as_deref()),
             ("found", self.found.as_deref()),
+            ("layout", self.layout.as_deref()),
             ("help", self.help.as_deref()),
         ]
         .into_iter()

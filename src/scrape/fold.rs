@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::Settings;
-use super::plan::{Contributor, Distinct, FamilyPlan};
+use super::distinct::Distinct;
+use super::plan::{Contributor, FamilyPlan};
 use super::reading::SourceRead;
 use super::rows::Row;
 use super::skip_cache::SkipCache;
 use super::state::{Memory, States, Tally, lock};
 use crate::decode::{DecodeError, Outcome};
 use crate::series::{Buckets, Groups, Number, Slot};
-use crate::snapshot::{Numbers, Snapshot};
+use crate::snapshot::Snapshot;
 use crate::spec::MetricKind;
 
 /// What phase one made of a family.
@@ -64,7 +65,10 @@ pub(super) fn fold(
 
 /// What multiplies the number of a slot.
 fn slot_scale(plan: &FamilyPlan, contributor: &Contributor) -> impl Fn(usize) -> f64 + use<> {
-    let sum = plan.buckets().map(|buckets| (buckets.len() + 1, buckets.multiplier));
+    let nowhere = contributor.array.as_ref().is_some_and(|array| array.sum.is_none());
+    // A sum that the value does not have is not zero: nobody knows it.
+    let multiplier = |buckets: &Buckets| if nowhere { f64::NAN } else { buckets.multiplier };
+    let sum = plan.buckets().map(|buckets| (buckets.len() + 1, multiplier(buckets)));
     let scale = contributor.scale;
     move |slot| match sum {
         Some((sum, multiplier)) if slot == sum => multiplier,
@@ -112,29 +116,35 @@ fn group(
         scratch: Vec::new(),
         long_key: Vec::new(),
     };
+    let bits = |nth: usize| numbers.bits.get(nth).copied().unwrap_or(0);
     if plan.kind == MetricKind::Gauge {
-        pass.rows(snapshot, numbers, &mut memory, |_, _, taken| {
-            if let Some((list, slot, bits)) = taken {
-                groups.add(list, slot, numbers.kind.number(bits).scaled(contributor.scale));
+        pass.rows(snapshot, numbers.lanes, &mut memory, |_, _, nth, taken| {
+            if let Some((list, slot)) = taken {
+                groups.add(list, slot, numbers.kind.number(bits(nth)).scaled(contributor.scale));
             }
         });
     } else {
         memory.ledger(&contributor.ledger).begin();
-        pass.rows(snapshot, numbers, &mut memory, |memory, key, taken| match (&mut memory.ledger, taken) {
-            (Some(ledger), Some((list, slot, bits))) => ledger.add(key, list, slot, bits),
-            (Some(ledger), None) => ledger.hold(key),
-            (None, _) => {}
-        });
+        match &contributor.array {
+            Some(array) => array.tell(&mut pass, snapshot, numbers, &mut memory),
+            None => pass.rows(snapshot, numbers.lanes, &mut memory, |memory, key, nth, taken| {
+                match (&mut memory.ledger, taken) {
+                    (Some(ledger), Some((list, slot))) => ledger.add(key, list, slot, bits(nth)),
+                    (Some(ledger), None) => ledger.hold(key),
+                    (None, _) => {}
+                }
+            }),
+        }
         memory.ledger(&contributor.ledger).finish(groups, slot_scale(plan, contributor));
     }
     state.count(&pass.tally);
 }
 
-/// The labels, slot and number of a row; none when it is there and cannot be published.
-type Taken<'a> = Option<(&'a [u8], usize, u64)>;
+/// The labels and the slot of a row; none when it is there and cannot be published.
+type Taken<'a> = Option<(&'a [u8], usize)>;
 
 /// One walk over the rows of a snapshot.
-struct Pass<'a> {
+pub(super) struct Pass<'a> {
     contributor: &'a Contributor,
     buckets: Option<&'a Buckets>,
     skip_cache_size: usize,
@@ -146,21 +156,27 @@ struct Pass<'a> {
 }
 
 impl Pass<'_> {
-    /// Hands every row to `take`, with its key and with what is to be published of it.
-    fn rows(
+    /// How many cells of a label set are shown.
+    pub(super) fn stride(&self) -> usize {
+        self.buckets.map_or(1, |buckets| buckets.len() + 2)
+    }
+
+    /// Hands every lane of every row to `take`, with its key, with its place among all lanes, and
+    /// with what is to be published of it.
+    pub(super) fn rows(
         &mut self,
         snapshot: &Snapshot,
-        numbers: Numbers<'_>,
+        lanes: usize,
         memory: &mut Memory,
-        mut take: impl FnMut(&mut Memory, &[u8], Taken<'_>),
+        mut take: impl FnMut(&mut Memory, &[u8], usize, Taken<'_>),
     ) {
         let split = self.contributor.rows.is_split();
-        for (key, lanes) in snapshot.keys().zip(numbers.bits.chunks_exact(numbers.lanes.max(1))) {
+        for (row, key) in snapshot.keys().enumerate() {
             if self.skip_cache_size > 0 && self.skipped.contains(key) {
-                self.tally.skipped += lanes.len() as u64;
+                self.tally.skipped += lanes as u64;
                 continue;
             }
-            for (lane, bits) in (0u16..).zip(lanes) {
+            for (lane, nth) in (0u16..).zip(row * lanes..(row + 1) * lanes) {
                 let row = Row { key, lane: lane.to_ne_bytes() };
                 let decoded = self.decode(&row);
                 let slot = decoded.unwrap_or_default();
@@ -172,14 +188,14 @@ impl Pass<'_> {
                 if !split && decoded == Ok(None) {
                     self.skipped.insert(key, self.skip_cache_size);
                 }
-                let taken = slot.map(|slot| (self.list.as_slice(), slot, *bits));
+                let taken = slot.map(|slot| (self.list.as_slice(), slot));
                 if split {
                     self.long_key.clear();
                     self.long_key.extend_from_slice(key);
                     self.long_key.extend_from_slice(&row.lane);
-                    take(memory, &self.long_key, taken);
+                    take(memory, &self.long_key, nth, taken);
                 } else {
-                    take(memory, key, taken);
+                    take(memory, key, nth, taken);
                 }
             }
         }

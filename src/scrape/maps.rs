@@ -9,7 +9,7 @@ use super::plan::Contributor;
 use super::rows::Row;
 use crate::decode::Outcome;
 use crate::page::Chunks;
-use crate::series::Labels;
+use crate::series::{Labels, Number};
 use crate::snapshot::{Limits, Snapshot};
 
 /// Reads every map and writes its keys, what their labels decode to, and their numbers.
@@ -38,17 +38,19 @@ pub(super) fn describe(generation: &Arc<Generation>, deadline: Instant, max_byte
 
 fn rows(contributor: &Contributor, snapshot: &Snapshot, out: &mut Chunks) {
     let Some(numbers) = snapshot.numbers(contributor.column) else { return };
-    for (key, lanes) in snapshot.keys().zip(numbers.bits.chunks_exact(numbers.lanes.max(1))) {
-        for (lane, bits) in (0u16..).zip(lanes) {
+    let count = numbers.count.max(1);
+    for (key, lanes) in snapshot.keys().zip(numbers.bits.chunks_exact(numbers.lanes.max(1) * count)) {
+        for (lane, bits) in (0u16..).zip(lanes.chunks_exact(count)) {
             let row = Row { key, lane: lane.to_ne_bytes() };
             let bytes: Vec<String> = key.iter().map(|byte| format!("{byte:#x}")).collect();
-            let number = match numbers.kind.number(*bits).scaled(contributor.scale) {
-                crate::series::Number::U64(number) => number.to_string(),
-                crate::series::Number::I64(number) => number.to_string(),
-                crate::series::Number::F64(number) => number.to_string(),
+            let text = |bits: &u64| match numbers.kind.number(*bits).scaled(contributor.scale) {
+                Number::U64(number) => number.to_string(),
+                Number::I64(number) => number.to_string(),
+                Number::F64(number) => number.to_string(),
             };
+            let numbers: Vec<String> = bits.iter().map(text).collect();
             let labels = labels(contributor, &row);
-            say(out, format_args!("[]byte{{{}}} ({labels}) -> {number}\n", bytes.join(", ")));
+            say(out, format_args!("[]byte{{{}}} ({labels}) -> {}\n", bytes.join(", "), numbers.join(" ")));
         }
     }
 }

@@ -7,6 +7,7 @@
 //! A family is published whole or not at all: when one of its sources could not be read it is
 //! left out and that is said, because a gap is honest and a smaller sum is a false reset.
 
+mod distinct;
 mod fold;
 mod generation;
 mod maps;
@@ -16,6 +17,7 @@ mod render;
 mod rows;
 mod self_metrics;
 mod skip_cache;
+mod slots;
 mod state;
 mod turnstile;
 mod weave;

@@ -1,20 +1,20 @@
 //! From checked metrics to what a scrape does for each family.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use super::distinct::Distinct;
 use super::rows::{Field, RowPlan};
 use super::skip_cache::SkipCache;
+use super::slots::ArrayPlan;
 use super::state::Identity;
-use crate::decode::Injective;
 use crate::page::{Family, Type};
 use crate::problem::Problem;
 use crate::series::{Buckets, LedgerShape};
 use crate::snapshot::{Column, Shape, Source, View};
-use crate::spec::{LabelSource, LabelSpec, MetricKind, MetricSpec, Reduce};
+use crate::spec::{Histogram, LabelSource, LabelSpec, MetricKind, MetricSpec, Reduce, SlotArray, Slots};
 
 /// A source with all that the metrics read from it need: it is read once.
 pub(super) struct PlannedSource {
@@ -41,22 +41,16 @@ pub(super) struct Contributor {
     /// The name as written in the config.
     pub(super) metric: String,
     pub(super) source: usize,
+    /// The number of each row; for a histogram in an array its slots.
     pub(super) column: usize,
+    /// How an array is a histogram.
+    pub(super) array: Option<ArrayPlan>,
     pub(super) rows: RowPlan,
     pub(super) scale: f64,
     pub(super) ledger: LedgerShape,
     pub(super) distinct: Option<Distinct>,
     /// Lives as long as the decoders that decided it.
     pub(super) skipped: Mutex<SkipCache>,
-}
-
-/// What must hold of each key for distinct keys to give distinct label sets.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Distinct {
-    /// Bytes that must be text: valid UTF-8 up to the first NUL and nothing after it.
-    texts: Vec<Range<usize>>,
-    /// Bytes that no label shows, which must be zero.
-    unseen: Vec<Range<usize>>,
 }
 
 impl PlannedSource {
@@ -87,56 +81,6 @@ impl FamilyPlan {
     }
 }
 
-impl Distinct {
-    fn of(metric: &MetricSpec, rows: &RowPlan) -> Option<Self> {
-        let mut distinct = Self::default();
-        let mut seen = vec![rows.is_unlabelled(); metric.key_size];
-        let mut cpu = false;
-        for label in &metric.labels {
-            let injective = label.chain.traits().injective;
-            match label.source {
-                _ if injective == Injective::Never => return None,
-                LabelSource::Cpu => cpu = true,
-                LabelSource::Key { offset, size } => {
-                    seen.get_mut(offset..offset.checked_add(size)?)?.fill(true);
-                    if injective == Injective::Canonical {
-                        distinct.texts.push(offset..offset + size);
-                    }
-                }
-            }
-        }
-        if metric.reduce == Reduce::Split && !cpu {
-            return None;
-        }
-        let mut from = 0;
-        for run in seen.chunk_by(|left, right| left == right) {
-            if run.first() == Some(&false) {
-                distinct.unseen.push(from..from + run.len());
-            }
-            from += run.len();
-        }
-        Some(distinct)
-    }
-
-    /// Whether it holds of a key.
-    pub(super) fn holds(&self, key: &[u8]) -> bool {
-        let part = |range: &Range<usize>| key.get(range.clone()).unwrap_or_default();
-        self.texts.iter().all(|range| is_canonical(part(range)))
-            && self.unseen.iter().all(|range| part(range).iter().all(|byte| *byte == 0))
-    }
-
-    /// Whether it holds of every key.
-    pub(super) fn is_unconditional(&self) -> bool {
-        self.texts.is_empty() && self.unseen.is_empty()
-    }
-}
-
-fn is_canonical(text: &[u8]) -> bool {
-    let end = memchr::memchr(0, text).unwrap_or(text.len());
-    let (text, tail) = text.split_at(end);
-    (text.is_ascii() || std::str::from_utf8(text).is_ok()) && tail.iter().all(|byte| *byte == 0)
-}
-
 /// Collects metrics into families and sources.
 #[derive(Default)]
 pub(super) struct Planner {
@@ -153,8 +97,14 @@ impl Planner {
         };
         let shape = source.shape();
         check_shape(metric, shape)?;
-        let column = Column { value: metric.value, reduce: metric.reduce };
-        let (source, column) = self.column(view, &metric.map, source, column);
+        let place = self.source(view, &metric.map, source);
+        let mut column = |wanted| self.column(place, wanted);
+        let number = column(main_column(metric));
+        let array = array(metric).map(|(buckets, array)| ArrayPlan {
+            cells: ArrayPlan::cells(buckets, array.length),
+            sum: array.sum.map(|sum| column(Column::new(sum, metric.reduce))),
+            count: array.count.map(|count| column(Column::new(count, metric.reduce))),
+        });
         let rows = RowPlan::new(metric);
         let family = self.families.entry(metric.family.clone()).or_insert_with(|| FamilyPlan {
             name: metric.family.clone(),
@@ -167,8 +117,9 @@ impl Planner {
             identity: Identity { config: view.config.clone(), family: metric.family.clone(), nth },
             config: view.config.clone(),
             metric: metric.name.clone(),
-            source,
-            column,
+            source: place,
+            column: number,
+            array,
             scale: metric.scale,
             ledger: ledger_shape(metric),
             distinct: Distinct::of(metric, &rows),
@@ -183,9 +134,10 @@ impl Planner {
         (self.sources, self.families.into_values().collect())
     }
 
-    fn column(&mut self, view: &View, map: &str, source: &Arc<dyn Source>, column: Column) -> (usize, usize) {
+    /// The place of a source, which is planned when it is not there.
+    fn source(&mut self, view: &View, map: &str, source: &Arc<dyn Source>) -> usize {
         let known = self.sources.iter().position(|known| known.config == view.config && known.map == map);
-        let index = known.unwrap_or_else(|| {
+        known.unwrap_or_else(|| {
             self.sources.push(PlannedSource {
                 config: view.config.clone(),
                 map: map.to_owned(),
@@ -194,13 +146,30 @@ impl Planner {
                 last_read: AtomicU64::new(0),
             });
             self.sources.len() - 1
-        });
-        let columns = &mut self.sources[index].columns;
-        let place = columns.iter().position(|known| *known == column).unwrap_or_else(|| {
-            columns.push(column);
-            columns.len() - 1
-        });
-        (index, place)
+        })
+    }
+
+    /// The place of a column of a source; metrics that need the same share it.
+    fn column(&mut self, source: usize, column: Column) -> usize {
+        let Some(source) = self.sources.get_mut(source) else { return usize::MAX };
+        source.columns.iter().position(|known| *known == column).unwrap_or_else(|| {
+            source.columns.push(column);
+            source.columns.len() - 1
+        })
+    }
+}
+
+/// The number of each row, or the slots of a histogram in an array.
+fn main_column(metric: &MetricSpec) -> Column {
+    let count = array(metric).map_or(1, |(_, array)| array.length);
+    Column { value: metric.value, count, reduce: metric.reduce }
+}
+
+/// The array of a histogram that lies in one.
+fn array(metric: &MetricSpec) -> Option<(&Buckets, &SlotArray)> {
+    match &metric.kind {
+        MetricKind::Histogram(Histogram { buckets, slots: Slots::Array(array) }) => Some((buckets, array)),
+        _ => None,
     }
 }
 
@@ -217,19 +186,24 @@ fn frame(metric: &MetricSpec) -> Family {
 
 /// What is kept of a metric means the same as long as this is the same.
 fn ledger_shape(metric: &MetricSpec) -> LedgerShape {
-    let (stride, buckets) = match &metric.kind {
-        MetricKind::Histogram(histogram) => (histogram.buckets.len() + 2, format!("{:?}", histogram.buckets)),
-        MetricKind::Counter | MetricKind::Gauge => (1, String::new()),
-    };
-    let column = Column { value: metric.value, reduce: metric.reduce };
-    let labels: Vec<_> = metric.labels.iter().map(|label| label.name.as_str()).collect();
+    let column = main_column(metric);
     let lane = if metric.reduce == Reduce::Split { size_of::<u16>() } else { 0 };
-    LedgerShape {
+    let labels: Vec<_> = metric.labels.iter().map(|label| label.name.as_str()).collect();
+    let mut shape = LedgerShape {
         key_size: metric.key_size + lane,
-        stride,
+        stride: 1,
         kind: column.kind(),
-        meaning: format!("{} {column:?} {buckets} {labels:?}", metric.map),
+        total: None,
+        meaning: format!("{} {column:?} {labels:?}", metric.map),
+    };
+    if let MetricKind::Histogram(histogram) = &metric.kind {
+        shape.stride = histogram.buckets.len() + 2;
+        shape.meaning.push_str(&format!(" {:?}", histogram.buckets));
     }
+    if let Some((buckets, array)) = array(metric) {
+        ArrayPlan::shape(buckets, array, &mut shape);
+    }
+    shape
 }
 
 /// The check against the object found the same; here it is held against what was loaded.
@@ -244,16 +218,13 @@ fn check_shape(metric: &MetricSpec, shape: Shape) -> Result<(), Box<Problem>> {
             format!("the loaded map `{}` has keys of another size than its object says", metric.map);
         return complain(message, bytes(metric.key_size), bytes(shape.key_size));
     }
-    let column = Column { value: metric.value, reduce: metric.reduce };
-    if !column.fits(shape) {
+    let others = array(metric).map(|(_, array)| [array.sum, array.count]).unwrap_or_default();
+    let others = others.into_iter().flatten().map(|value| Column::new(value, metric.reduce));
+    if !std::iter::once(main_column(metric)).chain(others).all(|column| column.fits(shape)) {
         let message = format!("the number lies outside of the values of the loaded map `{}`", metric.map);
         return complain(message, format!("{:?}", metric.value), bytes(shape.value_size));
     }
-    let slot = match &metric.kind {
-        MetricKind::Histogram(histogram) => Some(&histogram.slot),
-        MetricKind::Counter | MetricKind::Gauge => None,
-    };
-    for label in metric.labels.iter().chain(slot) {
+    for label in metric.labels.iter().chain(metric.kind.slot()) {
         if !label_fits(label, metric) {
             let message = format!("the label `{}` lies outside of the key", label.name);
             return complain(message, bytes(metric.key_size), format!("{:?}", Field::of(label)));
@@ -264,7 +235,8 @@ fn check_shape(metric: &MetricSpec, shape: Shape) -> Result<(), Box<Problem>> {
 
 fn label_fits(label: &LabelSpec, metric: &MetricSpec) -> bool {
     match label.source {
-        LabelSource::Key { offset, size } => {
+        LabelSource::Bits { size, bits, .. } if !bits.fits(size) => false,
+        LabelSource::Key { offset, size } | LabelSource::Bits { offset, size, .. } => {
             offset.checked_add(size).is_some_and(|end| end <= metric.key_size)
         }
         LabelSource::Cpu => metric.reduce == Reduce::Split,

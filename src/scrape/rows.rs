@@ -5,13 +5,15 @@ use std::sync::Arc;
 use crate::decode::{Chain, DecodeError, Outcome};
 use crate::page::{Family, TextPage};
 use crate::series::push_label;
-use crate::spec::{LabelSource, LabelSpec, MetricKind, MetricSpec, Reduce};
+use crate::spec::{Bits, LabelSource, LabelSpec, MetricSpec, Reduce};
 
 /// Where a label's bytes are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Field {
     /// In the key.
     Key { offset: usize, size: usize },
+    /// Bits of the key, which are handed on as a number of 8 bytes.
+    Bits { offset: usize, size: usize, bits: Bits },
     /// The lane's number.
     Cpu,
 }
@@ -44,14 +46,22 @@ impl Field {
     pub(super) fn of(label: &LabelSpec) -> Self {
         match label.source {
             LabelSource::Key { offset, size } => Self::Key { offset, size },
+            LabelSource::Bits { offset, size, bits } => Self::Bits { offset, size, bits },
             LabelSource::Cpu => Self::Cpu,
         }
     }
 
-    fn bytes<'a>(self, row: &'a Row<'_>) -> &'a [u8] {
+    /// The field's bytes; `word` is room for those that are made of bits.
+    #[inline]
+    fn bytes<'a>(self, row: &'a Row<'_>, word: &'a mut [u8; 8]) -> &'a [u8] {
         match self {
             Self::Key { offset, size } => row.key.get(offset..offset + size).unwrap_or_default(),
             Self::Cpu => &row.lane,
+            Self::Bits { offset, size, bits } => {
+                let bytes = row.key.get(offset..offset + size).unwrap_or_default();
+                *word = bits.number(bytes).to_ne_bytes();
+                word
+            }
         }
     }
 }
@@ -60,10 +70,7 @@ impl RowPlan {
     pub(super) fn new(metric: &MetricSpec) -> Self {
         let label = |spec: &LabelSpec| Label { field: Field::of(spec), chain: Arc::clone(&spec.chain) };
         let labels: Vec<Label> = metric.labels.iter().map(label).collect();
-        let slot = match &metric.kind {
-            MetricKind::Histogram(histogram) => Some(label(&histogram.slot)),
-            MetricKind::Counter | MetricKind::Gauge => None,
-        };
+        let slot = metric.kind.slot().map(label);
         let mut all = labels.iter().chain(&slot);
         Self {
             split: metric.reduce == Reduce::Split,
@@ -97,7 +104,7 @@ impl RowPlan {
     /// The slot of a histogram's row; none for a row that is not to be published.
     pub(super) fn slot(&self, row: &Row<'_>) -> Result<Option<u64>, DecodeError> {
         match &self.slot {
-            Some(slot) => slot.chain.decode_number(slot.field.bytes(row)),
+            Some(slot) => slot.chain.decode_number(slot.field.bytes(row, &mut [0; 8])),
             None => Ok(Some(0)),
         }
     }
@@ -111,7 +118,8 @@ impl RowPlan {
     ) -> Result<Outcome, DecodeError> {
         self.check_key(row)?;
         for label in &self.labels {
-            let field = label.field.bytes(row);
+            let mut word = [0; 8];
+            let field = label.field.bytes(row, &mut word);
             if push_label(list, |out| label.chain.decode(field, out, scratch))? == Outcome::Skip {
                 return Ok(Outcome::Skip);
             }
@@ -131,7 +139,7 @@ impl RowPlan {
         self.check_key(row)?;
         for (index, label) in self.labels.iter().enumerate() {
             let out = page.begin_label(frame, index);
-            if label.chain.decode(label.field.bytes(row), out, scratch)? == Outcome::Skip {
+            if label.chain.decode(label.field.bytes(row, &mut [0; 8]), out, scratch)? == Outcome::Skip {
                 return Ok(Outcome::Skip);
             }
             page.end_label();

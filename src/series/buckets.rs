@@ -24,6 +24,10 @@ impl Buckets {
                 let bound = |slot| if slot == 0 { 0.0 } else { power(slot - 1) };
                 (*min..=*max).map(|slot| bound(slot) * multiplier).collect()
             }
+            // The bound is the largest whole number of the slot: 2^(i+1) is in the next one already.
+            BucketKind::Log2 { min, max } => {
+                (*min..*max).map(|slot| (power(slot.saturating_add(1)) - 1.0) * multiplier).collect()
+            }
             #[allow(clippy::cast_precision_loss)]
             BucketKind::Linear { min, max } => (*min..=*max).map(|slot| slot as f64 * multiplier).collect(),
             BucketKind::Fixed { keys } => keys.iter().map(|key| key * multiplier).collect(),
@@ -38,6 +42,9 @@ impl Buckets {
             | BucketKind::Exp2Zero { min, max }
             | BucketKind::Linear { min, max } => {
                 max.checked_sub(*min).and_then(|last| usize::try_from(last).ok()).map_or(0, |last| last + 1)
+            }
+            BucketKind::Log2 { min, max } => {
+                max.checked_sub(*min).and_then(|count| usize::try_from(count).ok()).unwrap_or(0)
             }
             BucketKind::Fixed { keys } => keys.len(),
         }
@@ -59,8 +66,28 @@ impl Buckets {
             BucketKind::Exp2 { min, max }
             | BucketKind::Exp2Zero { min, max }
             | BucketKind::Linear { min, max } => ranged(i128::from(key), i128::from(*min), i128::from(*max)),
+            // The last slot is the infinite one, and the sum stands above it.
+            BucketKind::Log2 { min, max } if i128::from(key) <= i128::from(*max) => {
+                match ranged(i128::from(key), i128::from(*min), i128::from(*max) - 1) {
+                    Slot::Sum => Slot::Infinite,
+                    slot => slot,
+                }
+            }
+            BucketKind::Log2 { min, max } => ranged(i128::from(key), i128::from(*min), i128::from(*max)),
             BucketKind::Fixed { keys } => fixed(key, keys),
         }
+    }
+
+    /// What the slot at an index of an array counts: an array holds counts alone, no sum, and
+    /// what has no bound of its own is above all of them.
+    #[must_use]
+    pub fn slot_at(&self, index: usize) -> Slot {
+        let slot = match &self.kind {
+            BucketKind::Fixed { keys } if index < keys.len() => Slot::Bucket(index),
+            BucketKind::Fixed { .. } => Slot::Infinite,
+            _ => self.slot_of(index as u64),
+        };
+        if slot == Slot::Sum { Slot::Infinite } else { slot }
     }
 }
 
@@ -115,6 +142,9 @@ mod tests {
         check(BucketKind::Exp2Zero { min: 1, max: 2 }, 10.0, &[10.0, 20.0]);
         check(BucketKind::Linear { min: 0, max: 3 }, 50.0, &[0.0, 50.0, 100.0, 150.0]);
         check(BucketKind::Fixed { keys: vec![100.0, 1000.0] }, 1e-6, &[100.0 * 1e-6, 1000.0 * 1e-6]);
+        check(BucketKind::Log2 { min: 0, max: 4 }, 1.0, &[1.0, 3.0, 7.0, 15.0]);
+        check(BucketKind::Log2 { min: 2, max: 4 }, 0.5, &[3.5, 7.5]);
+        check(BucketKind::Log2 { min: 3, max: 1 }, 1.0, &[]);
         check(BucketKind::Exp2 { min: 3, max: 1 }, 1.0, &[]);
         check(BucketKind::Fixed { keys: vec![] }, 1.0, &[]);
     }
@@ -142,6 +172,13 @@ mod tests {
         check(&exp2(-3, 1), 0, Slot::Bucket(3));
         check(&exp2(0, i64::MAX), u64::MAX, Slot::Infinite);
         check(&exp2(0, i64::MAX), i64::MAX as u64 + 1, Slot::Sum);
+        let log2 = Buckets { kind: BucketKind::Log2 { min: 1, max: 4 }, multiplier: 1.0 };
+        check(&log2, 0, Slot::Bucket(0));
+        check(&log2, 1, Slot::Bucket(0));
+        check(&log2, 3, Slot::Bucket(2));
+        check(&log2, 4, Slot::Infinite);
+        check(&log2, 5, Slot::Sum);
+        check(&log2, 6, Slot::Infinite);
         let zero = Buckets { kind: BucketKind::Exp2Zero { min: 0, max: 4 }, multiplier: 1.0 };
         check(&zero, 0, Slot::Bucket(0));
         check(&zero, 5, Slot::Sum);
@@ -157,5 +194,26 @@ mod tests {
         check(&fraction, 1, Slot::Bucket(1));
         check(&fraction, 3, Slot::Infinite);
         check(&Buckets { kind: BucketKind::Fixed { keys: vec![] }, multiplier: 1.0 }, 1, Slot::Infinite);
+    }
+
+    #[test]
+    fn an_array_holds_no_sum() {
+        #[track_caller]
+        fn check(kind: BucketKind, expected: &[Option<usize>]) {
+            let buckets = Buckets { kind, multiplier: 1.0 };
+            let slots: Vec<_> = (0..expected.len())
+                .map(|index| match buckets.slot_at(index) {
+                    Slot::Bucket(bucket) => Some(bucket),
+                    Slot::Infinite => None,
+                    Slot::Sum => panic!("slot {index} of {buckets:?} is a sum"),
+                })
+                .collect();
+            assert_eq!(slots, expected, "{buckets:?}");
+        }
+        check(BucketKind::Exp2 { min: 1, max: 2 }, &[Some(0), Some(0), Some(1), None, None]);
+        check(BucketKind::Log2 { min: 0, max: 2 }, &[Some(0), Some(1), None, None, None]);
+        check(BucketKind::Linear { min: 0, max: 1 }, &[Some(0), Some(1), None, None]);
+        check(BucketKind::Exp2Zero { min: 0, max: 1 }, &[Some(0), Some(1), None]);
+        check(BucketKind::Fixed { keys: vec![10.0, 20.0] }, &[Some(0), Some(1), None, None]);
     }
 }

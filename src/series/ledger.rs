@@ -29,8 +29,19 @@ pub struct LedgerShape {
     pub stride: usize,
     /// The kind of every number.
     pub kind: NumberKind,
+    /// The slot that says what others should add up to, when there is one.
+    pub total: Option<Total>,
     /// Label names and whatever else gives slots and texts their meaning.
     pub meaning: String,
+}
+
+/// A slot that says what others should add up to: what they miss is counted in the last of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Total {
+    /// The slot; it is behind those that are shown.
+    pub slot: usize,
+    /// How many slots, from the first, it is the total of.
+    pub parts: usize,
 }
 
 /// The memory of one metric of one config.
@@ -191,6 +202,20 @@ impl Ledger {
         for (slot, ((total, now), past)) in group.iter_mut().zip(now).zip(past).enumerate() {
             let number = kind.number(plus(kind, *now, *past));
             *total = total.plus(number.scaled(scale(slot)));
+        }
+        if let Some(total) = self.shape.total {
+            let number = |slot: usize| {
+                kind.number(plus(
+                    kind,
+                    now.get(slot).copied().unwrap_or(0),
+                    past.get(slot).copied().unwrap_or(0),
+                ))
+            };
+            let parts: u64 = (0..total.parts).fold(0, |sum, slot| sum.wrapping_add(number(slot).to_count()));
+            let missing = number(total.slot).to_count().saturating_sub(parts);
+            if let Some(last) = total.parts.checked_sub(1).and_then(|last| group.get_mut(last)) {
+                *last = last.plus(Number::U64(missing).scaled(scale(total.parts - 1)));
+            }
         }
     }
 
@@ -360,7 +385,13 @@ mod tests {
     use crate::series::Number;
 
     fn ledger(key_limit: usize, dead_limit: usize) -> Ledger {
-        let shape = LedgerShape { key_size: 1, stride: 1, kind: NumberKind::U64, meaning: String::new() };
+        let shape = LedgerShape {
+            key_size: 1,
+            stride: 1,
+            kind: NumberKind::U64,
+            total: None,
+            meaning: String::new(),
+        };
         Ledger::bounded(shape, key_limit, dead_limit)
     }
 
@@ -496,7 +527,7 @@ mod tests {
                 NumberKind::F64 => f64::from(number).to_bits(),
                 _ => i64::from(number).cast_unsigned(),
             };
-            let shape = LedgerShape { key_size: 1, stride: 1, kind, meaning: String::new() };
+            let shape = LedgerShape { key_size: 1, stride: 1, kind, total: None, meaning: String::new() };
             let mut ledger = Ledger::new(shape);
             for rows in [&[(1u8, 10), (2, -4)][..], &[(1, 12)]] {
                 ledger.begin();
@@ -513,6 +544,35 @@ mod tests {
             assert_eq!(cells, [kind.number(bits(9))]);
             assert!(!matches!(cells[0], Number::U64(_)));
         }
+    }
+
+    /// Slots 0 and 1, a sum, and the total of the first two.
+    #[test]
+    fn what_the_parts_of_a_total_miss_counts_in_the_last_of_them() {
+        #[track_caller]
+        fn check(ledger: &mut Ledger, rows: &[(u8, usize, u64)], expected: [u64; 3]) {
+            ledger.begin();
+            for (key, slot, number) in rows {
+                ledger.add(&[*key], b"", *slot, *number);
+            }
+            let mut groups = Groups::new(3);
+            ledger.finish(&mut groups, |_| 1.0);
+            let (_, cells) = groups.iter().next().unwrap();
+            assert_eq!(cells.iter().map(|cell| cell.to_count()).collect::<Vec<_>>(), expected);
+        }
+        let total = Some(Total { slot: 3, parts: 2 });
+        let mut ledger = Ledger::new(LedgerShape {
+            key_size: 1,
+            stride: 4,
+            kind: NumberKind::U64,
+            total,
+            meaning: String::new(),
+        });
+        check(&mut ledger, &[(0, 0, 5), (1, 1, 1), (2, 2, 70), (3, 3, 10)], [5, 5, 70]);
+        // A slot that was counted before its total says more than it.
+        check(&mut ledger, &[(0, 0, 15), (1, 1, 1), (2, 2, 80), (3, 3, 15)], [15, 1, 80]);
+        // Made again: what was said before stays in both.
+        check(&mut ledger, &[(0, 0, 1), (3, 3, 4)], [16, 3, 80]);
     }
 
     proptest::proptest! {

@@ -12,7 +12,7 @@ mod ledger;
 pub use buckets::Slot;
 pub use groups::Groups;
 pub use labels::{LabelSets, Labels, push_label, replace_invalid};
-pub use ledger::{Ledger, LedgerShape};
+pub use ledger::{Ledger, LedgerShape, Total};
 
 /// A number as it will be printed: integers stay exact.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -114,6 +114,13 @@ pub enum BucketKind {
         /// First slot.
         min: i64,
         /// Last slot; the sum is one above it.
+        max: i64,
+    },
+    /// Slot i holds values from 2^i to 2^(i+1)-1; the last one holds all that are larger.
+    Log2 {
+        /// First slot.
+        min: i64,
+        /// Last slot, which has no bound; the sum is one above it.
         max: i64,
     },
     /// Each key is its own bound; the sum is one above the last.

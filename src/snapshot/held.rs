@@ -28,9 +28,11 @@ struct ColumnData {
 pub struct Numbers<'a> {
     /// What the bits mean.
     pub kind: NumberKind,
-    /// Numbers for each row.
+    /// Lanes of each row.
     pub lanes: usize,
-    /// `rows * lanes` numbers.
+    /// Numbers of each lane.
+    pub count: usize,
+    /// `rows * lanes * count` numbers.
     pub bits: &'a [u64],
 }
 
@@ -76,7 +78,12 @@ impl Snapshot {
     #[must_use]
     pub fn numbers(&self, column: usize) -> Option<Numbers<'_>> {
         let data = self.columns.get(column)?;
-        Some(Numbers { kind: data.column.kind(), lanes: data.lanes, bits: &data.bits })
+        Some(Numbers {
+            kind: data.column.kind(),
+            lanes: data.lanes,
+            count: data.column.count,
+            bits: &data.bits,
+        })
     }
 
     /// What the read had to tell.
@@ -104,7 +111,12 @@ impl Snapshot {
         if Instant::now() > limits.deadline {
             return Err(ReadError::Late);
         }
-        let per_row = key_size + self.columns.iter().map(|data| data.lanes * size_of::<u64>()).sum::<usize>();
+        let per_row = key_size
+            + self
+                .columns
+                .iter()
+                .map(|data| data.lanes * data.column.count * size_of::<u64>())
+                .sum::<usize>();
         if self.bytes().saturating_add(rows.saturating_mul(per_row)) > limits.max_bytes {
             return Err(ReadError::TooLarge(limits.max_bytes));
         }
@@ -125,8 +137,7 @@ mod tests {
     use crate::snapshot::fixture::{self, Literal};
     use crate::snapshot::{Reduce, ValueSpec};
 
-    const COLUMN: Column =
-        Column { value: ValueSpec { offset: 0, width: 8, signed: false }, reduce: Reduce::Sum };
+    const COLUMN: Column = Column::new(ValueSpec::unsigned(0, 8), Reduce::Sum);
 
     fn limits(max_bytes: usize) -> Limits {
         Limits { deadline: Instant::now() + Duration::from_secs(10), max_bytes }
@@ -158,7 +169,7 @@ mod tests {
 
     #[test]
     fn what_does_not_have_the_announced_shape_is_refused() {
-        let wide = Column { value: ValueSpec { offset: 4, width: 8, signed: false }, reduce: Reduce::Sum };
+        let wide = Column::new(ValueSpec::unsigned(4, 8), Reduce::Sum);
         let source = Literal::from_numbers([(1u32, 1)]);
         assert!(matches!(Snapshot::read(&source, &[wide], &limits(1 << 20)), Err(ReadError::Shape)));
         assert!(matches!(

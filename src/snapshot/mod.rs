@@ -4,6 +4,7 @@
 //! over memory that the kernel writes; what metrics need of a value is projected
 //! batch by batch, so a map on 512 CPUs never exists raw.
 
+mod bits;
 mod column;
 pub mod fixture;
 mod held;
@@ -11,7 +12,8 @@ mod held;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-pub use column::{Column, Reduce, ValueSpec};
+pub use bits::Bits;
+pub use column::{Column, Reduce, ValueKind, ValueSpec};
 pub use held::{Numbers, Snapshot};
 
 /// The shape of what a source pushes.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::decode::Chain;
 use crate::problem::Place;
 use crate::series::Buckets;
-pub use crate::snapshot::{Reduce, ValueSpec};
+pub use crate::snapshot::{Bits, Reduce, ValueKind, ValueSpec};
 
 /// A config after it was checked against its object.
 #[derive(Clone, Debug)]
@@ -67,17 +67,48 @@ pub enum MetricKind {
     Histogram(Histogram),
 }
 
-/// A histogram whose slots are keys.
+impl MetricKind {
+    /// The field of the key that holds the slot's index, of a histogram whose slots are entries.
+    #[must_use]
+    pub fn slot(&self) -> Option<&LabelSpec> {
+        match self {
+            Self::Histogram(Histogram { slots: Slots::Key(slot), .. }) => Some(slot),
+            Self::Histogram(_) | Self::Counter | Self::Gauge => None,
+        }
+    }
+}
+
+/// A histogram.
 #[derive(Clone, Debug)]
 pub struct Histogram {
     /// Bounds.
     pub buckets: Buckets,
-    /// The field that holds the slot's index.
-    pub slot: LabelSpec,
+    /// Where its counts are.
+    pub slots: Slots,
+}
+
+/// Where the counts of a histogram are.
+#[derive(Clone, Debug)]
+pub enum Slots {
+    /// Each slot is an entry of its own: this field of the key holds the slot's index.
+    Key(LabelSpec),
+    /// Each entry is a whole histogram: its slots lie side by side in the value.
+    Array(SlotArray),
+}
+
+/// The slots of a histogram in an array; the metric's value is the first of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SlotArray {
+    /// How many there are.
+    pub length: usize,
+    /// The sum of what was observed, if the value has it.
+    pub sum: Option<ValueSpec>,
+    /// How many observations there were, with those that are in no slot, if the value has it.
+    pub count: Option<ValueSpec>,
 }
 
 impl PartialEq for Histogram {
-    /// Two configs may share a family when the bounds are equal; where the slot lies is each one's own affair.
+    /// Two configs may share a family when the bounds are equal; where the slots lie is each one's own affair.
     fn eq(&self, other: &Self) -> bool {
         self.buckets == other.buckets
     }
@@ -119,6 +150,15 @@ pub enum LabelSource {
         offset: usize,
         /// How many.
         size: usize,
+    },
+    /// A bit-field of the key: a number of 8 bytes in host order.
+    Bits {
+        /// First byte.
+        offset: usize,
+        /// How many bytes it touches.
+        size: usize,
+        /// Which bits of them.
+        bits: Bits,
     },
     /// The CPU's number, 2 bytes in host order, of a map that is split by CPU.
     Cpu,

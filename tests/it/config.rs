@@ -10,7 +10,7 @@ use bpftally::config::{Checked, ConfigFile, ObjectFile, Options, check_text};
 use bpftally::elf::ObjectInfo;
 use bpftally::host::{Host, Roots};
 use bpftally::problem::Problem;
-use bpftally::spec::{LabelSource, MetricKind, MetricSpec, Reduce};
+use bpftally::spec::{Bits, LabelSource, MetricKind, MetricSpec, Reduce, Slots, ValueKind, ValueSpec};
 
 use crate::common::objects;
 
@@ -144,18 +144,22 @@ fn show(metric: &MetricSpec) -> String {
         MetricKind::Counter => "counter".to_owned(),
         MetricKind::Gauge => "gauge".to_owned(),
         MetricKind::Histogram(histogram) => {
-            let LabelSource::Key { offset, size } = histogram.slot.source else {
-                panic!("the slot is a CPU")
+            let slots = match &histogram.slots {
+                Slots::Key(slot) => format!("slot {}", show_source(slot.source)),
+                Slots::Array(array) => {
+                    let part = |name: &str, value: Option<ValueSpec>| {
+                        value.map(|value| format!(" {name}{}", show_value(value))).unwrap_or_default()
+                    };
+                    let (sum, count) = (part("sum", array.sum), part("count", array.count));
+                    format!("{} slots{sum}{count}", array.length)
+                }
             };
-            format!("{:?}*{:?} slot {offset}+{size}", histogram.buckets.kind, histogram.buckets.multiplier)
+            format!("{:?}*{:?} {slots}", histogram.buckets.kind, histogram.buckets.multiplier)
         }
     };
     let mut shown = format!("{} = {kind} of {}[{}]", metric.family, metric.map, metric.key_size);
     for label in &metric.labels {
-        shown.push_str(&match label.source {
-            LabelSource::Key { offset, size } => format!(" {}@{offset}+{size}", label.name),
-            LabelSource::Cpu => format!(" {}@cpu", label.name),
-        });
+        shown.push_str(&format!(" {}@{}", label.name, show_source(label.source)));
     }
     if metric.reduce != Reduce::Sum {
         shown.push_str(&format!(" {:?}", metric.reduce));
@@ -163,9 +167,35 @@ fn show(metric: &MetricSpec) -> String {
     if metric.scale != 1.0 {
         shown.push_str(&format!(" *{:?}", metric.scale));
     }
-    if metric.value.width != 8 || metric.value.signed {
-        let sign = if metric.value.signed { "s" } else { "u" };
-        shown.push_str(&format!(" {sign}{}", metric.value.width * 8));
+    if metric.value != ValueSpec::unsigned(0, 8) {
+        shown.push_str(&format!(" {}", show_value(metric.value)));
     }
     shown
+}
+
+fn show_source(source: LabelSource) -> String {
+    match source {
+        LabelSource::Key { offset, size } => format!("{offset}+{size}"),
+        LabelSource::Bits { offset, size, bits } => format!("{offset}+{size}{}", show_bits(bits)),
+        LabelSource::Cpu => "cpu".to_owned(),
+    }
+}
+
+fn show_bits(bits: Bits) -> String {
+    format!(":{}..{}{}", bits.shift, bits.shift + bits.width, if bits.signed { "s" } else { "" })
+}
+
+/// `u32`, or `u32@8` when it is not the first.
+fn show_value(value: ValueSpec) -> String {
+    let bits = value.width * 8;
+    let kind = match value.kind {
+        ValueKind::Unsigned => format!("u{bits}"),
+        ValueKind::Signed => format!("s{bits}"),
+        ValueKind::Float => format!("f{bits}"),
+        ValueKind::Bits(field) => format!("{}+{}{}", value.offset, value.width, show_bits(field)),
+    };
+    match value {
+        ValueSpec { offset: 0, .. } | ValueSpec { kind: ValueKind::Bits(_), .. } => kind,
+        ValueSpec { offset, .. } => format!("{kind}@{offset}"),
+    }
 }

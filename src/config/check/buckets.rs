@@ -10,16 +10,28 @@ use crate::series::{BucketKind, Buckets};
 /// More are a mistake in `bucket_max` rather than a histogram: each is a series for each label set.
 const MAX_BUCKETS: i64 = 65_536;
 
-const TYPES: [&str; 4] = ["exp2", "exp2zero", "linear", "fixed"];
+const TYPES: [&str; 5] = ["exp2", "exp2zero", "linear", "fixed", "log2"];
+
+/// How many slots a histogram has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Room {
+    /// As many as there are keys.
+    Keys,
+    /// Those of an array in the value.
+    Array(usize),
+    /// Those of an array that is not there, which was said.
+    Lost,
+}
 
 /// The buckets of a histogram; none when they make no sense.
-pub(super) fn buckets(sink: &mut Sink<'_>, raw: &RawMetric) -> Option<Buckets> {
+pub(super) fn buckets(sink: &mut Sink<'_>, raw: &RawMetric, room: Room) -> Option<Buckets> {
     let multiplier = multiplier(sink, raw);
     let kind = match raw.bucket_type.as_ref().map(|kind| kind.value.as_str()).unwrap_or_default() {
-        "exp2" => range(sink, raw).map(|(min, max)| BucketKind::Exp2 { min, max }),
-        "exp2zero" => range(sink, raw).map(|(min, max)| BucketKind::Exp2Zero { min, max }),
-        "linear" => range(sink, raw).map(|(min, max)| BucketKind::Linear { min, max }),
-        "fixed" => fixed(sink, raw).map(|keys| BucketKind::Fixed { keys }),
+        "exp2" => range(sink, raw, room).map(|(min, max)| BucketKind::Exp2 { min, max }),
+        "exp2zero" => range(sink, raw, room).map(|(min, max)| BucketKind::Exp2Zero { min, max }),
+        "linear" => range(sink, raw, room).map(|(min, max)| BucketKind::Linear { min, max }),
+        "log2" => range(sink, raw, room).map(|(min, max)| BucketKind::Log2 { min, max }),
+        "fixed" => fixed(sink, raw, room).map(|keys| BucketKind::Fixed { keys }),
         "" if was_refused(raw.bucket_type.as_ref(), raw, "bucket_type") => None,
         other => {
             unknown_type(sink, raw, other);
@@ -34,14 +46,7 @@ fn unknown_type(sink: &mut Sink<'_>, raw: &RawMetric, found: &str) {
     let spot = spot_of(raw.bucket_type.as_ref(), raw);
     let problem = if found.is_empty() {
         Problem::error("missing-bucket-type", Place::default(), "a histogram without a `bucket_type`")
-            .expected("exp2, exp2zero, linear or fixed")
-    } else if found == "log2" {
-        Problem::error(
-            "not-yet-supported",
-            Place::default(),
-            "`bucket_type: log2` is not supported by this version",
-        )
-        .help("a later one will; the helper of `exp2` counts ceil(log2(value))")
+            .expected("exp2, exp2zero, linear, fixed or log2")
     } else {
         let mut problem =
             Problem::error("bad-bucket-type", Place::default(), format!("unknown bucket type {found:?}"));
@@ -70,15 +75,26 @@ fn multiplier(sink: &mut Sink<'_>, raw: &RawMetric) -> Option<f64> {
     Some(multiplier.value)
 }
 
-fn range(sink: &mut Sink<'_>, raw: &RawMetric) -> Option<(i64, i64)> {
-    let value = |found: &Option<Found<i64>>| found.as_ref().map_or(0, |found| found.value);
-    let (min, max) = (value(&raw.bucket_min), value(&raw.bucket_max));
+fn range(sink: &mut Sink<'_>, raw: &RawMetric, room: Room) -> Option<(i64, i64)> {
+    let value = |found: &Option<Found<i64>>| found.as_ref().map(|found| found.value);
+    // The last slot of an array, where there is one.
+    let last = match room {
+        Room::Array(length) => i64::try_from(length).ok().map(|length| length - 1),
+        Room::Keys | Room::Lost => None,
+    };
+    let (min, max) = (value(&raw.bucket_min).unwrap_or(0), value(&raw.bucket_max).or(last).unwrap_or(0));
     let spot = spot_of(raw.bucket_max.as_ref(), raw);
     let found = format!("bucket_min {min}, bucket_max {max}");
     // A field of the wrong type was complained of already; its zero would be a false trail.
     if was_refused(raw.bucket_min.as_ref(), raw, "bucket_min")
         || was_refused(raw.bucket_max.as_ref(), raw, "bucket_max")
+        || (room == Room::Lost && raw.bucket_max.is_none())
     {
+        return None;
+    }
+    if let Some(last) = last.filter(|last| max > *last) {
+        let expected = format!("{last} at most, the index of the array's last slot");
+        bad(sink, spot, "the array has no slot for `bucket_max`", &expected, &max.to_string());
         return None;
     }
     if min >= max {
@@ -95,7 +111,7 @@ fn range(sink: &mut Sink<'_>, raw: &RawMetric) -> Option<(i64, i64)> {
     Some((min, max))
 }
 
-fn fixed(sink: &mut Sink<'_>, raw: &RawMetric) -> Option<Vec<f64>> {
+fn fixed(sink: &mut Sink<'_>, raw: &RawMetric, room: Room) -> Option<Vec<f64>> {
     let spot = spot_of(raw.bucket_keys.as_ref(), raw);
     let keys = raw.bucket_keys.as_ref().map_or(&[][..], |keys| &keys.value);
     if keys.is_empty() {
@@ -110,6 +126,14 @@ fn fixed(sink: &mut Sink<'_>, raw: &RawMetric) -> Option<Vec<f64>> {
         bad(sink, spot, "the histogram has too many buckets", &expected, &keys.len().to_string());
         return None;
     }
+    if let Room::Array(length) = room
+        && !(length == keys.len() || length == keys.len() + 1)
+    {
+        let expected =
+            format!("{length} bounds for the array's slots, or one less with a slot for all above");
+        bad(sink, spot, "the array and the bounds are not of one length", &expected, &keys.len().to_string());
+        return None;
+    }
     let mut last = f64::NEG_INFINITY;
     for key in keys {
         if !key.value.is_finite() {
@@ -122,7 +146,8 @@ fn fixed(sink: &mut Sink<'_>, raw: &RawMetric) -> Option<Vec<f64>> {
             return None;
         }
         last = key.value;
-        if key.value < 0.0 || key.value.fract() != 0.0 {
+        // The slot of an array is its place, whatever the bound.
+        if room == Room::Keys && (key.value < 0.0 || key.value.fract() != 0.0) {
             let message = format!("no slot of the map can be {}: slots are whole numbers from 0", key.value);
             sink.report(&key.spot, Problem::warning("bucket-never-filled", Place::default(), message));
         }
@@ -136,14 +161,14 @@ fn rising(sink: &mut Sink<'_>, raw: &RawMetric, buckets: &Buckets) -> bool {
         (raw.bucket_keys.as_ref().map(|keys| &keys.spot), raw.bucket_max.as_ref().map(|max| &max.spot));
     let fixed = matches!(buckets.kind, BucketKind::Fixed { .. });
     let spot = if fixed { keys } else { max }.unwrap_or(&raw.spot);
-    if let BucketKind::Exp2Zero { min, .. } = buckets.kind
+    if let BucketKind::Exp2Zero { min, .. } | BucketKind::Log2 { min, .. } = buckets.kind
         && min < 0
     {
-        bad(sink, spot, "`exp2zero` has no bound below 0", "`bucket_min` of 0 or more", &min.to_string());
+        let message = "buckets of this type have no bound below 0";
+        bad(sink, spot, message, "`bucket_min` of 0 or more", &min.to_string());
         return false;
     }
-    let bounds: Vec<f64> =
-        unscaled(&buckets.kind).into_iter().map(|bound| bound * buckets.multiplier).collect();
+    let bounds = buckets.bounds();
     if bounds.iter().all(|bound| bound.is_finite()) && bounds.windows(2).all(|pair| pair[0] < pair[1]) {
         return true;
     }
@@ -156,26 +181,6 @@ fn rising(sink: &mut Sink<'_>, raw: &RawMetric, buckets: &Buckets) -> bool {
         &format!("bounds from {:e} to {:e}", ends(bounds.first()), ends(bounds.last())),
     );
     false
-}
-
-/// Every bound before it is scaled.
-#[allow(clippy::cast_precision_loss)]
-fn unscaled(kind: &BucketKind) -> Vec<f64> {
-    match kind {
-        BucketKind::Exp2 { min, max } => (*min..=*max).map(exp2).collect(),
-        BucketKind::Exp2Zero { min, max } => (*min..=*max).map(exp2zero).collect(),
-        BucketKind::Linear { min, max } => (*min..=*max).map(|slot| slot as f64).collect(),
-        BucketKind::Fixed { keys } => keys.clone(),
-    }
-}
-
-fn exp2(slot: i64) -> f64 {
-    // Beyond 32 bits there is nothing but 0 and infinity.
-    2f64.powi(i32::try_from(slot).unwrap_or(if slot < 0 { i32::MIN } else { i32::MAX }))
-}
-
-fn exp2zero(slot: i64) -> f64 {
-    if slot == 0 { 0.0 } else { exp2(slot - 1) }
 }
 
 fn bad(sink: &mut Sink<'_>, spot: &Spot, message: &str, expected: &str, found: &str) {

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use super::{Context, Sink};
+use super::labels::{Fields, Input};
+use super::{Context, Sink, defaults};
 use crate::config::findings::Spot;
-use crate::config::raw::{Group, RawDecoder, RawLabel, RawMetric};
+use crate::config::raw::{RawDecoder, RawLabel, RawMetric};
 use crate::config::suggest;
 use crate::decode::{BuildError, Chain, DECODERS, Params};
 use crate::problem::{Place, Problem};
@@ -31,46 +32,118 @@ const NEVER_NUMBERS: &[&str] = &[
     "uid",
 ];
 
-/// The chain of every label in the order written; none when one is at fault.
-pub(super) fn chains(context: &Context<'_>, sink: &mut Sink<'_>, raw: &RawMetric) -> Option<Vec<Arc<Chain>>> {
-    let chains: Vec<_> = raw.labels.iter().map(|label| chain(context, sink, label)).collect();
-    if raw.group == Group::Histograms
-        && let Some(slot) = raw.labels.last()
-    {
-        slot_is_number(sink, slot);
-    }
-    chains.into_iter().collect()
+/// The chains of a metric.
+pub(super) struct Chains {
+    /// In the order of the labels.
+    pub(super) labels: Vec<Arc<Chain>>,
+    /// Of a histogram's slot that is no label.
+    pub(super) bucket: Option<Arc<Chain>>,
 }
 
-fn chain(context: &Context<'_>, sink: &mut Sink<'_>, label: &RawLabel) -> Option<Arc<Chain>> {
-    if label.decoders.is_empty() {
-        if !label.broken {
-            sink.report(
-                &label.spot,
-                Problem::error("no-decoders", Place::default(), "a label without `decoders`")
-                    .expected("at least one decoder, such as `decoders: [{name: uint}]`"),
-            );
-        }
+/// The chain of every label in the order written; none when one is at fault.
+pub(super) fn chains(
+    context: &Context<'_>,
+    sink: &mut Sink<'_>,
+    raw: &RawMetric,
+    fields: Option<&Fields>,
+) -> Option<Chains> {
+    let input = |index: usize| fields.and_then(|fields| fields.inputs.get(index)?.as_ref());
+    let chains: Vec<_> = raw
+        .labels
+        .iter()
+        .enumerate()
+        .map(|(index, label)| chain(context, sink, raw, label, input(index)))
+        .collect();
+    if raw.slot_is_label()
+        && let Some(slot) = raw.labels.last()
+    {
+        let default = input(raw.labels.len() - 1).and_then(|input| input.default);
+        slot_is_number(sink, slot, default);
+    }
+    let bucket = match (fields.and_then(|fields| fields.bucket.as_ref()), &raw.bucket) {
+        (Some(input), Some(found)) => Some(bucket_chain(context, sink, &found.spot, input)?),
+        _ => None,
+    };
+    Some(Chains { labels: chains.into_iter().collect::<Option<_>>()?, bucket })
+}
+
+/// The slot of a histogram that is no label is a number by its type.
+fn bucket_chain(
+    context: &Context<'_>,
+    sink: &mut Sink<'_>,
+    spot: &Spot,
+    input: &Input,
+) -> Option<Arc<Chain>> {
+    let Some(default) = input.default.filter(|default| matches!(*default, "uint" | "int")) else {
+        let problem = Problem::error("slot-not-a-number", Place::default(), "`bucket` is the slot's index");
+        sink.report(
+            spot,
+            problem.expected("a member that is a whole number").found(format!("`{}`", input.type_name)),
+        );
+        return None;
+    };
+    Chain::build(&[(default.to_owned(), Params::default())], input.size, context.host).ok().map(Arc::new)
+}
+
+fn chain(
+    context: &Context<'_>,
+    sink: &mut Sink<'_>,
+    raw: &RawMetric,
+    label: &RawLabel,
+    input: Option<&Input>,
+) -> Option<Arc<Chain>> {
+    let default = input.and_then(|input| input.default);
+    if label.decoders.is_empty() && default.is_none() {
+        missing(sink, raw, label, input);
         return None;
     }
     let known: Vec<bool> = label.decoders.iter().map(|decoder| is_known(sink, decoder)).collect();
-    let size = label.size.as_ref().map_or(0, |size| size.value);
+    let by_position = label.size.as_ref().filter(|_| !raw.is_by_name()).map_or(0, |size| size.value);
+    let size = input.map_or(by_position, |input| input.size);
     // What could not be read was complained of already, and would be missed again here.
     if size == 0 || known.contains(&false) || label.decoders.iter().any(|decoder| decoder.broken) {
         return None;
     }
+    let before = match label.decoders.first() {
+        Some(first) => defaults::before(default, name(first)),
+        None => default,
+    };
+    let given = label.decoders.iter().map(|decoder| (name(decoder).to_owned(), decoder.params.clone()));
     let steps: Vec<(String, Params)> =
-        label.decoders.iter().map(|decoder| (name(decoder).to_owned(), decoder.params.clone())).collect();
+        before.map(|before| (before.to_owned(), Params::default())).into_iter().chain(given).collect();
     match Chain::build(&steps, size, context.host) {
         Ok(chain) => Some(Arc::new(chain)),
         Err((index, error)) => {
+            let index = index.saturating_sub(usize::from(before.is_some()));
             let spot = label.decoders.get(index).map_or(&label.spot, |decoder| fault(decoder, &error));
             let mut problem = Problem::error(error.code, Place::default(), error.message.clone());
             problem.expected = error.expected;
             problem.help = error.help;
+            if let Some(input) = input.filter(|input| !input.type_name.is_empty()) {
+                problem.found = Some(format!("a field of the type `{}`", input.type_name));
+            }
             sink.report(spot, problem);
             None
         }
+    }
+}
+
+/// Says that a label has no decoders and its type asks for none.
+fn missing(sink: &mut Sink<'_>, raw: &RawMetric, label: &RawLabel, input: Option<&Input>) {
+    if label.broken || raw.is_mixed() {
+        return;
+    }
+    if !raw.is_by_name() {
+        let problem = Problem::error("no-decoders", Place::default(), "a label without `decoders`");
+        let expected = "at least one decoder, such as `decoders: [uint]`";
+        sink.report(&label.spot, problem.expected(expected));
+    } else if let Some(input) = input {
+        let message = format!("no decoder follows from the type `{}`", input.type_name);
+        sink.report(
+            &label.spot,
+            Problem::error("no-decoders", Place::default(), message)
+                .expected("`decoders` that say what the bytes mean, such as `decoders: [hex]`"),
+        );
     }
 }
 
@@ -107,8 +180,15 @@ fn fault<'r>(decoder: &'r RawDecoder, error: &BuildError) -> &'r Spot {
 }
 
 /// The slot's chain must end in a number, or in text that can be one.
-fn slot_is_number(sink: &mut Sink<'_>, slot: &RawLabel) {
-    let Some(last) = slot.decoders.last() else { return };
+fn slot_is_number(sink: &mut Sink<'_>, slot: &RawLabel, default: Option<&'static str>) {
+    let Some(last) = slot.decoders.last() else {
+        if default.is_some_and(|default| !matches!(default, "uint" | "int" | "string")) {
+            let message = "the last label of a histogram is its slot's index";
+            let problem = Problem::error("slot-not-a-number", Place::default(), message);
+            sink.report(&slot.spot, problem.expected("a member that is a whole number, last or as `bucket`"));
+        }
+        return;
+    };
     if !NEVER_NUMBERS.contains(&name(last)) {
         return;
     }

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use crate::problem::{Place, Problem};
-use crate::spec::{MetricKind, MetricSpec, Spec};
+use crate::spec::{MetricKind, MetricSpec, Spec, ValueSpec};
 
 /// Names that a histogram writes beside its own.
 const SUFFIXES: [&str; 3] = ["_bucket", "_count", "_sum"];
@@ -18,8 +18,8 @@ struct Claim {
     help: String,
     labels: Vec<String>,
     place: Place,
-    /// Which maps of which configs feed it.
-    sources: Vec<(String, String)>,
+    /// Which numbers of which maps of which configs feed it.
+    sources: Vec<(String, String, ValueSpec)>,
 }
 
 /// Removes metrics whose family is another's, or the exporter's own, and says so.
@@ -106,7 +106,7 @@ impl Claim {
             help: metric.help.clone(),
             labels: label_names(metric),
             place: metric.place.clone(),
-            sources: vec![(config.to_owned(), metric.map.clone())],
+            sources: vec![(config.to_owned(), metric.map.clone(), metric.value)],
         }
     }
 
@@ -128,7 +128,7 @@ impl Claim {
             let message = format!("the gauge `{family}` is defined twice, and gauges are never summed");
             return refuse("metric-conflict", message, "rename one of them");
         }
-        let source = (config.to_owned(), metric.map.clone());
+        let source = (config.to_owned(), metric.map.clone(), metric.value);
         if self.sources.contains(&source) {
             let message =
                 format!("`{family}` is defined twice from the same map, which would count everything twice");

@@ -1,86 +1,138 @@
-//! How labels cover the map's key.
+//! Which parts of the map's key the labels are.
 //!
-//! Sizes and paddings of all labels must be the key's bytes, all of them. On a per-CPU
+//! Labels are all by name, or all by position. Of the latter sizes and paddings of all labels must be the key's bytes, all of them. On a per-CPU
 //! map the last label (of a histogram: the one before the slot) may be `cpu` with two
 //! bytes that are not in the key: the metric is split by CPU then. If `cpu` is the only
 //! label, the four bytes of an array's index need none.
 
-use std::sync::Arc;
-
-use super::{Context, Sink, members};
+use super::decoders::Chains;
+use super::{Context, Sink, members, named};
 use crate::config::findings::Spot;
-use crate::config::raw::{Group, RawLabel, RawMetric};
-use crate::decode::Chain;
+use crate::config::raw::{RawLabel, RawMetric};
 use crate::elf::MapInfo;
 use crate::problem::{Place, Problem};
 use crate::spec::{LabelSource, LabelSpec};
 
 /// Bytes of a CPU's number, as the reference appends it to the key.
-const CPU_SIZE: usize = 2;
+pub(super) const CPU_SIZE: usize = 2;
 
-/// Where each label's bytes come from, in the order written.
-pub(super) struct Layout {
-    sources: Vec<LabelSource>,
+/// Where a label's bytes come from, and what they are.
+pub(super) struct Input {
+    pub(super) source: LabelSource,
+    /// Bytes that the first decoder sees.
+    pub(super) size: usize,
+    /// The decoder that follows from the type; only of labels by name.
+    pub(super) default: Option<&'static str>,
+    /// The type as C writes it; only of labels by name.
+    pub(super) type_name: String,
+}
+
+/// The fields behind the labels.
+pub(super) struct Fields {
+    /// In the order written; none for a label that is at fault.
+    pub(super) inputs: Vec<Option<Input>>,
+    /// The field of a histogram's slot, when it is not the last label.
+    pub(super) bucket: Option<Input>,
     /// Whether CPUs are told apart.
     pub(super) split: bool,
 }
 
-impl Layout {
-    /// The labels, and the slot of a histogram.
+impl Fields {
+    /// The labels, and the slot of a histogram whose slots are keys.
     pub(super) fn into_specs(
         self,
         raw: &RawMetric,
-        chains: Vec<Arc<Chain>>,
-    ) -> (Vec<LabelSpec>, Option<LabelSpec>) {
-        let mut labels: Vec<LabelSpec> = raw
-            .labels
-            .iter()
-            .zip(self.sources.into_iter().zip(chains))
-            .map(|(label, (source, chain))| LabelSpec { name: name(label).to_owned(), source, chain })
-            .collect();
-        let slot = if raw.group == Group::Histograms { labels.pop() } else { None };
-        (labels, slot)
+        chains: Chains,
+    ) -> Option<(Vec<LabelSpec>, Option<LabelSpec>)> {
+        let spec = |name: &str, input: Input, chain| LabelSpec {
+            name: name.to_owned(),
+            source: input.source,
+            chain,
+        };
+        let mut labels = Vec::with_capacity(raw.labels.len());
+        for (label, (input, chain)) in raw.labels.iter().zip(self.inputs.into_iter().zip(chains.labels)) {
+            labels.push(spec(name(label), input?, chain));
+        }
+        let slot = if raw.slot_is_label() {
+            labels.pop()
+        } else {
+            self.bucket.zip(chains.bucket).map(|(input, chain)| spec("bucket", input, chain))
+        };
+        Some((labels, slot))
     }
 }
 
-/// Lays the labels over the key of a map.
-pub(super) fn layout(
+/// Finds the fields of all labels of a metric.
+pub(super) fn fields(
     context: &Context<'_>,
     sink: &mut Sink<'_>,
     raw: &RawMetric,
     map: &MapInfo,
-) -> Option<Layout> {
-    let histogram = raw.group == Group::Histograms;
-    if histogram && raw.labels.is_empty() {
-        sink.report(
-            &raw.spot,
-            Problem::error("missing-slot", Place::default(), "a histogram without labels")
-                .expected("at least one label: the last one is the slot's index, not shown")
-                .help("labels: [{name: bucket, size: 4, decoders: [{name: uint}]}]"),
-        );
+) -> Option<Fields> {
+    let lost = |key: &str| raw.broken && raw.gives(key);
+    if raw.slot_is_label() && raw.labels.is_empty() {
+        if !lost("labels") {
+            sink.report(
+                &raw.spot,
+                Problem::error("missing-slot", Place::default(), "a histogram without labels")
+                    .expected("the slot's index as the last label, not shown, or as `bucket`; or `slots`")
+                    .help("bucket: NAME, with the name of the key's member"),
+            );
+        }
         return None;
     }
-    let key_size = map.key_size as usize;
-    if raw.labels.is_empty() && raw.broken && raw.given.iter().any(|given| given == "labels") {
+    if raw.gives("bucket") && raw.bucket.is_none()
+        || raw.labels.is_empty() && lost("labels")
+        || raw.is_mixed()
+    {
         return None;
+    }
+    if raw.is_by_name() {
+        return named::fields(context, sink, raw, map);
     }
     if raw.labels.is_empty() {
         return no_labels(sink, raw, map);
     }
+    by_position(context, sink, raw, map)
+}
+
+/// Complains of labels that are not all of one style, at the first that is of the other.
+pub(super) fn mixed(sink: &mut Sink<'_>, raw: &RawMetric) {
+    if !raw.is_mixed() {
+        return;
+    }
+    let by_name = raw.is_by_name();
+    let other = |label: &&RawLabel| if by_name { label.gives_size } else { label.gives_field };
+    let bucket = raw.bucket.as_ref().map_or(&raw.spot, |bucket| &bucket.spot);
+    let spot = raw.labels.iter().find(other).map_or(bucket, |label| &label.spot);
+    let (first, found) = if by_name { ("name", "a size") } else { ("position", "a field's name") };
+    sink.report(
+        spot,
+        Problem::error("mixed-labels", Place::default(), "labels by name and by position in one metric")
+            .expected(format!("all of them by {first}, as the first one is"))
+            .found(found)
+            .help("either each label has a `size`, or none has"),
+    );
+}
+
+/// Lays labels with sizes over the key of a map.
+fn by_position(context: &Context<'_>, sink: &mut Sink<'_>, raw: &RawMetric, map: &MapInfo) -> Option<Fields> {
+    let slots = usize::from(raw.slot_is_label());
+    let key_size = map.key_size as usize;
     let total = total(sink, raw)?;
     let cpu = cpu_index(raw, map);
     // A key that is covered without it has a member of that name.
     let split = cpu.filter(|index| {
-        let alone = raw.labels.len() == 1 + usize::from(histogram);
+        let alone = raw.labels.len() == 1 + slots;
         let label = &raw.labels[*index];
         let fits = size(label) == CPU_SIZE && padding(label) == 0;
-        fits && (total == key_size + CPU_SIZE || (alone && !histogram && total == CPU_SIZE && key_size == 4))
+        fits && (total == key_size + CPU_SIZE || (alone && slots == 0 && total == CPU_SIZE && key_size == 4))
     });
     if split.is_none() && total != key_size {
         uncovered(context, sink, raw, map, total, cpu);
         return None;
     }
-    if let (None, Some(index), false) = (split, cpu, histogram) {
+    if let (None, Some(index), 0) = (split, cpu, slots) {
         wrong_cpu(sink, raw, index);
         return None;
     }
@@ -95,11 +147,14 @@ pub(super) fn layout(
         offset += size(label) + padding(label);
     }
     members::cuts(context, sink, raw, map, &sources);
-    Some(Layout { sources, split: split.is_some() })
+    let input =
+        |(source, label)| Some(Input { source, size: size(label), default: None, type_name: String::new() });
+    let inputs = sources.into_iter().zip(&raw.labels).map(input).collect();
+    Some(Fields { inputs, bucket: None, split: split.is_some() })
 }
 
 /// Without labels the key is one number, and only 0 counts.
-fn no_labels(sink: &mut Sink<'_>, raw: &RawMetric, map: &MapInfo) -> Option<Layout> {
+fn no_labels(sink: &mut Sink<'_>, raw: &RawMetric, map: &MapInfo) -> Option<Fields> {
     if map.key_size != 4 {
         sink.report(
             &raw.spot,
@@ -113,7 +168,7 @@ fn no_labels(sink: &mut Sink<'_>, raw: &RawMetric, map: &MapInfo) -> Option<Layo
         );
         return None;
     }
-    Some(Layout { sources: Vec::new(), split: false })
+    Some(Fields { inputs: Vec::new(), bucket: None, split: false })
 }
 
 /// The bytes of all labels; none when a size is missing or wrong, which is said.
@@ -142,7 +197,7 @@ fn cpu_index(raw: &RawMetric, map: &MapInfo) -> Option<usize> {
     if !map.kind.is_per_cpu() {
         return None;
     }
-    let behind = 1 + usize::from(raw.group == Group::Histograms);
+    let behind = 1 + usize::from(raw.slot_is_label());
     let index = raw.labels.len().checked_sub(behind)?;
     (name(&raw.labels[index]) == "cpu").then_some(index)
 }
@@ -174,7 +229,6 @@ fn uncovered(
     let key_size = map.key_size as usize;
     let parts: Vec<String> = raw.labels.iter().map(part).collect();
     let of = if cpu.is_some() { " (and 2 for the last label `cpu`)" } else { "" };
-    let key = members::describe(context, map).map(|key| format!(", {key}")).unwrap_or_default();
     let missing = key_size.abs_diff(total);
     let help = match (total < key_size, cpu) {
         (_, Some(_)) => {
@@ -187,15 +241,16 @@ fn uncovered(
             format!("the labels are {missing} bytes too long: compare them with the key's struct")
         }
     };
-    let problem = Problem::error(
+    let mut problem = Problem::error(
         "key-size",
         Place::default(),
         format!("the labels do not cover the key of `{}`", map.name),
     );
+    problem.layout = members::key_layout(context, map).map(|layout| layout.to_string());
     sink.report(
         labels_spot(raw),
         problem
-            .expected(format!("{key_size} bytes{of}{key}"))
+            .expected(format!("{key_size} bytes{of}"))
             .found(format!("{total} bytes: {}", parts.join(" + ")))
             .help(help),
     );

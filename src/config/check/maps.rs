@@ -1,13 +1,11 @@
-//! The map behind a metric: that it is there, can be read, and holds a number.
+//! The map behind a metric: that it is there and can be read.
 
-use super::{Context, Sink, spot_of};
-use crate::btf::ScalarKind;
+use super::{Context, Sink};
 use crate::config::findings::Spot;
 use crate::config::raw::RawMetric;
 use crate::config::suggest;
 use crate::elf::{MapInfo, MapKind};
 use crate::problem::{Place, Problem};
-use crate::spec::ValueSpec;
 
 /// The map of a metric: `map:`, else the metric's own name.
 pub(super) fn find<'o>(context: &Context<'o>, sink: &mut Sink<'_>, raw: &RawMetric) -> Option<&'o MapInfo> {
@@ -51,40 +49,6 @@ fn missing(context: &Context<'_>, sink: &mut Sink<'_>, raw: &RawMetric, name: &s
         problem = problem.expected("a map of the metric's name, or `map:` with another's");
     }
     sink.report(spot, problem);
-}
-
-/// How the number is taken from the value.
-pub(super) fn value(
-    context: &Context<'_>,
-    sink: &mut Sink<'_>,
-    raw: &RawMetric,
-    map: &MapInfo,
-) -> Option<ValueSpec> {
-    let width = map.value_size as usize;
-    if !matches!(width, 1 | 2 | 4 | 8) {
-        sink.report(
-            spot_of(raw.map.as_ref().or(raw.name.as_ref()), raw),
-            Problem::error(
-                "value-size",
-                Place::default(),
-                format!("the value of `{}` is not one number", map.name),
-            )
-            .expected("1, 2, 4 or 8 bytes")
-            .found(format!("{width} bytes"))
-            .help("make the value a number, such as u64"),
-        );
-        return None;
-    }
-    let kind = map.value_type.and_then(|id| context.object.btf.scalar(id)).map(|(_, kind)| kind);
-    if kind == Some(ScalarKind::Float) {
-        sink.error(
-            spot_of(raw.map.as_ref().or(raw.name.as_ref()), raw),
-            "value-type",
-            format!("the value of `{}` is a float, which BPF programs cannot count in", map.name),
-        );
-        return None;
-    }
-    Some(ValueSpec { offset: 0, width, signed: kind == Some(ScalarKind::Signed) })
 }
 
 /// A kind that cannot be read in the kernel's words, and what to do.

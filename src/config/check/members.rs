@@ -1,31 +1,170 @@
-//! The members of a key, as the object's types tell them: labels that cut one in two
-//! are probably sized wrong, and a key that is not covered is best shown.
+//! What keys and values are made of, as the object's types tell it.
 
 use super::{Context, Sink};
-use crate::btf::Layout;
+use crate::btf::{Btf, BtfError, Layout, Member, MemberKind, ScalarKind, TypeId};
+use crate::config::findings::Spot;
 use crate::config::raw::RawMetric;
+use crate::config::suggest;
 use crate::elf::MapInfo;
 use crate::problem::{Place, Problem};
-use crate::spec::LabelSource;
+use crate::spec::{Bits, LabelSource};
 
-/// Members that are shown; a key with more is told by its size alone.
-const MAX_SHOWN: usize = 16;
+/// One of the two things that a map's entries are made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    Key,
+    Value,
+}
 
-/// The members of a map's key in words: `struct key: u32 device, u8 operation, 3 bytes of padding`.
-pub(super) fn describe(context: &Context<'_>, map: &MapInfo) -> Option<String> {
-    let layout = key_layout(context, map)?;
-    let mut parts: Vec<(usize, String)> = layout
-        .members
-        .iter()
-        .map(|member| (member.offset, format!("{} {} ({})", member.type_name, member.path, member.size)))
-        .collect();
-    parts.extend(layout.gaps().into_iter().map(|gap| (gap.start, format!("padding ({})", gap.len()))));
-    if parts.len() > MAX_SHOWN {
-        return None;
+impl Part {
+    /// In words.
+    pub(super) fn noun(self) -> &'static str {
+        match self {
+            Self::Key => "key",
+            Self::Value => "value",
+        }
     }
-    parts.sort_by_key(|(offset, _)| *offset);
-    let parts: Vec<String> = parts.into_iter().map(|(_, part)| part).collect();
-    Some(format!("{}: {}", layout.type_name, parts.join(", ")))
+}
+
+/// The type of a map's key or value.
+pub(super) struct Whole<'o> {
+    btf: &'o Btf,
+    map: &'o str,
+    part: Part,
+    pub(super) layout: Layout,
+}
+
+impl<'o> Whole<'o> {
+    /// The type of a part of a map; an error when the object does not tell it, with the reason if it tells nonsense.
+    pub(super) fn of(context: &Context<'o>, map: &'o MapInfo, part: Part) -> Result<Self, Option<BtfError>> {
+        let (id, size): (Option<TypeId>, u32) = match part {
+            Part::Key => (map.key_type, map.key_size),
+            Part::Value => (map.value_type, map.value_size),
+        };
+        let btf = &context.object.btf;
+        let layout = btf.layout(id.ok_or(None)?).map_err(Some)?;
+        if layout.size != size as usize {
+            return Err(None);
+        }
+        Ok(Self { btf, map: &map.name, part, layout })
+    }
+
+    /// Whether it is a struct or union with members.
+    pub(super) fn is_struct(&self) -> bool {
+        self.layout.members.iter().all(|member| !member.path.is_empty())
+    }
+
+    /// The only member, when it is all there is.
+    pub(super) fn only_member(&self) -> Option<&Member> {
+        match self.layout.members.as_slice() {
+            [only] if only.size == self.layout.size && only.bits.is_none() => Some(only),
+            _ => None,
+        }
+    }
+
+    /// A member by its path; the empty one is the whole.
+    pub(super) fn find(&self, path: &str) -> Result<Member, BtfError> {
+        self.btf.member(self.layout.type_id, path)
+    }
+
+    /// Bytes and meaning of the elements of an array member.
+    pub(super) fn elements(&self, member: &Member) -> Option<(usize, ScalarKind, usize)> {
+        let MemberKind::Array { element, count } = member.kind else { return None };
+        let (size, kind) = self.btf.scalar(element)?;
+        Some((size, kind, usize::try_from(count).ok()?))
+    }
+
+    /// A member by its path, or what is wrong with the path.
+    pub(super) fn member(&self, sink: &mut Sink<'_>, spot: &Spot, path: &str) -> Option<Member> {
+        match self.find(path) {
+            Ok(member) => Some(member),
+            Err(error) => {
+                self.unknown(sink, spot, path, &error);
+                None
+            }
+        }
+    }
+
+    fn unknown(&self, sink: &mut Sink<'_>, spot: &Spot, path: &str, error: &BtfError) {
+        let (code, key) = match self.part {
+            Part::Key => ("unknown-field", "`field`"),
+            Part::Value => ("unknown-member", "the path"),
+        };
+        let (noun, map) = (self.part.noun(), self.map);
+        let problem = |message: String| Problem::error(code, Place::default(), message);
+        let mut problem = match error {
+            BtfError::BadPath(_) => problem(format!("{path:?} is not the path of a member"))
+                .expected("names and indices as C writes them, such as `a.b[1].c`"),
+            BtfError::NoMember { .. } if !self.is_struct() => {
+                let kind = &self.layout.type_name;
+                let help = if self.layout.type_name.ends_with(']') {
+                    format!("elements are called `[0]`, `[1]` and so on, and {key} `\"\"` is all of them")
+                } else {
+                    format!("leave {key} out: it is read as a whole")
+                };
+                problem(format!("the {noun} of `{map}` is one `{kind}` and has no member `{path}`"))
+                    .help(help)
+            }
+            BtfError::NoMember { name, within, .. } => {
+                let mut problem = problem(format!("the {noun} of `{map}` has no member `{path}`"));
+                if name != path {
+                    problem = problem.found(format!("`{within}` has no member `{name}`"));
+                }
+                problem.help = self.suggestion(path);
+                problem
+            }
+            other => problem(format!("the member `{path}` of the {noun} of `{map}` cannot be read: {other}")),
+        };
+        problem.layout = Some(self.layout.to_string());
+        sink.report(spot, problem);
+    }
+
+    /// The path that was probably meant: the only one that ends in it, else the closest.
+    fn suggestion(&self, path: &str) -> Option<String> {
+        let paths = || self.layout.members.iter().map(|member| member.path.as_str());
+        let inside = |candidate: &&str| candidate.strip_suffix(path).is_some_and(|rest| rest.ends_with('.'));
+        let mut nested = paths().filter(inside);
+        match (nested.next(), nested.next()) {
+            (Some(only), None) => Some(format!("did you mean `{only}`?")),
+            _ => suggest::help("members there are", path, paths()),
+        }
+    }
+}
+
+/// Says that names need types which the object does not bring.
+pub(super) fn untyped(sink: &mut Sink<'_>, spot: &Spot, map: &MapInfo, part: Part, why: Option<BtfError>) {
+    let noun = part.noun();
+    let found = match why {
+        Some(error) => error.to_string(),
+        None => format!("the {noun} of `{}` has a size and no type", map.name),
+    };
+    let help = match part {
+        Part::Key => "declare the map with `__type(key, ...)`, or give every label its `size`",
+        Part::Value => "declare the map with `__type(value, ...)`",
+    };
+    sink.report(
+        spot,
+        Problem::error(
+            "no-type",
+            Place::default(),
+            format!("the object does not tell the type of the {noun}"),
+        )
+        .expected(format!("a type for the {noun}, whose members have names"))
+        .found(found)
+        .help(help),
+    );
+}
+
+/// Whether a number may be negative.
+pub(super) fn is_signed(kind: MemberKind) -> bool {
+    matches!(kind, MemberKind::Scalar(ScalarKind::Signed) | MemberKind::Enum { signed: true })
+}
+
+/// The bits of a bit-field that fits 64 bits.
+pub(super) fn bits(member: &Member) -> Option<Bits> {
+    let field = member.bits?;
+    let bits = Bits { shift: field.shift, width: field.width, signed: is_signed(member.kind) };
+    bits.fits(member.size).then_some(bits)
 }
 
 /// Warns of labels that begin or end inside a number of the key's struct.
@@ -48,14 +187,14 @@ pub(super) fn cuts(
             Problem::warning("cut-member", Place::default(), message)
                 .expected(format!("labels that end where members do: `{}` has {} bytes", cut.path, cut.size))
                 .found(format!("the label has the bytes {offset} to {}", offset + size - 1))
-                .help("compare sizes and paddings with the key's struct"),
+                .layout(layout.to_string())
+                .help("compare sizes and paddings with the key's struct, or name its members instead"),
         );
     }
 }
 
 /// The key's members, when it is a struct: a single number may be packed and cut on purpose.
-fn key_layout(context: &Context<'_>, map: &MapInfo) -> Option<Layout> {
-    let layout = context.object.btf.layout(map.key_type?).ok()?;
-    let whole = layout.size == map.key_size as usize;
-    (whole && layout.members.iter().all(|member| !member.path.is_empty())).then_some(layout)
+pub(super) fn key_layout(context: &Context<'_>, map: &MapInfo) -> Option<Layout> {
+    let whole = Whole::of(context, map, Part::Key).ok()?;
+    whole.is_struct().then_some(whole.layout)
 }

@@ -5,13 +5,17 @@
 
 mod buckets;
 mod decoders;
+mod defaults;
 mod families;
 mod kaddrs;
 mod labels;
 mod maps;
 mod members;
+mod named;
 mod names;
 mod numbers;
+mod slots;
+mod values;
 
 use std::sync::Arc;
 
@@ -25,7 +29,7 @@ use super::raw::{Found, Group, RawMetric};
 use crate::elf::{MapInfo, ObjectInfo};
 use crate::host::Host;
 use crate::problem::{Place, Problem};
-use crate::spec::{Histogram, MetricKind, MetricSpec};
+use crate::spec::{Histogram, MetricKind, MetricSpec, SlotArray, Slots};
 
 /// What a config is checked against.
 pub(crate) struct Context<'a> {
@@ -82,24 +86,33 @@ fn checked(
     let family = names::family(sink, context.namespace, raw);
     let help = names::help(sink, raw);
     names::labels(sink, raw);
+    labels::mixed(sink, raw);
+    slots::conflicts(sink, raw);
     numbers::unused(sink, raw);
-    let histogram = raw.group == Group::Histograms;
-    let buckets = if histogram { buckets::buckets(sink, raw) } else { None };
     let scale = numbers::scale(sink, raw);
     let map = maps::find(context, sink, raw);
     sink.map = map.map(|map| map.name.clone());
-    let value = map.and_then(|map| maps::value(context, sink, raw, map));
-    let chains = decoders::chains(context, sink, raw);
-    let layout = map.and_then(|map| labels::layout(context, sink, raw, map));
-    let reduce = numbers::reduce(sink, raw, map, layout.as_ref().is_some_and(|layout| layout.split));
+    let (value, array) = if raw.gives("slots") {
+        map.and_then(|map| slots::array(context, sink, raw, map)).unzip()
+    } else {
+        (map.and_then(|map| values::value(context, sink, raw, map)), None)
+    };
+    let buckets = match raw.group {
+        Group::Histograms => buckets::buckets(sink, raw, room(raw, array)),
+        Group::Counters | Group::Gauges => None,
+    };
+    let fields = map.and_then(|map| labels::fields(context, sink, raw, map));
+    let chains = decoders::chains(context, sink, raw, fields.as_ref());
+    let reduce = numbers::reduce(sink, raw, map, fields.as_ref().is_some_and(|fields| fields.split));
     // Everything was looked at: from here on nothing may be missing.
-    let (layout, map, chains) = (layout?, map?, chains?);
-    let (mut labels, slot) = layout.into_specs(raw, chains);
+    let (fields, map, chains) = (fields?, map?, chains?);
+    let (mut labels, slot) = fields.into_specs(raw, chains)?;
     labels.sort_by(|one, other| one.name.cmp(&other.name));
+    let slots = array.map(Slots::Array).or(slot.map(Slots::Key));
     let kind = match raw.group {
         Group::Counters => MetricKind::Counter,
         Group::Gauges => MetricKind::Gauge,
-        Group::Histograms => MetricKind::Histogram(Histogram { buckets: buckets?, slot: slot? }),
+        Group::Histograms => MetricKind::Histogram(Histogram { buckets: buckets?, slots: slots? }),
     };
     let name = name?;
     Some(MetricSpec {
@@ -117,6 +130,15 @@ fn checked(
     })
 }
 
+/// How many slots there are.
+fn room(raw: &RawMetric, array: Option<SlotArray>) -> buckets::Room {
+    match array {
+        Some(array) => buckets::Room::Array(array.length),
+        None if raw.gives("slots") => buckets::Room::Lost,
+        None => buckets::Room::Keys,
+    }
+}
+
 fn place(sink: &Sink<'_>, raw: &RawMetric, map: &MapInfo, name: &str) -> Place {
     Place {
         path: raw.spot.path.clone(),
@@ -129,7 +151,7 @@ fn place(sink: &Sink<'_>, raw: &RawMetric, map: &MapInfo, name: &str) -> Place {
 
 /// Whether a key was written but its value was of a wrong type, which was said already.
 fn was_refused<T>(found: Option<&Found<T>>, raw: &RawMetric, key: &str) -> bool {
-    found.is_none() && raw.given.iter().any(|given| given == key)
+    found.is_none() && raw.gives(key)
 }
 
 /// A field's spot, or the metric's where the field is missing.

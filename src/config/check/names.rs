@@ -59,7 +59,7 @@ pub(super) fn help(sink: &mut Sink<'_>, raw: &RawMetric) -> Option<String> {
 
 /// Names of labels. A histogram's last one is its slot, whose name nobody sees.
 pub(super) fn labels(sink: &mut Sink<'_>, raw: &RawMetric) {
-    let slots = usize::from(raw.group == Group::Histograms);
+    let slots = usize::from(raw.slot_is_label());
     let seen = &raw.labels[..raw.labels.len().saturating_sub(slots)];
     for (index, label) in seen.iter().enumerate() {
         let spot = label.name.as_ref().map_or(&label.spot, |name| &name.spot);
@@ -72,15 +72,13 @@ pub(super) fn labels(sink: &mut Sink<'_>, raw: &RawMetric) {
             continue;
         };
         if !is_label_name(name) {
-            sink.report(
-                spot,
-                Problem::error(
-                    "invalid-label-name",
-                    Place::default(),
-                    format!("{name:?} is not a label name"),
-                )
-                .expected("letters, digits and `_`, not starting with a digit"),
-            );
+            let message = format!("{name:?} is not a label name");
+            let mut problem = Problem::error("invalid-label-name", Place::default(), message)
+                .expected("letters, digits and `_`, not starting with a digit");
+            if raw.is_by_name() && label.field.is_none() && name.contains(['.', '[']) {
+                problem = problem.help(format!("{{name: ..., field: {name:?}}}"));
+            }
+            sink.report(spot, problem);
         } else if name.starts_with("__") || (name == "le" && raw.group == Group::Histograms) {
             sink.report(
                 spot,

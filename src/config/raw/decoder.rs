@@ -1,11 +1,11 @@
-//! One decoder of a label's chain.
+//! One decoder of a label's chain: a mapping, or its name alone.
 
 use std::collections::HashMap;
 
 use super::fields::{Keys, join};
 use super::reader::spot;
 use super::{RawDecoder, Reader};
-use crate::config::yaml::Node;
+use crate::config::yaml::{Kind, Node};
 use crate::decode::Params;
 use crate::problem::{Place, Problem};
 
@@ -26,6 +26,12 @@ pub(super) fn decoder(reader: &mut Reader, node: &Node, path: &str) -> RawDecode
         spots: Vec::new(),
         broken: false,
     };
+    if let Kind::Scalar(scalar) = &node.kind
+        && !scalar.is_null()
+    {
+        raw.name = reader.text(node, path);
+        return raw;
+    }
     for field in reader.fields(node, path, &KEYS) {
         let path = join(path, field.name);
         match field.name {

@@ -1,16 +1,16 @@
-//! One label by position.
+//! One label: by position, by name, or its name alone.
 
 use super::decoder::decoder;
 use super::fields::{Keys, join};
 use super::reader::spot;
-use super::{RawLabel, Reader, later};
+use super::{RawLabel, Reader};
 use crate::config::yaml::{Kind, Node};
 
 const KEYS: Keys = Keys {
     what: "a label",
     example: "{name: cpu, size: 4, decoders: [{name: uint}]}",
-    known: &["name", "size", "padding", "decoders"],
-    later: later::LABEL,
+    known: &["name", "size", "padding", "field", "decoders"],
+    later: &[],
 };
 
 pub(super) fn labels(reader: &mut Reader, node: &Node, path: &str) -> Vec<RawLabel> {
@@ -25,21 +25,29 @@ fn label(reader: &mut Reader, node: &Node, path: &str) -> RawLabel {
         name: None,
         size: None,
         padding: None,
+        field: None,
         decoders: Vec::new(),
+        gives_size: false,
+        gives_field: false,
         broken: false,
     };
     if let Kind::Scalar(scalar) = &node.kind
         && !scalar.is_null()
     {
-        reader.not_yet(&raw.spot, &later::SHORT_LABEL);
+        raw.name = reader.text(node, path);
+        raw.gives_field = true;
         return raw;
     }
     for field in reader.fields(node, path, &KEYS) {
         let path = join(path, field.name);
+        raw.gives_size |= matches!(field.name, "size" | "padding");
+        raw.gives_field |= field.name == "field";
         match field.name {
             "name" => raw.name = reader.text(field.value, &path).or(raw.name.take()),
             "size" => raw.size = reader.size(field.value, &path).or(raw.size.take()),
             "padding" => raw.padding = reader.size(field.value, &path).or(raw.padding.take()),
+            "field" if field.value.is_null() => raw.field = None,
+            "field" => raw.field = reader.text(field.value, &path).or(raw.field.take()),
             "decoders" => {
                 let items = reader.list(field.value, &path, "decoders").unwrap_or_default();
                 raw.decoders = items

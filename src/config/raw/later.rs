@@ -32,30 +32,9 @@ pub(super) const TOP: &[Later] = &[
 
 /// Of every metric.
 pub(super) const METRIC: &[Later] = &[
-    Later {
-        key: "value",
-        what: "a member of a struct value",
-        help: "use a map whose value is one number of 1, 2, 4 or 8 bytes",
-    },
     Later { key: "global", what: "a metric from a global variable", help: "use an array map with one entry" },
     Later { key: "ringbuf", what: "a metric from a ring buffer", help: "count in a hash map instead" },
-    Later {
-        key: "slots",
-        what: "a histogram in an array inside the value",
-        help: "make the slot's index the last part of the key",
-    },
-    Later {
-        key: "log2",
-        what: "slots that hold 2^i to 2^(i+1)-1",
-        help: "use `bucket_type: exp2` with its helper",
-    },
 ];
-
-pub(super) const LABEL: &[Later] = &[Later {
-    key: "field",
-    what: "a label by the name of the key's member",
-    help: "give each label its `size` in the order of the key",
-}];
 
 pub(super) const PERF_EVENT_ARRAY: Later = Later {
     key: "perf_event_array",
@@ -73,10 +52,4 @@ pub(super) const CGROUP_ID_MAP: Later = Later {
     key: "cgroup_id_map",
     what: "a map that follows the cgroups whose path matches",
     help: "keep this config with the old exporter for now",
-};
-
-pub(crate) const SHORT_LABEL: Later = Later {
-    key: "labels",
-    what: "a label by its name alone",
-    help: "write `{name: ..., size: ..., decoders: [...]}` for each label in the order of the key",
 };

@@ -12,14 +12,24 @@ const EXAMPLE: &str = "{name: ..., help: ..., labels: [...]}";
 const COUNTER: Keys = Keys {
     what: "a counter",
     example: EXAMPLE,
-    known: &["name", "help", "map", "scale", "reduce", "labels", "perf_event_array", "flush_interval"],
+    known: &[
+        "name",
+        "help",
+        "map",
+        "value",
+        "scale",
+        "reduce",
+        "labels",
+        "perf_event_array",
+        "flush_interval",
+    ],
     later: later::METRIC,
 };
 
 const GAUGE: Keys = Keys {
     what: "a gauge",
     example: EXAMPLE,
-    known: &["name", "help", "map", "scale", "reduce", "labels"],
+    known: &["name", "help", "map", "value", "scale", "reduce", "labels"],
     later: later::METRIC,
 };
 
@@ -30,6 +40,11 @@ const HISTOGRAM: Keys = Keys {
         "name",
         "help",
         "map",
+        "value",
+        "bucket",
+        "slots",
+        "sum",
+        "count",
         "scale",
         "reduce",
         "labels",
@@ -54,7 +69,11 @@ pub(super) fn metric(reader: &mut Reader, group: Group, node: &Node, path: &str)
     for field in reader.fields(node, path, keys) {
         let path = join(path, field.name);
         read_field(reader, &mut raw, &field, &path);
-        raw.given.push(field.name.to_owned());
+        let by_name = ["value", "bucket", "slots", "sum", "count"];
+        // Null is "not given" there, and must not make a histogram of another kind.
+        if !(field.value.is_null() && by_name.contains(&field.name)) {
+            raw.given.push(field.name.to_owned());
+        }
     }
     let name = raw.name.as_ref().map(|name| name.value.as_str()).filter(|name| !name.is_empty());
     raw.broken = reader.blame(mark, name.unwrap_or(path));
@@ -77,6 +96,11 @@ fn empty(group: Group, node: &Node, path: &str) -> RawMetric {
         bucket_multiplier: None,
         bucket_keys: None,
         labels: Vec::new(),
+        value: None,
+        bucket: None,
+        slots: None,
+        sum: None,
+        count: None,
         given: Vec::new(),
         broken: false,
         strange: false,
@@ -90,6 +114,11 @@ fn read_field(reader: &mut Reader, raw: &mut RawMetric, field: &Field<'_>, path:
         "help" => raw.help = reader.text(node, path),
         // Null is "not given" for the keys that the reference does not have.
         "map" => raw.map = optional(node).and_then(|node| reader.text(node, path)),
+        "value" => raw.value = optional(node).and_then(|node| reader.text(node, path)),
+        "bucket" => raw.bucket = optional(node).and_then(|node| reader.text(node, path)),
+        "slots" => raw.slots = optional(node).and_then(|node| reader.text(node, path)),
+        "sum" => raw.sum = optional(node).and_then(|node| reader.text(node, path)),
+        "count" => raw.count = optional(node).and_then(|node| reader.text(node, path)),
         "scale" => raw.scale = optional(node).and_then(|node| reader.float(node, path)),
         "reduce" => raw.reduce = optional(node).and_then(|node| reader.text(node, path)),
         "bucket_type" => raw.bucket_type = reader.text(node, path),

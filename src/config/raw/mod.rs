@@ -79,6 +79,16 @@ pub(crate) struct RawMetric {
     pub(crate) bucket_multiplier: Option<Found<f64>>,
     pub(crate) bucket_keys: Option<Found<Vec<Found<f64>>>>,
     pub(crate) labels: Vec<RawLabel>,
+    /// The member of a struct value that is the number.
+    pub(crate) value: Option<Found<String>>,
+    /// The field of the key that holds a histogram's slot.
+    pub(crate) bucket: Option<Found<String>>,
+    /// The member of the value that is the array of a histogram's slots.
+    pub(crate) slots: Option<Found<String>>,
+    /// The member beside it that is the sum.
+    pub(crate) sum: Option<Found<String>>,
+    /// The member beside it that counts all observations.
+    pub(crate) count: Option<Found<String>>,
     /// Keys that were written, whatever became of their values.
     pub(crate) given: Vec<String>,
     /// Whether reading it found an error: then it is lost already, and only checked on.
@@ -87,14 +97,47 @@ pub(crate) struct RawMetric {
     pub(crate) strange: bool,
 }
 
-/// A label by position.
+impl RawMetric {
+    /// Whether a key was written, whatever became of its value.
+    pub(crate) fn gives(&self, key: &str) -> bool {
+        self.given.iter().any(|given| given == key)
+    }
+
+    /// Whether the last label is a histogram's slot, because nothing else says where it is.
+    pub(crate) fn slot_is_label(&self) -> bool {
+        self.group == Group::Histograms && !self.gives("bucket") && !self.gives("slots")
+    }
+
+    /// Whether some labels are by name and some by position.
+    pub(crate) fn is_mixed(&self) -> bool {
+        let by_name = self.is_by_name();
+        let other = |label: &RawLabel| if by_name { label.gives_size } else { label.gives_field };
+        self.labels.iter().any(other) || (!by_name && self.gives("bucket"))
+    }
+
+    /// Whether labels are members of the key by their names, instead of its bytes in their order.
+    pub(crate) fn is_by_name(&self) -> bool {
+        match self.labels.first() {
+            Some(first) => !first.gives_size,
+            None => self.gives("bucket"),
+        }
+    }
+}
+
+/// A label, by name or by position.
 #[derive(Debug)]
 pub(crate) struct RawLabel {
     pub(crate) spot: Spot,
     pub(crate) name: Option<Found<String>>,
     pub(crate) size: Option<Found<usize>>,
     pub(crate) padding: Option<Found<usize>>,
+    /// The member of the key.
+    pub(crate) field: Option<Found<String>>,
     pub(crate) decoders: Vec<RawDecoder>,
+    /// Whether `size` or `padding` was written, whatever became of it.
+    pub(crate) gives_size: bool,
+    /// Whether `field` was written, whatever became of it, or the name alone.
+    pub(crate) gives_field: bool,
     /// Whether reading it found an error.
     pub(crate) broken: bool,
 }

@@ -98,7 +98,7 @@ fn a_source_is_read_once_however_many_metrics_use_it() {
     let source = rows(4, &[(b"\x01\0\0\0", 5)]);
     let on = |family: &str, width| MetricSpec {
         map: "map".to_owned(),
-        value: ValueSpec { offset: 0, width, signed: false },
+        value: ValueSpec::unsigned(0, width),
         ..counter(family, 4, vec![uint("a", 0, 4)])
     };
     let metrics = vec![on("x_total", 8), on("y_total", 8), on("z_total", 1)];

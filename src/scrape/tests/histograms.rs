@@ -72,7 +72,7 @@ fn what_is_out_of_range_is_counted() {
 fn a_slot_that_is_no_number_costs_its_row_alone() {
     let mut metric = histogram("h", BucketKind::Linear { min: 0, max: 1 }, 1.0, vec![]);
     if let MetricKind::Histogram(histogram) = &mut metric.kind {
-        histogram.slot = label("bucket", 0, 8, &[("string", &[])]);
+        histogram.slots = Slots::Key(label("bucket", 0, 8, &[("string", &[])]));
     }
     let source = rows(8, &[(b"0\0\0\0\0\0\0\0", 5), (b"many\0\0\0\0", 6)]);
     let scraper = scraper(vec![member("c", vec![metric], vec![("h", source)])]);

@@ -16,7 +16,7 @@ use crate::problem::Place;
 use crate::series::{BucketKind, Buckets};
 use crate::snapshot::fixture::{Literal, LiteralPrograms};
 use crate::snapshot::{NamedSource, Programs, Reduce, Shape, Source, ValueSpec, View};
-use crate::spec::{Histogram, LabelSource, LabelSpec, MetricKind, MetricSpec, ViewSpec};
+use crate::spec::{Histogram, LabelSource, LabelSpec, MetricKind, MetricSpec, Slots, ViewSpec};
 
 /// A decoder step: its name, and for `static_map` the pairs, for `regexp` the expressions.
 type Step<'a> = (&'a str, &'a [(&'a str, &'a str)]);
@@ -58,7 +58,7 @@ fn metric(family: &str, kind: MetricKind, key_size: usize, mut labels: Vec<Label
         map: family.to_owned(),
         key_size,
         labels,
-        value: ValueSpec { offset: 0, width: 8, signed: false },
+        value: ValueSpec::unsigned(0, 8),
         scale: 1.0,
         reduce: Reduce::Sum,
         place: Place::default(),
@@ -73,13 +73,14 @@ fn counter(family: &str, key_size: usize, labels: Vec<LabelSpec>) -> MetricSpec 
 fn histogram(family: &str, kind: BucketKind, multiplier: f64, labels: Vec<LabelSpec>) -> MetricSpec {
     let key_size = labels.iter().map(|label| size(label.source)).sum::<usize>() + 8;
     let slot = uint("bucket", key_size - 8, 8);
-    let kind = MetricKind::Histogram(Histogram { buckets: Buckets { kind, multiplier }, slot });
+    let kind =
+        MetricKind::Histogram(Histogram { buckets: Buckets { kind, multiplier }, slots: Slots::Key(slot) });
     metric(family, kind, key_size, labels)
 }
 
 fn size(source: LabelSource) -> usize {
     match source {
-        LabelSource::Key { size, .. } => size,
+        LabelSource::Key { size, .. } | LabelSource::Bits { size, .. } => size,
         LabelSource::Cpu => 0,
     }
 }

@@ -1,0 +1,153 @@
+//! Labels by name: members of the key by their paths.
+//!
+//! What no label names is summed over. A key that is no struct is one field without a name: a
+//! single label of any name. On a per-CPU map a label `cpu` stands for the CPU's number,
+//! unless the key has such a member.
+
+use super::labels::{CPU_SIZE, Fields, Input};
+use super::members::{self, Part, Whole};
+use super::{Context, Sink, defaults};
+use crate::btf::Member;
+use crate::config::findings::Spot;
+use crate::config::raw::{RawLabel, RawMetric};
+use crate::elf::MapInfo;
+use crate::problem::{Place, Problem};
+use crate::spec::LabelSource;
+
+/// Finds the labels, and the slot of a histogram, in the key of a map.
+pub(super) fn fields(
+    context: &Context<'_>,
+    sink: &mut Sink<'_>,
+    raw: &RawMetric,
+    map: &MapInfo,
+) -> Option<Fields> {
+    let whole = match Whole::of(context, map, Part::Key) {
+        Ok(whole) => whole,
+        Err(why) => {
+            members::untyped(sink, first_spot(raw), map, Part::Key, why);
+            return None;
+        }
+    };
+    let cpu = cpu_index(raw, map, &whole);
+    let mut unnamed = Unnamed { whole: &whole, taken: false };
+    let mut inputs = Vec::with_capacity(raw.labels.len());
+    for (index, label) in raw.labels.iter().enumerate() {
+        inputs.push(match cpu {
+            Some(cpu) if cpu == index => Some(Input {
+                source: LabelSource::Cpu,
+                size: CPU_SIZE,
+                default: Some("uint"),
+                type_name: "u16".to_owned(),
+            }),
+            _ => label_input(sink, label, &mut unnamed),
+        });
+    }
+    let bucket = match &raw.bucket {
+        Some(bucket) => {
+            let field = Some(bucket.value.as_str()).filter(|_| whole.is_struct());
+            Some(unnamed.input(sink, &bucket.spot, &bucket.value, field)?)
+        }
+        None => None,
+    };
+    let shows_key = bucket.is_some() || inputs.len() > usize::from(cpu.is_some());
+    if cpu.is_some() && !shows_key && map.key_size != 4 {
+        cpu_alone(sink, raw, map, &whole);
+        return None;
+    }
+    Some(Fields { inputs, bucket, split: cpu.is_some() })
+}
+
+/// The field of a label; its name was complained of already when it has none.
+fn label_input(sink: &mut Sink<'_>, label: &RawLabel, unnamed: &mut Unnamed<'_, '_>) -> Option<Input> {
+    let name = label.name.as_ref().filter(|name| !name.value.is_empty())?;
+    match &label.field {
+        Some(field) => unnamed.input(sink, &field.spot, &field.value, Some(&field.value)),
+        None if label.broken => None,
+        None => {
+            let field = Some(name.value.as_str()).filter(|_| unnamed.whole.is_struct());
+            unnamed.input(sink, &name.spot, &name.value, field)
+        }
+    }
+}
+
+/// A key that may be one field without a name, which can be taken once.
+struct Unnamed<'a, 'o> {
+    whole: &'a Whole<'o>,
+    taken: bool,
+}
+
+impl Unnamed<'_, '_> {
+    /// A field by its path; without one, the field that has no name.
+    fn input(&mut self, sink: &mut Sink<'_>, spot: &Spot, name: &str, path: Option<&str>) -> Option<Input> {
+        let whole = self.whole;
+        if path.is_none_or(str::is_empty) && !whole.is_struct() {
+            if self.taken {
+                let kind = &whole.layout.type_name;
+                let message = format!("the key is one `{kind}`, and another label has it already");
+                sink.report(
+                    spot,
+                    Problem::error("unknown-field", Place::default(), message)
+                        .expected(format!("one label for the key, or `field` with a part of it for `{name}`"))
+                        .layout(whole.layout.to_string()),
+                );
+                return None;
+            }
+            self.taken = true;
+        }
+        let member = whole.member(sink, spot, path.unwrap_or_default())?;
+        input(sink, spot, whole, &member)
+    }
+}
+
+fn input(sink: &mut Sink<'_>, spot: &Spot, whole: &Whole<'_>, member: &Member) -> Option<Input> {
+    let (default, type_name) = (defaults::decoder(member), member.type_name.clone());
+    if member.bits.is_some()
+        && let Some(bits) = members::bits(member)
+    {
+        let source = LabelSource::Bits { offset: member.offset, size: member.size, bits };
+        return Some(Input { source, size: size_of::<u64>(), default, type_name });
+    }
+    if member.size == 0 || member.bits.is_some() {
+        let (message, expected) = if member.size == 0 {
+            (format!("the member `{}` has no bytes", member.path), "a member with a size")
+        } else {
+            (format!("the bit-field `{}` is no number", member.path), "a bit-field of 64 bits at most")
+        };
+        sink.report(
+            spot,
+            Problem::error("label-size", Place::default(), message)
+                .expected(expected)
+                .layout(whole.layout.to_string()),
+        );
+        return None;
+    }
+    let source = LabelSource::Key { offset: member.offset, size: member.size };
+    Some(Input { source, size: member.size, default, type_name })
+}
+
+/// The label that stands for the CPU's number.
+fn cpu_index(raw: &RawMetric, map: &MapInfo, whole: &Whole<'_>) -> Option<usize> {
+    if !map.kind.is_per_cpu() || (whole.is_struct() && whole.find("cpu").is_ok()) {
+        return None;
+    }
+    let shown = raw.labels.len().saturating_sub(usize::from(raw.slot_is_label()));
+    let is_cpu = |label: &RawLabel| {
+        label.field.is_none() && label.name.as_ref().is_some_and(|name| name.value == "cpu")
+    };
+    raw.labels.iter().take(shown).rposition(is_cpu)
+}
+
+fn cpu_alone(sink: &mut Sink<'_>, raw: &RawMetric, map: &MapInfo, whole: &Whole<'_>) {
+    sink.report(
+        first_spot(raw),
+        Problem::error("key-size", Place::default(), "a metric without labels reads the key 0 of 4 bytes")
+            .expected("labels for the key beside `cpu`, or a key of 4 bytes")
+            .found(format!("the key of `{}` has {} bytes", map.name, map.key_size))
+            .layout(whole.layout.to_string()),
+    );
+}
+
+fn first_spot(raw: &RawMetric) -> &Spot {
+    let bucket = raw.bucket.as_ref().map_or(&raw.spot, |bucket| &bucket.spot);
+    raw.labels.first().map_or(bucket, |label| &label.spot)
+}
