@@ -41,7 +41,7 @@ fn main() {
         Buckets { kind: BucketKind::Exp2 { min: 0, max: SLOTS.cast_signed() - 2 }, multiplier: 1e-6 };
     let slot = label("bucket", 8, 8, "uint");
     let device = vec![label("device", 0, 4, "uint"), label("operation", 4, 4, "uint")];
-    let histogram = metric(MetricKind::Histogram(Histogram { buckets, slot }), 16, device);
+    let histogram = metric(MetricKind::Histogram(Histogram { buckets, slots: Slots::Key(slot) }), 16, device);
     let none = source(24, Vec::new());
 
     measure("direct", ROWS.into(), vec![member("one", counter(), plain.clone())]);

@@ -25,10 +25,7 @@ impl Spec {
     #[must_use]
     pub fn asks_for_symbols(&self) -> bool {
         self.view.metrics.iter().any(|metric| {
-            let slot = match &metric.kind {
-                MetricKind::Histogram(histogram) => Some(&histogram.slot),
-                MetricKind::Counter | MetricKind::Gauge => None,
-            };
+            let slot = metric.kind.slot();
             metric.labels.iter().chain(slot).any(|label| label.chain.traits().symbols)
         })
     }

@@ -10,6 +10,9 @@ use crate::config::advise::Needs;
 use crate::problem::{Place, Problem, Severity};
 use crate::spec::LoadSpec;
 
+/// The comment that allows what follows it.
+const ALLOW: &str = "# check: allow ";
+
 /// Everything that was found.
 pub(super) struct Report {
     pub(super) configs: Vec<ConfigReport>,
@@ -30,8 +33,12 @@ impl ConfigReport {
         Self { name: Some(file.name.clone()), file: Some(file.path.clone()), text, problems, needs: None }
     }
 
-    /// Puts the problems into the order of the file, and drops what only follows from others.
+    /// Puts the problems into the order of the file, and drops what only follows from others
+    /// and what the file itself allows.
     pub(super) fn settle(&mut self) {
+        let mut problems = std::mem::take(&mut self.problems);
+        problems.retain(|problem| problem.is_error() || !self.allows(problem));
+        self.problems = problems;
         let is_consequence = |problem: &Problem| problem.code == "no-metric-left";
         if self.problems.iter().any(|problem| problem.is_error() && !is_consequence(problem)) {
             self.problems.retain(|problem| !is_consequence(problem));
@@ -39,6 +46,18 @@ impl ConfigReport {
         self.problems.sort_by_key(|problem| {
             problem.place.position.map_or((true, None), |position| (false, Some(position)))
         });
+    }
+
+    /// Whether a comment on the problem's line, `# check: allow <code>`, says that it is meant.
+    fn allows(&self, problem: &Problem) -> bool {
+        let (Some(position), Some(text)) = (problem.place.position, self.text_of(problem)) else {
+            return false;
+        };
+        let line = text.lines().nth(position.line.saturating_sub(1)).unwrap_or_default();
+        let Some((_, allowed)) = line.split_once(ALLOW) else { return false };
+        // What follows in brackets or behind a dash is the reason.
+        let codes = allowed.split([' ', ',']).filter(|code| !code.is_empty());
+        codes.take_while(|code| !code.starts_with(['(', '-'])).any(|code| code == problem.code)
     }
 
     /// Whether it is of this config, and nothing speaks against loading its object.

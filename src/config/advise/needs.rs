@@ -67,7 +67,7 @@ fn capabilities(subject: &Subject<'_>) -> Vec<&'static str> {
             _ => needed.push("CAP_NET_ADMIN"),
         }
     }
-    let addresses = subject.spec.is_some_and(|spec| !spec.load.kaddrs.is_empty())
+    let addresses = subject.spec.is_some_and(|spec| !spec.load.kaddrs.is_empty() || spec.asks_for_symbols())
         || subject.info.externs.iter().any(|wanted| wanted.kind == ExternKind::KernelSymbol);
     if addresses {
         needed.push("CAP_SYSLOG");

@@ -8,7 +8,7 @@ use crate::decode::{Chain, Params};
 use crate::host::{Host, Roots};
 use crate::problem::Place;
 use crate::series::{BucketKind, Buckets};
-use crate::spec::{Histogram, LabelSource, LabelSpec, MetricKind, MetricSpec, Reduce, ValueSpec};
+use crate::spec::{Histogram, LabelSource, LabelSpec, MetricKind, MetricSpec, Reduce, Slots, ValueSpec};
 
 pub(super) fn label(name: &str, offset: usize, size: usize, decoder: &str) -> LabelSpec {
     let host = Arc::new(Host::new(Roots::default()));
@@ -20,7 +20,7 @@ pub(super) fn label(name: &str, offset: usize, size: usize, decoder: &str) -> La
 pub(super) fn histogram() -> MetricKind {
     MetricKind::Histogram(Histogram {
         buckets: Buckets { kind: BucketKind::Exp2 { min: 0, max: 9 }, multiplier: 1.0 },
-        slot: label("slot", 0, 4, "uint"),
+        slots: Slots::Key(label("slot", 0, 4, "uint")),
     })
 }
 
@@ -36,7 +36,7 @@ pub(super) fn metric(kind: MetricKind, name: &str, labels: &[&str]) -> MetricSpe
         map: "m".to_owned(),
         key_size: 4 * labels.len().max(1),
         labels,
-        value: ValueSpec { offset: 0, width: 8, signed: false },
+        value: ValueSpec::unsigned(0, 8),
         scale: 1.0,
         reduce: Reduce::Sum,
         place: Place::default(),

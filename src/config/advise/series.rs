@@ -50,9 +50,9 @@ impl Count {
             MetricKind::Histogram(histogram) => histogram.buckets.len() as u64 + BESIDE_BOUNDS,
             MetricKind::Counter | MetricKind::Gauge => 1,
         };
-        // As many label sets as their bytes can tell apart, and no more than entries.
-        let bytes: usize = metric.labels.iter().map(|label| bytes(&label.source)).sum();
-        let distinct = if bytes >= 8 { u64::MAX } else { 1 << (8 * bytes) };
+        // As many label sets as their bits can tell apart, and no more than entries.
+        let bits: usize = metric.labels.iter().map(|label| bits(&label.source)).sum();
+        let distinct = if bits >= 64 { u64::MAX } else { 1 << bits };
         let cpus = if metric.reduce == Reduce::Split { cpus.max(1) as u64 } else { 1 };
         Self { sets: u64::from(map.max_entries).min(distinct), cpus, lines }
     }
@@ -73,9 +73,13 @@ impl Count {
     }
 }
 
-/// Bytes of the key that a label has.
-fn bytes(source: &LabelSource) -> usize {
-    if let LabelSource::Key { size, .. } = source { *size } else { 0 }
+/// Bits of the key that a label has.
+fn bits(source: &LabelSource) -> usize {
+    match source {
+        LabelSource::Key { size, .. } => size.saturating_mul(8),
+        LabelSource::Bits { bits, .. } => bits.width as usize,
+        LabelSource::Cpu => 0,
+    }
 }
 
 /// A number with commas between its thousands.

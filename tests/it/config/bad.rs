@@ -613,7 +613,6 @@ fn every_problem_of_a_metric_is_told_at_once() {
     let expected = [
         "missing-help 3:7 (hash-8)",
         "invalid-metric-name 3:13 (hash-8)",
-        "missing-map 3:13 (hash-8)",
         "bad-buckets 6:19 (hash-8)",
         "bad-scale 7:14 (hash-8)",
         "reserved-label 9:18 (hash-8)",
