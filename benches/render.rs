@@ -13,7 +13,7 @@ use bpftally::scrape::{Generation, Live, Member, ScrapeOptions, Scraper, Setting
 use bpftally::series::{BucketKind, Buckets};
 use bpftally::snapshot::fixture::{Literal, LiteralPrograms};
 use bpftally::snapshot::{NamedSource, Reduce, Shape, Source, ValueSpec, View};
-use bpftally::spec::{Histogram, LabelSource, LabelSpec, MetricKind, MetricSpec, ViewSpec};
+use bpftally::spec::{Histogram, LabelSource, LabelSpec, MetricKind, MetricSpec, Slots, ViewSpec};
 
 const ROWS: u32 = 100_000;
 const SETS: u32 = 1_000;
