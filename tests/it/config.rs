@@ -26,6 +26,9 @@ mod families;
 /// From files on disk.
 mod files;
 
+/// Labels, values and slots by name.
+mod named;
+
 /// Configs in the shapes and styles that people write.
 mod good;
 

@@ -31,7 +31,8 @@ pub(super) fn before(default: Option<&'static str>, first: &str) -> Option<&'sta
     let default = default?;
     let reads_bytes = match first {
         "uint" | "int" | "bool" | "hex" | "string" | "inet_ip" | "mac" | "port" | "ksym" | "kstack" => true,
-        "dname" => default != "string",
+        // A name in wire format is text that ends with its first zero.
+        "dname" if matches!(default, "string" | "hex") => return Some("string"),
         // Whether bytes are text or a number is for the decoder to say.
         _ => matches!(default, "hex" | "bool") && !matches!(first, "static_map" | "regexp"),
     };
@@ -58,7 +59,7 @@ mod tests {
         check("string", "regexp", true);
         check("string", "dname", true);
         check("string", "string", false);
-        check("hex", "dname", false);
+        assert_eq!(before(Some("hex"), "dname"), Some("string"));
         check("hex", "mac", false);
         check("hex", "kstack", false);
         check("hex", "regexp", true);

@@ -43,11 +43,12 @@ pub(super) fn fields(
         });
     }
     let bucket = match &raw.bucket {
-        Some(bucket) => {
+        // Beside `slots` it is a contradiction, which was said.
+        Some(bucket) if !raw.gives("slots") => {
             let field = Some(bucket.value.as_str()).filter(|_| whole.is_struct());
             Some(unnamed.input(sink, &bucket.spot, &bucket.value, field)?)
         }
-        None => None,
+        _ => None,
     };
     let shows_key = bucket.is_some() || inputs.len() > usize::from(cpu.is_some());
     if cpu.is_some() && !shows_key && map.key_size != 4 {

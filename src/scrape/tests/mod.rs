@@ -1,5 +1,6 @@
 //! Whole scrapes over literal sources.
 
+mod arrays;
 mod failures;
 mod histograms;
 mod metrics;

@@ -433,7 +433,7 @@ const BUCKETS: &[Case] = &[
     ),
     (
         "metrics:\n  histograms:\n    - {name: hash_4, help: h, bucket_type: exp2, bucket_min: 5, bucket_max: 4, labels: [{name: a, size: 4, decoders: [{name: uint}]}]}\n",
-        &["bad-buckets 3:78 (hash_4)", "no-metric-left -"],
+        &["bad-buckets 3:77 (hash_4)", "no-metric-left -"],
     ),
     (
         "metrics:\n  histograms:\n    - {name: hash_4, help: h, bucket_type: linear, bucket_max: 1000000, labels: [{name: a, size: 4, decoders: [{name: uint}]}]}\n",

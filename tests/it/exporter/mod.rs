@@ -9,6 +9,9 @@ mod isolation;
 /// Starting, dropping privileges, stopping.
 mod lifecycle;
 
+/// Names of members, from the YAML to the page.
+mod named;
+
 /// Pages over HTTP, and what promtool and Prometheus make of them.
 mod pages;
 
