@@ -8,6 +8,7 @@ use bpftally::{app, cli};
 fn main() -> ExitCode {
     let outcome = match cli::parse(std::env::args_os().skip(1)) {
         Ok(cli::Request::Serve(options)) => app::run(&options),
+        Ok(cli::Request::Check(options)) => app::check(&options),
         Ok(cli::Request::Inspect(options)) => return app::inspect(&options),
         Ok(cli::Request::Schema) => app::print_schema(),
         Err(refusal) => return refuse(&refusal),

@@ -11,6 +11,7 @@ pub mod notify;
 pub mod privileges;
 pub mod signals;
 
+mod check;
 mod configs;
 mod descriptors;
 mod handler;
@@ -20,6 +21,7 @@ mod run;
 mod schema;
 mod verdict;
 
+pub use check::check;
 pub use inspect::inspect;
 pub use run::run;
 pub use schema::print_schema;

@@ -41,6 +41,7 @@ pub fn log(problems: &[Problem]) {
         match problem.severity {
             Severity::Error => tracing::error!(config, code, "{}", problem),
             Severity::Warning => tracing::warn!(config, code, "{}", problem),
+            Severity::Note => tracing::info!(config, code, "{}", problem),
         }
     }
 }

@@ -28,19 +28,34 @@ use super::{Options, attach, globals, log, maps, possible, raw};
 /// # Errors
 /// Why the config cannot be loaded: nothing of it is in the kernel then.
 pub fn load(spec: &LoadSpec, host: &Host, options: &Options) -> Result<Loaded, Vec<Problem>> {
+    into_kernel(spec, host, options, |_| (), |object, selection| attach_all(spec, host, object, selection))
+}
+
+/// Loads a config's object and hands it to `finish`, which says which programs failed there;
+/// `prepare` may change it before the load.
+///
+/// # Errors
+/// Why it cannot be loaded.
+pub(super) fn into_kernel<T>(
+    spec: &LoadSpec,
+    host: &Host,
+    options: &Options,
+    prepare: impl Fn(&mut OpenObject),
+    finish: impl Fn(Object, &Selection) -> Result<T, Vec<FailedProgram>>,
+) -> Result<T, Vec<Problem>> {
     if options.debug {
         log::want_debug();
     }
     let mut selection = None;
     loop {
-        let (result, log) = log::capture(|| open_and_load(spec, host, options, &mut selection));
+        let (result, log) = log::capture(|| open_and_load(spec, host, options, &mut selection, &prepare));
         for reason in log.reasons() {
             tracing::debug!(config = spec.name, "libbpf: {reason}");
         }
         let mut known = selection.unwrap_or_default();
         match result {
-            Ok(object) => match attach_all(spec, host, object, &known) {
-                Ok(loaded) => return Ok(loaded),
+            Ok(object) => match finish(object, &known) {
+                Ok(finished) => return Ok(finished),
                 Err(failed) => give_up(spec, &mut known, failed),
             },
             Err(Stopped::Known(problems)) => return Err(problems),
@@ -55,7 +70,7 @@ pub fn load(spec: &LoadSpec, host: &Host, options: &Options) -> Result<Loaded, V
 }
 
 /// A program and why it failed.
-type FailedProgram = (String, String);
+pub(super) type FailedProgram = (String, String);
 
 /// The program that a load failed over, if the config is whole without it. A capability that is
 /// missing is nothing that this machine does not support.
@@ -83,6 +98,7 @@ fn open_and_load(
     host: &Host,
     options: &Options,
     selection: &mut Option<Selection>,
+    prepare: &impl Fn(&mut OpenObject),
 ) -> Result<Object, Stopped> {
     let mut builder = ObjectBuilder::default();
     let opening = |error: libbpf_rs::Error| Stopped::Failed(Failure::Open(explain::errno_of(&error)));
@@ -101,6 +117,7 @@ fn open_and_load(
     maps::set_options(&mut object, spec).map_err(Stopped::Known)?;
     globals::set_values(&mut object, spec).map_err(Stopped::Known)?;
     globals::set_addresses(&mut object, spec, host).map_err(Stopped::Known)?;
+    prepare(&mut object);
     let programs = facts(&object);
     let btf_path = options.btf_path.clone();
     object.load().map_err(|error| {

@@ -21,6 +21,7 @@ mod read;
 mod select;
 mod statistics;
 mod usdt;
+mod verify;
 
 use std::path::PathBuf;
 
@@ -29,6 +30,7 @@ pub use loaded::{Loaded, retire_all};
 pub use mark::mark_attached;
 pub use read::{MapSource, Method};
 pub use statistics::{StatisticsGuard, enable_statistics, statistics_enabled};
+pub use verify::{Verified, verify};
 
 /// What the command line says about loading.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

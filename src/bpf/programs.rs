@@ -29,7 +29,8 @@ impl Programs for ProgramTable {
 
 impl LoadedProgram {
     fn status(&self) -> Option<ProgramStatus> {
-        let ProgramFacts { id, tag, run_time, run_count } = program_facts(self.descriptor.as_fd()).ok()?;
+        let ProgramFacts { id, tag, run_time, run_count, .. } =
+            program_facts(self.descriptor.as_fd()).ok()?;
         let tag = format!("{:016x}", u64::from_be_bytes(tag));
         Some(ProgramStatus { name: self.name.clone(), id, tag, attached: self.attached, run_time, run_count })
     }

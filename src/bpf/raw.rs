@@ -36,6 +36,8 @@ pub(super) struct ProgramFacts {
     pub(super) tag: [u8; 8],
     pub(super) run_time: Duration,
     pub(super) run_count: u64,
+    /// Instructions that the verifier went through, every path counted; 0 before Linux 5.16.
+    pub(super) verified_instructions: u32,
 }
 
 /// A variable of the object's global data.
@@ -208,7 +210,16 @@ pub(super) fn program_facts(program: BorrowedFd<'_>) -> io::Result<ProgramFacts>
         tag: info.tag,
         run_time: Duration::from_nanos(info.run_time_ns),
         run_count: info.run_cnt,
+        verified_instructions: info.verified_insns,
     })
+}
+
+/// Keeps libbpf from pinning maps when the object is loaded, and from taking pinned ones for its own.
+pub(super) fn forget_pins(object: &mut OpenObject) {
+    for map in object.maps_mut() {
+        // SAFETY: the pointer is valid as long as the object that `map` borrows; null takes the path away.
+        unsafe { libbpf_sys::bpf_map__set_pin_path(map.as_libbpf_object().as_ptr(), std::ptr::null()) };
+    }
 }
 
 /// The descriptor of a program, if it was loaded.

@@ -7,6 +7,7 @@
 
 mod address;
 mod capabilities;
+mod check;
 mod duration;
 mod inspect;
 mod serve;
@@ -20,6 +21,7 @@ use clap::Parser;
 
 pub use address::Listen;
 pub use capabilities::{Keep, KeptCapability};
+pub use check::{CheckOptions, Format};
 pub use inspect::{InspectFormat, InspectOptions, Report};
 
 use crate::host::Roots;
@@ -33,6 +35,8 @@ pub const CONFIG_DIR: &str = "/etc/bpftally";
 pub enum Request {
     /// To serve metrics.
     Serve(Box<Options>),
+    /// To say what is wrong with configs and their objects.
+    Check(CheckOptions),
     /// To say what an object holds.
     Inspect(InspectOptions),
     /// To print the JSON Schema of configs.
@@ -168,6 +172,8 @@ struct CommandLine {
 enum Command {
     /// Load the configs, attach their programs and serve metrics (the default).
     Serve(Box<serve::Arguments>),
+    /// Say what is wrong with configs and their objects, as a compiler does, without loading anything.
+    Check(check::Arguments),
     /// Say what a compiled object holds: programs, maps, types, variables, relocations.
     ///
     /// Takes neither privileges nor a kernel. Exits with 0 when the object can be used as it is, with 1 when
@@ -186,6 +192,7 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Request, Refus
     let program = std::iter::once(OsString::from("bpftally"));
     let line = CommandLine::try_parse_from(program.chain(words))?;
     Ok(match line.command {
+        Some(Command::Check(arguments)) => Request::Check(arguments.into_options()),
         Some(Command::Inspect(options)) => Request::Inspect(options),
         Some(Command::Schema) => Request::Schema,
         Some(Command::Serve(arguments)) => Request::Serve(Box::new(arguments.into_options())),

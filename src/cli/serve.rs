@@ -247,7 +247,7 @@ fn names(text: &str) -> Result<Names, String> {
     Ok(Names(names))
 }
 
-fn namespace(text: &str) -> Result<String, String> {
+pub(super) fn namespace(text: &str) -> Result<String, String> {
     let good = |(index, byte): (usize, u8)| {
         byte.is_ascii_alphabetic() || byte == b'_' || (index > 0 && byte.is_ascii_digit())
     };

@@ -107,6 +107,42 @@ fn serve_is_the_default_command() {
 }
 
 #[test]
+fn check_takes_paths() {
+    #[track_caller]
+    fn check_words(words: &[&str], expected: CheckOptions) {
+        let parsed =
+            parse(words.iter().map(OsString::from)).unwrap_or_else(|refusal| panic!("{}", refusal.text));
+        assert_eq!(parsed, Request::Check(expected));
+    }
+    let plain = CheckOptions {
+        paths: vec!["a.yaml".into(), "b".into()],
+        format: Format::Human,
+        strict: false,
+        load: false,
+        object_dir: None,
+        namespace: "ebpf_exporter".into(),
+        btf: None,
+    };
+    check_words(&["check", "a.yaml", "b"], plain.clone());
+    let all = ["check", "--format=json", "a.yaml", "--load", "--btf", "x", "--object.dir=o", "--strict", "b"];
+    check_words(
+        &all,
+        CheckOptions {
+            format: Format::Json,
+            strict: true,
+            load: true,
+            object_dir: Some("o".into()),
+            btf: Some("x".into()),
+            ..plain
+        },
+    );
+    check_refused(&["check"], "PATH");
+    check_refused(&["check", "--format=xml", "a"], "github");
+    check_refused(&["check", "--strct", "a"], "--strict");
+    check_refused(&["check", "--metrics.namespace=9", "a"], "no digit first");
+}
+
+#[test]
 fn switches_are_negated_as_kingpin_does() {
     check(&["--no-debug"], |_| {});
     check(&["--no-config.strict", "--no-log.no-timestamps"], |_| {});

@@ -6,6 +6,7 @@
 //! What the reference serves is never refused; what it silently tolerates is a warning.
 //! `docs/config.md` describes the keys.
 
+pub mod advise;
 mod check;
 mod discover;
 pub mod duration;
@@ -65,16 +66,36 @@ pub struct ObjectFile<'a> {
     pub info: &'a ObjectInfo,
 }
 
+/// A config that was read, with what it was read from.
+#[derive(Debug, Default)]
+pub struct Examined {
+    /// What can be served, and what is wrong.
+    pub checked: Checked,
+    /// The file's text; none when it could not be read as such.
+    pub text: Option<String>,
+    /// The object's file and what it says of itself; none when it could not be read.
+    pub object: Option<(PathBuf, ObjectInfo)>,
+}
+
 /// Reads a config with its object and checks the one against the other.
 #[must_use]
 pub fn read(file: &ConfigFile, options: &Options) -> Checked {
+    examine(file, options).checked
+}
+
+/// The same for those who want to look at text and object, too.
+#[must_use]
+pub fn examine(file: &ConfigFile, options: &Options) -> Examined {
+    let refused = |problems| Checked { spec: None, problems };
     let text = match files::text(file) {
         Ok(text) => text,
-        Err(problem) => return Checked { spec: None, problems: vec![*problem] },
+        Err(problem) => return Examined { checked: refused(vec![*problem]), ..Examined::default() },
     };
     let (raw, mut findings) = match parse(file, &text) {
         Ok(parsed) => parsed,
-        Err(problems) => return Checked { spec: None, problems },
+        Err(problems) => {
+            return Examined { checked: refused(problems), text: Some(text), object: None };
+        }
     };
     let loaded = files::find_object(file, raw.object.as_ref(), options).and_then(|path| {
         let bytes: Arc<[u8]> = files::object(file, &path)?.into();
@@ -85,12 +106,13 @@ pub fn read(file: &ConfigFile, options: &Options) -> Checked {
         Ok((path, bytes, info)) => {
             let object = ObjectFile { path: &path, bytes: &bytes, info: &info };
             let spec = checked(file, &raw, &object, options, &mut findings);
-            Checked { spec, problems: sorted(findings.settle(&text)) }
+            let checked = Checked { spec, problems: sorted(findings.settle(&text)) };
+            Examined { checked, text: Some(text), object: Some((path, info)) }
         }
         Err(problem) => {
             let mut problems = findings.settle(&text);
             problems.push(*problem);
-            Checked { spec: None, problems: sorted(problems) }
+            Examined { checked: refused(sorted(problems)), text: Some(text), object: None }
         }
     }
 }

@@ -54,6 +54,7 @@ mod vectors;
 
 pub use chain::{Chain, Outcome};
 pub use number::parse_unsigned;
+pub use regexp::can_match_number;
 
 /// What goes into a decoder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

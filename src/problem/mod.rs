@@ -5,8 +5,10 @@
 //! compare `code` and `place`, never prose.
 //!
 //! `{}` renders one line for a log, `{:#}` the whole story; beside them stand
-//! [`Problem::to_json`] and [`Problem::to_github`].
+//! [`Problem::to_json`], [`Problem::to_github`] and, with the line of the file and a
+//! caret below it, [`Problem::with_excerpt`].
 
+mod excerpt;
 mod json;
 mod render;
 
@@ -15,6 +17,8 @@ use std::path::PathBuf;
 /// How much a problem costs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
+    /// Worth knowing; nothing is wrong. Only `bpftally check` tells it.
+    Note,
     /// Tolerated, because the reference serves it; an error under strict.
     Warning,
     /// Costs the metric or the config it belongs to.
@@ -81,6 +85,12 @@ impl Problem {
     #[must_use]
     pub fn warning(code: &'static str, place: Place, message: impl Into<String>) -> Self {
         Self::new(Severity::Warning, code, place, message.into())
+    }
+
+    /// A note with a message at a place.
+    #[must_use]
+    pub fn note(code: &'static str, place: Place, message: impl Into<String>) -> Self {
+        Self::new(Severity::Note, code, place, message.into())
     }
 
     /// Whether it costs something.

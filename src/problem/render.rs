@@ -7,6 +7,7 @@ use super::{Place, Problem, Severity};
 impl Display for Severity {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Note => "note",
             Self::Warning => "warning",
             Self::Error => "error",
         })
@@ -51,11 +52,23 @@ impl Problem {
         for (label, text) in self.details() {
             let _ = write!(message, "\n{label}: {text}");
         }
-        format!("::{} {}::{}", self.severity, properties.join(","), escape_message(&message))
+        let command =
+            if self.severity == Severity::Note { "notice".to_owned() } else { self.severity.to_string() };
+        format!("::{command} {}::{}", properties.join(","), escape_message(&message))
     }
 
     fn long(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}[{}]: {}", self.place, self.severity, self.code, OneLine(&self.message))?;
+        self.head(f)?;
+        self.story(f)
+    }
+
+    /// Place, code and message.
+    pub(super) fn head(&self, f: &mut impl Write) -> fmt::Result {
+        write!(f, "{}: {}[{}]: {}", self.place, self.severity, self.code, OneLine(&self.message))
+    }
+
+    /// What follows the message, each on a line of its own.
+    pub(super) fn story(&self, f: &mut impl Write) -> fmt::Result {
         for (label, text) in self.details() {
             write!(f, "\n  {label}: ")?;
             for (number, line) in text.lines().enumerate() {
@@ -106,7 +119,7 @@ impl Problem {
 }
 
 /// Text that cannot break out of its line: users' names may hold anything.
-struct OneLine<'a>(&'a str);
+pub(super) struct OneLine<'a>(pub(super) &'a str);
 
 impl Display for OneLine<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {

@@ -11,6 +11,9 @@ mod common;
 /// The rules of the house that a grep can hold.
 mod tidy;
 
+/// `bpftally check`: what it tells, how, and with which exit code.
+mod check;
+
 /// YAML in the styles the reference accepts, and what each bad file says.
 mod config;
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::labels::{Fields, Input};
-use super::{Context, Sink, defaults, enums};
+use super::{Context, Sink, defaults, enums, regexps};
 use crate::config::findings::Spot;
 use crate::config::raw::{RawDecoder, RawLabel, RawMetric};
 use crate::config::suggest;
@@ -118,7 +118,10 @@ fn chain(
     let steps: Vec<(String, Params)> =
         before.map(|before| (before.to_owned(), Params::default())).into_iter().chain(given).collect();
     match Chain::build(&steps, size, context.host) {
-        Ok(chain) => Some(Arc::new(chain)),
+        Ok(chain) => {
+            regexps::never_match(sink, label, before);
+            Some(Arc::new(chain))
+        }
         Err((index, error)) => {
             let index = index.saturating_sub(usize::from(before.is_some()));
             let spot = label.decoders.get(index).map_or(&label.spot, |decoder| fault(decoder, &error));

@@ -18,6 +18,7 @@ mod named;
 mod names;
 mod numbers;
 mod programs;
+mod regexps;
 mod slots;
 mod values;
 mod zeros;
@@ -113,7 +114,9 @@ fn checked(
     slots::conflicts(sink, raw);
     numbers::unused(sink, raw);
     let scale = numbers::scale(sink, raw);
-    let map = maps::find(context, sink, raw);
+    // A name that no metric can have is no map's either, and was told.
+    let is_named = family.is_some() || raw.map.is_some();
+    let map = if is_named { maps::find(context, sink, raw) } else { None };
     sink.map = map.map(|map| map.name.clone());
     let (value, array) = if raw.gives("slots") {
         map.and_then(|map| slots::array(context, sink, raw, map)).unzip()

@@ -1,7 +1,24 @@
 use super::*;
 
 /// A text, and all that is wrong with it in the order of the file.
-type Case = (&'static str, &'static [&'static str]);
+pub type Case = (&'static str, &'static [&'static str]);
+
+/// All texts that are wrong.
+pub fn all() -> impl Iterator<Item = &'static Case> {
+    let topics = [
+        TEXT_THAT_IS_NO_YAML,
+        TEXTS_THAT_ARE_NO_CONFIG,
+        WRONG_TYPES,
+        NAMES,
+        KEYS,
+        MAPS,
+        DECODERS,
+        BUCKETS,
+        NUMBERS,
+        WHAT_COMES_LATER,
+    ];
+    topics.into_iter().flatten()
+}
 
 #[track_caller]
 fn check(cases: &[Case]) {
@@ -613,7 +630,6 @@ fn every_problem_of_a_metric_is_told_at_once() {
     let expected = [
         "missing-help 3:7 (hash-8)",
         "invalid-metric-name 3:13 (hash-8)",
-        "missing-map 3:13 (hash-8)",
         "bad-buckets 6:19 (hash-8)",
         "bad-scale 7:14 (hash-8)",
         "reserved-label 9:18 (hash-8)",

@@ -1,0 +1,73 @@
+//! Functions, tracepoints and symbols of the kernel that programs name.
+
+use std::collections::BTreeSet;
+
+use super::{Kernel, Subject, essential};
+use crate::btf::Kind;
+use crate::config::suggest;
+use crate::elf::{ExternKind, ProgramInfo, SectionKind};
+use crate::problem::Problem;
+
+pub(super) fn advise(subject: &Subject<'_>, kernel: &Kernel) -> Vec<Problem> {
+    let programs = subject.info.programs.iter().filter(|program| program.autoload);
+    let mut problems: Vec<Problem> =
+        programs.filter_map(|program| missing_target(subject, kernel, program)).collect();
+    problems.extend(missing_externs(subject, kernel));
+    problems
+}
+
+/// What a section's target is in the kernel's types.
+fn wanted(section: &SectionKind, target: &str) -> Option<(&'static str, String, Kind)> {
+    let bare = target.rsplit(':').next().unwrap_or(target);
+    Some(match section.prefix() {
+        "tp_btf" | "raw_tp" | "raw_tracepoint" | "raw_tp.w" | "raw_tracepoint.w" => {
+            ("tracepoint", format!("btf_trace_{bare}"), Kind::Typedef)
+        }
+        "fentry" | "fexit" | "fmod_ret" | "fsession" | "fentry.s" | "fexit.s" | "fmod_ret.s"
+        | "fsession.s" => ("function", bare.to_owned(), Kind::Func),
+        "lsm" | "lsm.s" | "lsm_cgroup" => ("LSM hook", format!("bpf_lsm_{bare}"), Kind::Func),
+        "iter" | "iter.s" => ("iterator", format!("bpf_iter_{bare}"), Kind::Func),
+        _ => return None,
+    })
+}
+
+fn missing_target(subject: &Subject<'_>, kernel: &Kernel, program: &ProgramInfo) -> Option<Problem> {
+    let section = SectionKind::of(&program.section)?;
+    let target = section.target(&program.section)?;
+    let (what, name, kind) = wanted(&section, target)?;
+    if kernel.has(&name, kind) {
+        return None;
+    }
+    let message = format!("{} has no {what} `{target}`, where `{}` attaches", kernel.name, program.name);
+    let mut problem = kernel.lacks("missing-target", subject.program_place(&program.name), message);
+    let prefix = name.strip_suffix(target).unwrap_or_default().to_owned();
+    let names = kernel.by_name.keys().filter_map(|known| known.strip_prefix(&prefix));
+    problem.help = suggest::closest(target, names)
+        .filter(|_| !prefix.is_empty())
+        .map(|name| format!("did you mean `{name}`?"))
+        .or_else(|| {
+            Some(format!("use one that it has, or switch the program off with SEC(\"?{}\")", program.section))
+        });
+    Some(problem)
+}
+
+/// Functions and variables that libbpf looks for in the kernel's types, but for weak ones.
+fn missing_externs(subject: &Subject<'_>, kernel: &Kernel) -> Vec<Problem> {
+    let mut told = BTreeSet::new();
+    let externs = subject.info.externs.iter().filter(|wanted| !wanted.weak);
+    let missing = externs.filter_map(|wanted| {
+        let name = essential(&wanted.name);
+        let (what, kind) = match wanted.kind {
+            ExternKind::KernelFunction => ("function", Kind::Func),
+            ExternKind::KernelVariable => ("variable", Kind::Var),
+            ExternKind::Kconfig | ExternKind::KernelSymbol => return None,
+        };
+        if kernel.has(name, kind) || !told.insert(name) {
+            return None;
+        }
+        let message = format!("{} has no {what} `{name}`, which the object wants", kernel.name);
+        let problem = kernel.lacks("missing-symbol", subject.object_place(), message);
+        Some(problem.help("declare it __weak in the C source and ask bpf_ksym_exists() before it is used"))
+    });
+    missing.collect()
+}

@@ -1,0 +1,95 @@
+//! What a config asks of a machine: lines of the summary.
+
+use std::collections::BTreeMap;
+use std::fmt::{Display, Formatter};
+
+use super::{Subject, series};
+use crate::elf::{ExternKind, Kernel, Need, SectionKind};
+
+/// What a config asks of the machine that serves it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Needs {
+    /// How many metrics it serves.
+    pub metrics: usize,
+    /// Series of all of them, when their maps are full.
+    pub series: u64,
+    /// Capabilities that loading, attaching and reading take.
+    pub capabilities: Vec<&'static str>,
+    /// The first kernel that can take it all.
+    pub kernel: Option<Kernel>,
+    /// What asks for which kernel: names by kernel and reason, the newest first.
+    pub because: Vec<(Need, Vec<String>)>,
+}
+
+/// What serving a config takes.
+#[must_use]
+pub fn needs(subject: &Subject<'_>) -> Needs {
+    let info = subject.info;
+    let mut because: BTreeMap<(Kernel, String), Vec<String>> = BTreeMap::new();
+    let mut add = |need: Option<Need>, name: &str| {
+        if let Some(Need { kernel, why }) = need {
+            because.entry((kernel, why)).or_default().push(name.to_owned());
+        }
+    };
+    for program in info.programs.iter().filter(|program| program.autoload) {
+        add(info.program_needs(program), &program.name);
+    }
+    for map in &info.maps {
+        add(map.needs(), &map.name);
+    }
+    let because: Vec<_> =
+        because.into_iter().rev().map(|((kernel, why), names)| (Need { kernel, why }, names)).collect();
+    Needs {
+        metrics: subject.metrics().len(),
+        series: series::total(subject),
+        capabilities: capabilities(subject),
+        kernel: info.needs().map(|need| need.kernel),
+        because,
+    }
+}
+
+/// Since Linux 5.8; before, all of them are `CAP_SYS_ADMIN`.
+fn capabilities(subject: &Subject<'_>) -> Vec<&'static str> {
+    let mut needed = vec!["CAP_BPF"];
+    let programs = subject.info.programs.iter().filter(|program| program.autoload);
+    for kind in programs.filter_map(|program| SectionKind::of(&program.section)) {
+        match kind.program_type {
+            "socket_filter" | "syscall" => {}
+            "kprobe"
+            | "tracepoint"
+            | "perf_event"
+            | "raw_tracepoint"
+            | "raw_tracepoint_writable"
+            | "tracing"
+            | "lsm"
+            | "struct_ops"
+            | "ext" => needed.push("CAP_PERFMON"),
+            _ => needed.push("CAP_NET_ADMIN"),
+        }
+    }
+    let addresses = subject.spec.is_some_and(|spec| !spec.load.kaddrs.is_empty() || spec.asks_for_symbols())
+        || subject.info.externs.iter().any(|wanted| wanted.kind == ExternKind::KernelSymbol);
+    if addresses {
+        needed.push("CAP_SYSLOG");
+    }
+    needed.sort_unstable();
+    needed.dedup();
+    needed
+}
+
+impl Display for Needs {
+    fn fmt(&self, out: &mut Formatter<'_>) -> std::fmt::Result {
+        let metrics =
+            if self.metrics == 1 { "1 metric".to_owned() } else { format!("{} metrics", self.metrics) };
+        write!(out, "{metrics}, at most {} series; ", series::grouped(self.series))?;
+        if let Some(kernel) = self.kernel {
+            write!(out, "Linux {kernel}; ")?;
+        }
+        write!(out, "{}", self.capabilities.join(", "))?;
+        for (need, names) in &self.because {
+            let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+            write!(out, "\n  Linux {}: {} ({})", need.kernel, names.join(", "), need.why)?;
+        }
+        Ok(())
+    }
+}

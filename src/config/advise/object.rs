@@ -1,0 +1,15 @@
+//! What is wrong with the object as it is.
+
+use super::Subject;
+use crate::problem::{Place, Problem};
+
+pub(super) fn advise(subject: &Subject<'_>) -> Vec<Problem> {
+    // Whether a map can be a metric is said of the metrics that want one.
+    let findings = subject.info.findings().into_iter().filter(|problem| problem.code != "no-metric-map");
+    let placed = findings.map(|mut problem| {
+        let (map, program) = (problem.place.map.take(), problem.place.program.take());
+        problem.place = Place { map, program, ..subject.object_place() };
+        problem
+    });
+    placed.collect()
+}

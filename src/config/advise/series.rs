@@ -1,0 +1,129 @@
+//! How many series a metric can become: what a full map costs Prometheus.
+
+use super::Subject;
+use crate::elf::MapInfo;
+use crate::problem::Problem;
+use crate::spec::{LabelSource, MetricKind, MetricSpec, Reduce};
+
+/// More series of one metric on one machine are rarely meant.
+const MANY: u64 = 100_000;
+
+/// Series that a histogram has beside its bounds: `+Inf`, `_sum` and `_count`.
+const BESIDE_BOUNDS: u64 = 3;
+
+/// Says which metrics can become too many series.
+pub(super) fn advise(subject: &Subject<'_>) -> Vec<Problem> {
+    let many = |metric: &MetricSpec| {
+        let map = subject.info.map(&metric.map)?;
+        let count = Count::of(metric, map, subject.cpus);
+        (count.total() > MANY).then(|| {
+            let message = format!("`{}` can become {} series", metric.name, grouped(count.total()));
+            Problem::warning("many-series", metric.place.clone(), message)
+                .expected(format!("{} at most", grouped(MANY)))
+                .found(count.describe(metric))
+                .help("lower max_entries in the object's source, or drop labels: what is equal is summed")
+        })
+    };
+    subject.metrics().iter().filter_map(many).collect()
+}
+
+/// Series of all metrics when their maps are full.
+pub(super) fn total(subject: &Subject<'_>) -> u64 {
+    let of = |metric: &MetricSpec| {
+        subject.info.map(&metric.map).map_or(0, |map| Count::of(metric, map, subject.cpus).total())
+    };
+    subject.metrics().iter().map(of).fold(0, u64::saturating_add)
+}
+
+/// The factors of a metric's series.
+struct Count {
+    /// Label sets, CPUs aside.
+    sets: u64,
+    cpus: u64,
+    /// Series of each label set.
+    lines: u64,
+}
+
+impl Count {
+    fn of(metric: &MetricSpec, map: &MapInfo, cpus: usize) -> Self {
+        let lines = match &metric.kind {
+            MetricKind::Histogram(histogram) => histogram.buckets.len() as u64 + BESIDE_BOUNDS,
+            MetricKind::Counter | MetricKind::Gauge => 1,
+        };
+        // As many label sets as their bits can tell apart, and no more than entries.
+        let bits: usize = metric.labels.iter().map(|label| bits(&label.source)).sum();
+        let distinct = if bits >= 64 { u64::MAX } else { 1 << bits };
+        let cpus = if metric.reduce == Reduce::Split { cpus.max(1) as u64 } else { 1 };
+        Self { sets: u64::from(map.max_entries).min(distinct), cpus, lines }
+    }
+
+    fn total(&self) -> u64 {
+        self.sets.saturating_mul(self.cpus).saturating_mul(self.lines)
+    }
+
+    fn describe(&self, metric: &MetricSpec) -> String {
+        let mut text = format!("{} entries of `{}`", grouped(self.sets), metric.map);
+        if self.cpus > 1 {
+            text.push_str(&format!(" × {} CPUs", self.cpus));
+        }
+        if self.lines > 1 {
+            text.push_str(&format!(" × {} lines of a histogram", self.lines));
+        }
+        text
+    }
+}
+
+/// Bits of the key that a label has.
+fn bits(source: &LabelSource) -> usize {
+    match source {
+        LabelSource::Key { size, .. } => size.saturating_mul(8),
+        LabelSource::Bits { bits, .. } => bits.width as usize,
+        LabelSource::Cpu => 0,
+    }
+}
+
+/// A number with commas between its thousands.
+pub(super) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample;
+    use super::*;
+
+    #[track_caller]
+    fn check(kind: MetricKind, labels: &[&str], split: bool, entries: u32, expected: u64) {
+        let mut metric = sample::metric(kind, "m", labels);
+        metric.reduce = if split { Reduce::Split } else { Reduce::Sum };
+        let map = MapInfo { max_entries: entries, ..MapInfo::default() };
+        assert_eq!(Count::of(&metric, &map, 4).total(), expected);
+    }
+
+    #[test]
+    fn a_full_map_is_the_worst_case() {
+        check(MetricKind::Counter, &[], false, 1, 1);
+        check(MetricKind::Counter, &[], false, 1000, 1);
+        check(MetricKind::Counter, &["a"], false, 1000, 1000);
+        check(MetricKind::Counter, &["a", "b", "c"], false, u32::MAX, u32::MAX.into());
+        check(MetricKind::Counter, &["a"], true, 1000, 4000);
+        check(sample::histogram(), &[], false, 1000, 13);
+        check(sample::histogram(), &["a"], false, 1000, 13_000);
+        check(sample::histogram(), &["a", "b"], true, u32::MAX, 13 * 4 * u64::from(u32::MAX));
+    }
+
+    #[test]
+    fn numbers_are_grouped() {
+        for (number, text) in [(0, "0"), (999, "999"), (1000, "1,000"), (1_234_567, "1,234,567")] {
+            assert_eq!(grouped(number), text);
+        }
+    }
+}
