@@ -137,10 +137,9 @@ fn what_is_right_is_told_in_two_lines() {
 const WRONG: &str = "# wrong in many ways
 metrics:
   counters:
-    - name: request_total
+    - name:\trequest_total\t# tabs may stand between words
       help: no such map
       labels:
-\t    # a tab in a comment is no mistake
         - {name: device, size: 4, decoders: [{name: majorminor}]}
     - name: requests_total
       help: 値段 and labels that do not cover the key
@@ -190,7 +189,10 @@ fn github_gets_a_line_for_each() {
     let outcome = folder.check(&["--format=github", "wrong.yaml"]);
     let lines: Vec<&str> = outcome.stdout.lines().collect();
     assert_eq!(lines.len(), folder.brief(&["wrong.yaml"]).len());
-    assert!(lines[0].starts_with("::error file=wrong.yaml,line=4,col=13,title=missing-map::the object has no map"));
+    assert!(
+        lines[0]
+            .starts_with("::error file=wrong.yaml,line=4,col=13,title=missing-map::the object has no map")
+    );
     assert!(lines.iter().any(|line| line.starts_with("::warning file=wrong.yaml,")));
 }
 
@@ -275,9 +277,8 @@ fn what_is_shipped_is_clean() {
 #[test]
 fn a_comment_allows_what_is_meant() {
     let folder = Folder::new(&[]);
-    let text = |comment: &str| {
-        format!("metrics:\n  counters:\n    - name: queue_tasks{comment}\n      help: h\n")
-    };
+    let text =
+        |comment: &str| format!("metrics:\n  counters:\n    - name: queue_tasks{comment}\n      help: h\n");
     for (comment, expected) in [
         ("", &["?counter-name 3:13"][..]),
         (" # check: allow counter-name", &[]),
@@ -292,13 +293,14 @@ fn a_comment_allows_what_is_meant() {
 #[test]
 fn the_verifier_has_the_last_word() {
     let folder = Folder::new(&[("good", GOOD)]);
-    let links = || crate::common::kernel::run("sh", &["-c", "bpftool link 2>/dev/null | grep -c probe || true"]);
+    let links =
+        || crate::common::kernel::run("sh", &["-c", "bpftool link 2>/dev/null | grep -c probe || true"]);
     let before = links();
     let outcome = folder.check(&["good.yaml", "--load"]);
     assert_eq!((outcome.code, links()), (0, before), "{}", outcome.stdout);
     assert!(outcome.stdout.contains("note[verified]: the verifier went through "), "{}", outcome.stdout);
     let source = r#"
-struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(max_entries, 1); __type(key, u32); __type(value, u64); }
+struct { __uint(type, BPF_MAP_TYPE_HASH); __uint(max_entries, 1); __type(key, u32); __type(value, u64); }
     queue_tasks SEC(".maps");
 SEC("raw_tp/sched_switch") int probe(void *ctx)
 {

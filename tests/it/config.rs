@@ -15,7 +15,7 @@ use bpftally::spec::{Bits, LabelSource, MetricKind, MetricSpec, Reduce, Slots, V
 use crate::common::objects;
 
 /// Files that are wrong: each says what, and where.
-mod bad;
+pub mod bad;
 
 /// What docs/config.md says.
 mod docs;
@@ -33,7 +33,7 @@ mod named;
 mod good;
 
 /// Maps of every kind that can and cannot be read, with keys of many sizes.
-const SOURCE: &str = r#"
+pub const SOURCE: &str = r#"
 #define MAP(NAME, TYPE, KEY, VALUE) struct { __uint(type, BPF_MAP_TYPE_##TYPE); __uint(max_entries, 64); \
     __type(key, KEY); __type(value, VALUE); } NAME SEC(".maps");
 #define KEY(SIZE) struct key##SIZE { char bytes[SIZE]; };

@@ -124,7 +124,7 @@ impl<'a> Checker<'a> {
                 cpus: self.cpus,
                 kernel: self.kernel(),
             };
-            report.problems.extend(advise::advise(&subject));
+            report.advice = advise::advise(&subject);
             report.needs = spec.is_some().then(|| advise::needs(&subject));
         }
         (spec, report)

@@ -25,18 +25,35 @@ pub(super) struct ConfigReport {
     file: Option<PathBuf>,
     text: Option<String>,
     pub(super) problems: Vec<Problem>,
+    /// What could be better.
+    pub(super) advice: Vec<Problem>,
     pub(super) needs: Option<Needs>,
 }
 
 impl ConfigReport {
     pub(super) fn new(file: &ConfigFile, text: Option<String>, problems: Vec<Problem>) -> Self {
-        Self { name: Some(file.name.clone()), file: Some(file.path.clone()), text, problems, needs: None }
+        Self {
+            name: Some(file.name.clone()),
+            file: Some(file.path.clone()),
+            text,
+            problems,
+            ..Self::default()
+        }
     }
 
     /// Puts the problems into the order of the file, and drops what only follows from others
     /// and what the file itself allows.
     pub(super) fn settle(&mut self) {
         let mut problems = std::mem::take(&mut self.problems);
+        let mut advice = std::mem::take(&mut self.advice);
+        // A metric that another one took the name of wants no advice.
+        let is_lost = |path: &str| {
+            problems
+                .iter()
+                .any(|problem| problem.is_error() && problem.place.path == path && !path.is_empty())
+        };
+        advice.retain(|problem| !is_lost(&problem.place.path));
+        problems.append(&mut advice);
         problems.retain(|problem| problem.is_error() || !self.allows(problem));
         self.problems = problems;
         let is_consequence = |problem: &Problem| problem.code == "no-metric-left";
@@ -63,7 +80,7 @@ impl ConfigReport {
     /// Whether it is of this config, and nothing speaks against loading its object.
     pub(super) fn is_loadable(&self, name: &str) -> bool {
         let against = |problem: &Problem| problem.is_error() && problem.place.metric.is_none();
-        self.name.as_deref() == Some(name) && !self.problems.iter().any(against)
+        self.name.as_deref() == Some(name) && !self.problems.iter().chain(&self.advice).any(against)
     }
 
     /// The text that a problem's position counts in.

@@ -1,7 +1,24 @@
 use super::*;
 
 /// A text, and all that is wrong with it in the order of the file.
-type Case = (&'static str, &'static [&'static str]);
+pub type Case = (&'static str, &'static [&'static str]);
+
+/// All texts that are wrong.
+pub fn all() -> impl Iterator<Item = &'static Case> {
+    let topics = [
+        TEXT_THAT_IS_NO_YAML,
+        TEXTS_THAT_ARE_NO_CONFIG,
+        WRONG_TYPES,
+        NAMES,
+        KEYS,
+        MAPS,
+        DECODERS,
+        BUCKETS,
+        NUMBERS,
+        WHAT_COMES_LATER,
+    ];
+    topics.into_iter().flatten()
+}
 
 #[track_caller]
 fn check(cases: &[Case]) {

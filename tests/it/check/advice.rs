@@ -1,0 +1,187 @@
+use super::*;
+
+/// A gauge over a map that stands in [`OBJECT`], and an object with more in it.
+#[track_caller]
+fn check_object(source: &str, arguments: &[&str], expected: &[&str]) -> Value {
+    let folder = Folder::new(&[]);
+    let text = "metrics: {gauges: [{name: queue_tasks, help: h}]}\n";
+    folder.add("a", text, &format!("{OBJECT}{source}"));
+    let outcome = folder.check(&[&["--format=json", "."], arguments].concat());
+    assert_eq!(brief(&outcome.stdout), expected, "{}", outcome.stdout);
+    serde_json::from_str(&outcome.stdout).unwrap()
+}
+
+const OBJECT: &str = r#"
+struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(max_entries, 1); __type(key, u32); __type(value, u64); }
+    queue_tasks SEC(".maps");
+"#;
+
+#[test]
+fn names_follow_the_conventions() {
+    #[track_caller]
+    fn check(metric: &str, expected: &[&str]) {
+        let folder = Folder::new(&[]);
+        folder.add("a", &format!("metrics:\n{metric}\n"), SOURCE);
+        assert_eq!(folder.brief(&["."]), expected, "{metric}");
+    }
+    let counter = |name: &str| format!("  counters:\n    - {{name: {name}, map: queue_tasks, help: h}}");
+    check(&counter("switches_total"), &[]);
+    check(&counter("switches"), &["?counter-name 3:14"]);
+    check(&counter("switch_ms_total"), &["?unit-name 3:14"]);
+    check("  gauges:\n    - {name: queue_total, map: queue_tasks, help: h}", &["?total-name 3:14"]);
+}
+
+#[test]
+fn ring_buffers_are_powers_of_two_pages() {
+    let ring = |size: &str| {
+        format!(
+            "struct {{ __uint(type, BPF_MAP_TYPE_RINGBUF); __uint(max_entries, {size}); }} ring SEC(\".maps\");"
+        )
+    };
+    check_object(&ring("65536"), &[], &[]);
+    let found = check_object(&ring("5000"), &[], &["?ring-size -"]);
+    assert!(found[0]["help"].as_str().unwrap().contains("8192"), "{found:#}");
+}
+
+#[test]
+fn maps_whose_names_are_cut_alike_are_told() {
+    let map = |name: &str| {
+        format!(
+            "struct {{ __uint(type, BPF_MAP_TYPE_ARRAY); __uint(max_entries, 1); __type(key, u32); \
+             __type(value, u64); }} {name} SEC(\".maps\");"
+        )
+    };
+    check_object(&(map("a_rather_long_name_1") + &map("a_rather_long_name_2")), &[], &["?map-name-clash -"]);
+    check_object(&(map("a_rather_long_1") + &map("a_rather_long_2")), &[], &[]);
+}
+
+#[test]
+fn many_series_are_told_before_prometheus_tells() {
+    let source = SOURCE.replace(
+        "MAP(by_address_total, HASH, u64, u64, 64)",
+        "MAP(by_address_total, HASH, u64, u64, 200000)",
+    );
+    let folder = Folder::new(&[]);
+    folder.add("a", GOOD, &source);
+    assert_eq!(folder.brief(&["."]), ["?many-series 3:14"]);
+}
+
+#[test]
+fn merged_keys_are_a_note() {
+    let folder = Folder::new(&[("a", &GOOD.replace("uint", "ksym"))]);
+    assert_eq!(folder.brief(&["."]), [".merged-keys 3:14"]);
+    assert_eq!(folder.check(&[".", "--strict"]).code, 0);
+    assert!(folder.check(&["."]).stdout.contains("CAP_SYSLOG"));
+}
+
+#[test]
+fn helpers_for_the_gpl_alone_want_its_licence() {
+    // The prelude says "Dual BSD/GPL".
+    let source = format!(
+        "{OBJECT}SEC(\"raw_tp/sched_switch\") int probe(void *ctx) {{ return bpf_probe_read_kernel(&ctx, 8, ctx); }}"
+    );
+    let folder = Folder::new(&[]);
+    let text = "metrics: {gauges: [{name: queue_tasks, help: h}]}\n";
+    folder.add("a", text, &source);
+    assert_eq!(folder.brief(&["."]), [""; 0]);
+    let object = folder.0.path().join("a.bpf.o");
+    let mut bytes = std::fs::read(&object).unwrap();
+    let at = bytes.windows(12).position(|window| window == b"Dual BSD/GPL").unwrap();
+    bytes[at..at + 12].copy_from_slice(b"Apache-2.0\0\0");
+    std::fs::write(&object, bytes).unwrap();
+    assert_eq!(folder.brief(&["."]), ["!licence-not-gpl -"]);
+    assert_eq!(folder.check(&["."]).code, 1);
+}
+
+#[test]
+fn sections_that_nobody_attaches_are_told() {
+    check_object("SEC(\"tc\") int probe(void *ctx) { return 0; }", &[], &["?not-attachable -"]);
+    check_object("SEC(\"nonsense/x\") int probe(void *ctx) { return 0; }", &[], &["!unknown-section -"]);
+    check_object("SEC(\"?tc\") int probe(void *ctx) { return 0; }", &[], &["?not-attachable -"]);
+}
+
+const VMLINUX: &str = "--btf=/sys/kernel/btf/vmlinux";
+
+#[test]
+fn targets_that_the_kernel_lacks_are_told() {
+    let program = |section: &str| format!("SEC(\"{section}\") int probe(void *ctx) {{ return 0; }}");
+    check_object(&program("tp_btf/sched_switch"), &[], &[]);
+    check_object(&program("fentry/do_exit"), &[], &[]);
+    let found = check_object(&program("tp_btf/sched_swich"), &[], &["?missing-target -"]);
+    assert_eq!(found[0]["help"], "did you mean `sched_switch`?");
+    // A kernel that was named is what the object is for.
+    check_object(&program("tp_btf/sched_swich"), &[VMLINUX], &["!missing-target -"]);
+    check_object(&program("fentry/no_such_function"), &[VMLINUX], &["!missing-target -"]);
+    check_object(&program("?fentry/no_such_function"), &[VMLINUX], &[]);
+}
+
+/// Reads of a kernel struct, as the object thinks that it is.
+fn reads(body: &str) -> String {
+    format!(
+        "#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)\n\
+         struct task_struct {{ int pid; int no_such_member; struct {{ int tgid; }}; }};\n\
+         struct no_such_struct {{ int a; }};\n\
+         struct task_struct___old {{ long state; }};\n\
+         #pragma clang attribute pop\n\
+         enum bpf_map_type___x {{ BPF_MAP_TYPE_NO_SUCH = 77 }};\n\
+         SEC(\"raw_tp/sched_switch\") int probe(void *ctx) {{\n\
+         struct task_struct *task = (void *)bpf_get_current_task(); u64 out = 0; {body} return out; }}"
+    )
+}
+
+#[test]
+fn members_that_the_kernel_lacks_are_told() {
+    check_object(&reads("out = BPF_CORE_READ(task, pid) + BPF_CORE_READ(task, tgid);"), &[], &[]);
+    let read = reads("out = BPF_CORE_READ(task, no_such_member) + BPF_CORE_READ(task, no_such_member);");
+    let found = check_object(&read, &[], &["?core-field -"]);
+    let message = found[0]["message"].as_str().unwrap();
+    assert!(message.contains("`task_struct.no_such_member`") && message.contains("`probe`"), "{message}");
+    check_object(&read, &[VMLINUX], &["!core-field -"]);
+    let read = reads("out = BPF_CORE_READ((struct no_such_struct *)task, a);");
+    check_object(&read, &[VMLINUX], &["!core-type -"]);
+    let read = reads("out = bpf_core_enum_value(enum bpf_map_type___x, BPF_MAP_TYPE_NO_SUCH);");
+    check_object(&read, &[VMLINUX], &["!core-enumerator -"]);
+    check_object(&reads("out = bpf_core_type_size(struct no_such_struct);"), &[VMLINUX], &["!core-type -"]);
+}
+
+#[test]
+fn what_the_program_asks_for_may_be_missing() {
+    let guarded =
+        "if (bpf_core_field_exists(task->no_such_member)) out = BPF_CORE_READ(task, no_such_member);";
+    check_object(&reads(guarded), &[VMLINUX], &[]);
+    let other = "struct task_struct___old *old = (void *)task; \
+                 out = bpf_core_field_exists(old->state) ? BPF_CORE_READ(old, state) : BPF_CORE_READ(task, pid);";
+    check_object(&reads(other), &[VMLINUX], &[]);
+    let types = "if (bpf_core_type_exists(struct no_such_struct)) out = BPF_CORE_READ((struct no_such_struct *)task, a);";
+    check_object(&reads(types), &[VMLINUX], &[]);
+}
+
+#[test]
+fn kernel_functions_that_the_kernel_lacks_are_told() {
+    let calls = |weak: &str| {
+        format!(
+            "extern int bpf_no_such_kfunc(void) __ksym {weak};\n\
+             SEC(\"tp_btf/sched_switch\") int probe(void *ctx) {{ return bpf_no_such_kfunc ? bpf_no_such_kfunc() : 0; }}"
+        )
+    };
+    check_object(&calls("__weak"), &[VMLINUX], &[]);
+    check_object(&calls(""), &[VMLINUX], &["!missing-symbol -"]);
+}
+
+/// Kinds of maps are the kernel's own list; here one that is shorter than the running kernel's.
+#[test]
+fn kinds_that_an_old_kernel_lacks_are_told() {
+    // An object's own BTF is as good as a kernel's to look things up in.
+    let old = objects::compile(
+        "enum bpf_map_type { BPF_MAP_TYPE_UNSPEC_, BPF_MAP_TYPE_HASH_, BPF_MAP_TYPE_ARRAY_ } kinds = 1;\n\
+         SEC(\"raw_tp/x\") int probe(void *ctx) { return kinds; }"
+            .replace("enum bpf_map_type {", "enum bpf_map_type___old {")
+            .as_str(),
+    );
+    let ring =
+        "struct { __uint(type, BPF_MAP_TYPE_RINGBUF); __uint(max_entries, 4096); } ring SEC(\".maps\");";
+    let btf = format!("--btf={}", old.display());
+    let found = check_object(ring, &[&btf], &["!kernel-too-old -"]);
+    assert_eq!(found[0]["expected"], "Linux 5.8 or later");
+    check_object("", &[&btf], &[]);
+}

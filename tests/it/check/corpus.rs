@@ -1,0 +1,102 @@
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::config;
+
+/// A wrong line among good ones, `^` before the place, and the code.
+type Mistake = (&'static str, &'static str);
+
+/// One mistake each, seen through the command: what follows from it is not told.
+const MISTAKES: &[Mistake] = &[
+    ("metric-conflict", "  gauges:\n    - {name: ^by_address_total, map: queue_tasks, help: h}"),
+    (
+        "metric-collision",
+        "  gauges:\n    - {name: latency_seconds, map: queue_tasks, help: h}\n  histograms:\n    - {name: x, map: latency_seconds, help: h, bucket_type: exp2, bucket_max: 3, labels: [{name: slot, size: 4, decoders: [{name: uint}]}]}\n    - {name: ^x_bucket, map: latency_seconds, help: h, bucket_type: exp2, bucket_max: 3, labels: [{name: slot, size: 4, decoders: [{name: uint}]}]}",
+    ),
+    ("missing-variable", "kaddrs: [^jifies]"),
+    ("variable-size", "kaddrs: [^narrow]"),
+    ("invalid-namespace", "namespace: ^9a"),
+    ("missing-object", "object: ^other.bpf.o"),
+    ("unknown-key", "^metric: {}"),
+    ("invalid-metric-name", "  gauges:\n    - {name: ^a-b, help: h}"),
+    ("missing-map", "  gauges:\n    - {name: ^queue_task, help: h}"),
+    ("missing-map", "  gauges:\n    - {name: a, map: ^queue_task, help: h}"),
+    ("map-kind", "  gauges:\n    - {name: a, map: ^ring, help: h}"),
+    ("missing-help", "  gauges:\n    - {name: ^queue_tasks}"),
+    ("unknown-key", "  gauges:\n    - {name: queue_tasks, help: h, ^colour: red}"),
+    ("wrong-type", "  gauges:\n    - {name: queue_tasks, help: h, scale: ^much}"),
+    ("bad-scale", "  gauges:\n    - {name: queue_tasks, help: h, scale: ^0}"),
+    ("bad-reduce", "  gauges:\n    - {name: queue_tasks, help: h, reduce: ^median}"),
+    ("duplicate-key", "  gauges:\n    - {name: queue_tasks, help: h, ^help: again}"),
+    ("reserved-metric", "  gauges:\n    - {name: ^enabled_configs, map: queue_tasks, help: h}"),
+    ("counter-name", "  gauges:\n    - {name: queue_tasks, help: h}\nx-a: &a {}\n"),
+];
+
+/// The texts of the mistakes with their places.
+fn mistakes() -> Vec<(String, String)> {
+    let place = |(code, line): &Mistake| {
+        let text = if line.starts_with("  ") { format!("{GOOD}{line}\n") } else { format!("{line}\n{GOOD}") };
+        let at = text.find('^')?;
+        let before = &text[..at];
+        let column = before.rsplit('\n').next().unwrap().chars().count() + 1;
+        let line = before.matches('\n').count() + 1;
+        Some((text.replacen('^', "", 1), format!("{code} {line}:{column}")))
+    };
+    MISTAKES.iter().filter_map(place).collect()
+}
+
+/// Checks many texts, each in a folder of its own, by one command: files have no say in each other.
+fn check_all(texts: &[&str], source: &str) -> Vec<Vec<String>> {
+    let folder = tempfile::tempdir().unwrap();
+    let object = objects::compile(source);
+    for (number, text) in texts.iter().enumerate() {
+        let of = folder.path().join(format!("{number:04}"));
+        std::fs::create_dir(&of).unwrap();
+        std::fs::write(of.join("x.yaml"), text).unwrap();
+        std::os::unix::fs::symlink(&object, of.join("x.bpf.o")).unwrap();
+    }
+    let paths: Vec<String> = (0..texts.len()).map(|number| format!("{number:04}/x.yaml")).collect();
+    let mut arguments = vec!["--format=json"];
+    arguments.extend(paths.iter().map(String::as_str));
+    let outcome = run(folder.path(), &arguments);
+    let found: Vec<Value> = serde_json::from_str(&outcome.stdout).unwrap();
+    let mut by_folder: BTreeMap<String, Vec<Value>> = BTreeMap::new();
+    for problem in found {
+        let file = problem["file"].as_str().unwrap().split('/').next().unwrap().to_owned();
+        by_folder.entry(file).or_default().push(problem);
+    }
+    let told = |number: usize| {
+        let of = by_folder.get(&format!("{number:04}")).cloned().unwrap_or_default();
+        brief(&Value::Array(of).to_string()).into_iter().map(|found| found[1..].to_owned()).collect()
+    };
+    (0..texts.len()).map(told).collect()
+}
+
+#[test]
+fn one_mistake_is_one_problem() {
+    let mistakes = mistakes();
+    let texts: Vec<&str> = mistakes.iter().map(|(text, _)| text.as_str()).collect();
+    let found = check_all(&texts, SOURCE);
+    for ((text, expected), found) in mistakes.iter().zip(found) {
+        assert_eq!(found, [expected.as_str()], "{text}");
+    }
+}
+
+/// The texts that the loader refuses, through the command: the same problems, and nothing that follows from them.
+#[test]
+fn what_the_loader_refuses_is_told_alike() {
+    let cases: Vec<&config::bad::Case> = config::bad::all().collect();
+    let texts: Vec<&str> = cases.iter().map(|(text, _)| *text).collect();
+    let found = check_all(&texts, config::SOURCE);
+    let mut single = 0;
+    for ((text, expected), found) in cases.iter().zip(found) {
+        let expected: Vec<&str> = expected
+            .iter()
+            .map(|told| told.trim_start_matches('?').split(" (").next().unwrap())
+            .filter(|told| *told != "no-metric-left -")
+            .collect();
+        assert_eq!(found, expected, "{text}");
+        single += usize::from(expected.len() == 1);
+    }
+    assert!(single >= 60, "{single} texts with one mistake");
+}
