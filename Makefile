@@ -3,13 +3,14 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint objects check-objects image-proof build-packages test-packages
+.PHONY: help run build test test-kernels lint objects check-objects image-proof build-packages test-packages
 
 ARCHITECTURE := $(shell uname -m)
 TARGET := $(ARCHITECTURE)-unknown-linux-gnu
 BINARY := target/release/bpftally
 SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
 LISTEN ?= 127.0.0.1:9435
+KERNELS ?= 5.10 6.12
 
 BUILD_PACKAGES := gcc make pkg-config libelf-dev zlib1g-dev
 OBJECT_PACKAGES := clang llvm libbpf-dev linux-libc-dev
@@ -39,9 +40,12 @@ test: build-packages test-packages ## Run all tests (as root, through sudo where
 	cargo test --locked --no-run
 	$(RUNNER)=$(CURDIR)/tools/as-root.sh cargo test --locked
 
+test-kernels: build ## Test the release binary on Debian's kernels in virtual machines (KERNELS="5.10 6.12")
+	tools/kernels/test.sh $(KERNELS)
+
 lint: build-packages ## Check format, clippy's advice and the documentation: a warning is an error
 	cargo fmt --check
-	cargo clippy --locked --all-targets -- -D warnings
+	cargo clippy --locked --all-targets --test guest -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
 
 objects: ## Compile bpf-objects/*.bpf.c again

@@ -1,14 +1,14 @@
 //! What each page answers.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::bpf;
 use crate::cli::{Options, Require};
 use crate::host::Host;
 use crate::page;
-use crate::problem::Severity;
+use crate::problem::{Problem, Severity};
 use crate::scrape::{BuildInfo, Generation, Live, ScrapeOptions, Scraper, Settings};
 use crate::server::{self, ConfigState, ConfigStatus, Page, Request, Response, Status, landing_page};
 
@@ -19,6 +19,8 @@ pub struct Handler {
     scraper: Scraper,
     /// Whether the first generation is live.
     serving: AtomicBool,
+    /// Maps that cannot be read once capabilities were given up.
+    unreadable: OnceLock<Vec<Problem>>,
     ready: Require,
     telemetry_path: String,
     debug: bool,
@@ -46,6 +48,7 @@ impl Handler {
             live,
             host: Arc::clone(host),
             serving: AtomicBool::new(false),
+            unreadable: OnceLock::new(),
             ready: options.ready,
             telemetry_path: options.web.telemetry_path.clone(),
             debug: options.debug,
@@ -53,8 +56,9 @@ impl Handler {
         }
     }
 
-    /// Says that the first generation is live.
-    pub fn begin(&self) {
+    /// Says that the first generation is live, and which maps of it cannot be read.
+    pub fn begin(&self, unreadable: Vec<Problem>) {
+        let _ = self.unreadable.set(unreadable);
         self.serving.store(true, Ordering::Release);
     }
 
@@ -119,7 +123,7 @@ impl Handler {
             telemetry_path: self.telemetry_path.clone(),
             debug: self.debug,
             ready: self.is_ready(&generation),
-            configs: config_statuses(&generation),
+            configs: config_statuses(&generation, self.unreadable.get().map_or(&[], Vec::as_slice)),
             problems: Vec::new(),
         };
         landing_page(&status)
@@ -147,11 +151,14 @@ fn build_info() -> BuildInfo {
     }
 }
 
-fn config_statuses(generation: &Generation) -> Vec<ConfigStatus> {
+fn config_statuses(generation: &Generation, unreadable: &[Problem]) -> Vec<ConfigStatus> {
     let statuses = generation.configs().iter().map(|config| {
         let view = generation.views().iter().find(|view| view.config == config.name);
         let programs = view.map(|view| view.programs.programs()).unwrap_or_default();
-        let is_whole = config.problems.iter().all(|problem| problem.severity == Severity::Warning);
+        let unreadable =
+            unreadable.iter().filter(|problem| problem.place.config.as_ref() == Some(&config.name));
+        let problems: Vec<&Problem> = config.problems.iter().chain(unreadable).collect();
+        let is_whole = problems.iter().all(|problem| problem.severity == Severity::Warning);
         let state = match (config.loaded, is_whole) {
             (true, true) => ConfigState::Serving,
             (true, false) => ConfigState::Degraded,
@@ -163,8 +170,32 @@ fn config_statuses(generation: &Generation) -> Vec<ConfigStatus> {
             metrics: generation.metric_count(&config.name),
             attached: programs.iter().filter(|program| program.attached).count(),
             programs: programs.len(),
-            problems: config.problems.iter().map(ToString::to_string).collect(),
+            problems: problems.iter().map(ToString::to_string).collect(),
         }
     });
     statuses.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::problem::Place;
+    use crate::scrape;
+
+    #[test]
+    fn a_config_whose_maps_cannot_be_read_is_degraded() {
+        let state = |name: &str| scrape::ConfigState {
+            name: name.into(),
+            loaded: true,
+            warnings: 0,
+            problems: Vec::new(),
+        };
+        let generation = Generation::plan(Vec::new(), vec![state("one"), state("two")]);
+        let place = Place { config: Some("two".into()), ..Place::default() };
+        let refused = Problem::error("read-refused", place, "the map `m` cannot be read");
+        let statuses = config_statuses(&generation, &[refused]);
+        let [one, two] = statuses.as_slice() else { panic!("{} configs", statuses.len()) };
+        assert_eq!((one.state, one.problems.len()), (ConfigState::Serving, 0));
+        assert_eq!((two.state, two.problems.len()), (ConfigState::Degraded, 1));
+    }
 }

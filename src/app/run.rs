@@ -15,7 +15,7 @@ use super::listeners::HandedOver;
 use super::signals::{Signal, Signals};
 use super::verdict::{self, Tolerance};
 use super::{listeners, logging, notify, privileges};
-use crate::bpf;
+use crate::bpf::{self, Loaded};
 use crate::cli::{Keep, Options};
 use crate::host::Host;
 use crate::reload::{ReadConfig, Supervisor};
@@ -128,11 +128,13 @@ fn serve(
         tracing::warn!(%error, "labels decoded by ksym and kstack show addresses instead of names");
     }
     privileges::reduce(&options.keep)?;
+    let mut unreadable = Vec::new();
     if options.keep != Keep::All {
         // Before Linux 5.19 even a reader that holds the descriptor may need CAP_BPF.
-        supervisor.loaded().iter().for_each(|loaded| verdict::log(&loaded.probe_reads()));
+        unreadable.extend(supervisor.loaded().iter().flat_map(Loaded::probe_reads));
+        verdict::log(&unreadable);
     }
-    handler.begin();
+    handler.begin(unreadable);
     announce(&live.current(), began);
     wait(&mut signals);
     end(web, supervisor);

@@ -110,6 +110,16 @@ impl ObjectInfo {
     }
 }
 
+impl ProgramInfo {
+    /// Whether its section says where to attach it, in words that libbpf or the exporter understands.
+    #[must_use]
+    pub fn attaches(&self) -> bool {
+        let Some(kind) = SectionKind::of(&self.section).filter(SectionKind::attaches) else { return false };
+        let is_whole = |target: &str| kind.program_type != "tracepoint" || target.contains('/');
+        kind.target(&self.section).is_some_and(is_whole)
+    }
+}
+
 fn quoted(names: &[&str]) -> String {
     names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }
@@ -123,9 +133,7 @@ fn attachment(program: &ProgramInfo, kind: &SectionKind, place: Place) -> Option
         let help = format!("write it behind the section: SEC(\"{}/<target>\")", kind.prefix());
         return Some(Problem::error("no-target", place, message).help(help));
     }
-    let is_tracepoint = kind.program_type == "tracepoint";
-    let is_whole = target.is_some_and(|target| !is_tracepoint || target.contains('/'));
-    if kind.attaches() && is_whole {
+    if program.attaches() {
         return None;
     }
     let message = format!("`{name}` is loaded but not attached: its section `{section}` does not say where");
@@ -155,26 +163,31 @@ fn map_findings(map: &MapInfo, found: &mut Vec<Problem>) {
         );
     if map.max_entries == 0 && !has_no_size {
         report(
-            format!("the map `{name}` has no max_entries, which a {kind} needs"),
+            format!("the map `{name}` has no max_entries, which maps of kind {kind} need"),
             "__uint(max_entries, …);",
         );
     }
     if map.max_entries > 0 && is_of_objects {
-        report(format!("the map `{name}` has max_entries, which a {kind} must not have"), "leave it out");
+        report(
+            format!("the map `{name}` has max_entries, which maps of kind {kind} must not have"),
+            "leave it out",
+        );
     }
     let preallocates = map.flags & NO_PREALLOC == 0;
     if preallocates && (kind == MapKind::LPM_TRIE || is_of_objects) {
-        let message = format!("the map `{name}` lacks the flag BPF_F_NO_PREALLOC, which a {kind} needs");
+        let message =
+            format!("the map `{name}` lacks the flag BPF_F_NO_PREALLOC, which maps of kind {kind} need");
         report(message, "__uint(map_flags, BPF_F_NO_PREALLOC);");
     }
     if !preallocates && matches!(kind, MapKind::LRU_HASH | MapKind::LRU_PERCPU_HASH) {
-        let message =
-            format!("the map `{name}` has the flag BPF_F_NO_PREALLOC, which a {kind} must not have");
+        let message = format!(
+            "the map `{name}` has the flag BPF_F_NO_PREALLOC, which maps of kind {kind} must not have"
+        );
         report(message, "leave it out");
     }
     if kind.is_array() && map.key_size != 4 {
         let message =
-            format!("the map `{name}` has keys of {} bytes, where those of a {kind} have 4", map.key_size);
+            format!("the map `{name}` has keys of {} bytes, where those of kind {kind} have 4", map.key_size);
         report(message, "__type(key, u32);");
     }
     let sized = kind.is_scannable() && (map.key_size == 0 || map.value_size == 0);

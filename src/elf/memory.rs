@@ -37,7 +37,8 @@ impl MapInfo {
         let buckets = entries.next_power_of_two().saturating_mul(BUCKET);
         match self.kind {
             MapKind::ARRAY if self.flags & MMAPABLE != 0 => {
-                Some(whole(entries.saturating_mul(value).div_ceil(PAGE).saturating_mul(PAGE), 0))
+                // Its values begin on a page of their own, behind the one of its head.
+                Some(whole(entries.saturating_mul(value).next_multiple_of(PAGE).saturating_add(PAGE), 0))
             }
             MapKind::ARRAY => Some(whole(entries.saturating_mul(value), 0)),
             MapKind::PERCPU_ARRAY => Some(whole(entries * POINTER, entries.saturating_mul(value))),
@@ -79,7 +80,7 @@ mod tests {
     #[test]
     fn maps_cost_what_the_kernel_says() {
         check(MapKind::ARRAY, 0, 10, Some((160, 0, true)));
-        check(MapKind::ARRAY, MMAPABLE, 10, Some((4096, 0, true)));
+        check(MapKind::ARRAY, MMAPABLE, 10, Some((8192, 0, true)));
         check(MapKind::PERCPU_ARRAY, 0, 10, Some((80, 160, true)));
         check(MapKind::HASH, 0, 1000, Some((1024 * 16 + 72_000, 80, true)));
         check(MapKind::HASH, NO_PREALLOC, 1000, Some((1024 * 16 + 72_000, 0, false)));

@@ -48,10 +48,11 @@ impl ObjectInfo {
             (false, false) => Some(need(Kernel(4, 16), "calls of functions")),
             (false, true) => None,
         };
-        let kernel_functions = program
-            .kernel_functions
-            .first()
-            .map(|name| need(Kernel(5, 13), format!("kernel function {name}")));
+        // A weak one may be missing: the program asks before it calls.
+        let strong = self.wants(ExternKind::KernelFunction);
+        let kernel_functions = program.kernel_functions.iter().find(|name| strong.contains(&name.as_str()));
+        let kernel_functions =
+            kernel_functions.map(|name| need(Kernel(5, 13), format!("kernel function {name}")));
         let single = [program.section_needs(), instructions, calls, kernel_functions];
         newest(single.into_iter().flatten().chain(helpers).chain(maps))
     }
@@ -63,8 +64,7 @@ impl ObjectInfo {
         let programs = programs.filter_map(|program| self.program_needs(program));
         let maps = self.maps.iter().filter_map(MapInfo::needs);
         let data = (!self.variables.is_empty()).then(|| need(Kernel(5, 2), "global variables"));
-        let typed = |kind: ExternKind| matches!(kind, ExternKind::KernelVariable);
-        let typed = self.externs.iter().any(|wanted| typed(wanted.kind) && !wanted.weak);
+        let typed = !self.wants(ExternKind::KernelVariable).is_empty();
         let typed = typed.then(|| need(Kernel(5, 10), "typed kernel variables"));
         newest(programs.chain(maps).chain(data).chain(typed))
     }

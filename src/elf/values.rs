@@ -31,6 +31,8 @@ pub enum Value {
     Union(Vec<(String, Value)>),
     /// What has no meaning here: its bytes.
     Bytes(Vec<u8>),
+    /// So many bytes, all of them zero, of a value that is too large to be told part by part.
+    Zeros(u64),
 }
 
 impl Value {
@@ -41,12 +43,12 @@ impl Value {
         reader.value(id, bytes, 0).unwrap_or_else(|| Self::Bytes(bytes.to_vec()))
     }
 
-    /// A value of which all bytes are zero; a large one stays an empty list of bytes, whatever it is.
+    /// A value of which all bytes are zero.
     #[must_use]
     pub(super) fn zero(btf: &Btf, id: TypeId, size: u32) -> Self {
         match usize::try_from(size) {
             Ok(size) if size <= MAX_PARTS => Self::read(btf, id, &vec![0; size]),
-            _ => Self::Bytes(Vec::new()),
+            _ => Self::Zeros(size.into()),
         }
     }
 
@@ -62,6 +64,7 @@ impl Value {
             Self::Array(values) => values.iter().all(Self::is_zero),
             Self::Struct(members) | Self::Union(members) => members.iter().all(|(_, value)| value.is_zero()),
             Self::Bytes(bytes) => bytes.iter().all(|byte| *byte == 0),
+            Self::Zeros(_) => true,
         }
     }
 }
@@ -204,10 +207,15 @@ impl Display for Value {
             Self::Pointer(0) => out.write_str("NULL"),
             Self::Pointer(address) => write!(out, "{address:#x}"),
             Self::Text(text) => write!(out, "\"{}\"", text.escape_debug()),
+            Self::Zeros(_) => out.write_str("{}"),
             Self::Array(_) | Self::Struct(_) | Self::Union(_) | Self::Bytes(_) if self.is_zero() => {
                 out.write_str("{}")
             }
-            Self::Array(values) => listed(out, values, |out, value| write!(out, "{value}")),
+            // C fills up what is not said with zeros.
+            Self::Array(values) => {
+                let said = values.iter().rposition(|value| !value.is_zero()).map_or(0, |last| last + 1);
+                listed(out, values.get(..said).unwrap_or(values), |out, value| write!(out, "{value}"))
+            }
             Self::Bytes(bytes) => listed(out, bytes, |out, byte| write!(out, "{byte:#04x}")),
             Self::Union(members) => listed(out, members.get(..1).unwrap_or_default(), member),
             Self::Struct(members) => listed(out, members, member),
@@ -254,6 +262,7 @@ mod tests {
         check(Value::Text("a\"\n".into()), "\"a\\\"\\n\"");
         check(Value::Array(vec![Value::Integer(0), Value::Integer(2)]), "{0, 2}");
         check(Value::Array(vec![Value::Integer(0)]), "{}");
+        check(Value::Array(vec![Value::Integer(3), Value::Integer(0)]), "{3}");
         check(
             Value::Struct(vec![("a".into(), Value::Integer(1)), ("b".into(), Value::Bool(false))]),
             "{.a = 1, .b = false}",

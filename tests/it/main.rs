@@ -23,6 +23,9 @@ mod host;
 /// Objects as clang writes them, read without loading them.
 mod objects;
 
+/// What `inspect` says of objects of every shape.
+mod inspect;
+
 /// What the kernel gives: loading, attaching, reading.
 mod kernel;
 

@@ -381,13 +381,13 @@ fn block_requests_are_exact() {
     let begin = Instant::now();
     device.read(500);
     let took = begin.elapsed().as_secs_f64();
-    assert_eq!(count(&exporter, &reads) - reads_before, 500.0);
+    check_events(count(&exporter, &reads) - reads_before, 500.0);
     let seconds = count(&exporter, &read_seconds) - seconds_before;
     assert!(0.0 < seconds && seconds <= took, "{seconds} s of reads in {took} s");
 
     let writes_before = count(&exporter, &writes);
     device.write(100);
-    assert_eq!(count(&exporter, &writes) - writes_before, 100.0);
+    check_events(count(&exporter, &writes) - writes_before, 100.0);
 
     let buckets = exporter.values("ebpf_exporter_block_io_latency_seconds_bucket");
     let name = device.name();
@@ -406,7 +406,20 @@ fn block_requests_that_fail_are_counted() {
     assert!(failed > 0);
     let series =
         format!("ebpf_exporter_block_io_errors_total{{device=\"{}\",operation=\"write\"}}", device.name());
-    assert_eq!(count(&exporter, &series), f64::from(failed));
+    check_events(count(&exporter, &series), f64::from(failed));
+}
+
+/// Block programs that counted all events, but for those that the kernel itself did not show
+/// them: a program that is running on a CPU is not run again by an interrupt there, which the
+/// kernel counts. On a machine with other disks at work that happens.
+#[track_caller]
+fn check_events(counted: f64, events: f64) {
+    let missed: u64 = libbpf_rs::query::ProgInfoIter::default()
+        .filter(|program| program.name.to_string_lossy().starts_with("block_rq_"))
+        .map(|program| program.recursion_misses)
+        .sum();
+    let range = events - missed as f64..=events;
+    assert!(range.contains(&counted), "{counted} of {events} events, {missed} of them not shown");
 }
 
 #[test]

@@ -90,6 +90,9 @@ fn advice(section: &str, errno: i32, program: &Program<'_>, kernel: &Kernel) -> 
     }
     let kind = section.split('/').next().unwrap_or_default();
     let target = section.split_once('/').map_or("", |(_, target)| target);
+    if let Some(unknown) = unknown_kind(kind, errno, &kernel.machine) {
+        return Some(unknown);
+    }
     match kind {
         "tracepoint" | "tp" => tracepoint(target, kernel),
         "kprobe" | "kretprobe" | "ksyscall" | "kretsyscall" | "kprobe.multi" | "kretprobe.multi"
@@ -120,6 +123,26 @@ fn advice(section: &str, errno: i32, program: &Program<'_>, kernel: &Kernel) -> 
         }
         _ => None,
     }
+}
+
+/// Ways to attach to many functions at once came late, and not every kernel is built with them.
+/// A kernel that knows one says of a function that is missing something else than this.
+fn unknown_kind(kind: &str, errno: i32, machine: &Machine) -> Option<String> {
+    let (since, option, instead) = match kind {
+        "kprobe.multi" => ((5, 18), "CONFIG_FPROBE", "kprobe"),
+        "kretprobe.multi" => ((5, 18), "CONFIG_FPROBE", "kretprobe"),
+        "kprobe.session" => ((6, 10), "CONFIG_FPROBE", "kprobe"),
+        "uprobe.multi" | "uprobe.multi.s" => ((6, 6), "CONFIG_UPROBES", "uprobe"),
+        "uretprobe.multi" | "uretprobe.multi.s" => ((6, 6), "CONFIG_UPROBES", "uretprobe"),
+        "uprobe.session" | "uprobe.session.s" => ((6, 13), "CONFIG_UPROBES", "uprobe"),
+        _ => return None,
+    };
+    let advice = format!("SEC(\"{instead}/...\") attaches to one function on older kernels too");
+    if machine.version() < since {
+        let ((major, minor), release) = (since, &machine.release);
+        return Some(format!("`{kind}` came with Linux {major}.{minor}, and this is {release}: {advice}"));
+    }
+    (errno == libc::EOPNOTSUPP).then(|| format!("this kernel is built without `{kind}` ({option}): {advice}"))
 }
 
 fn permission(program: &Program<'_>, kernel: &Kernel) -> String {
@@ -190,6 +213,32 @@ fn perf_event(errno: i32) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn kinds_that_the_kernel_does_not_know_are_told_from_missing_functions() {
+        #[track_caller]
+        fn check(kind: &str, errno: i32, release: &str, expected: Option<&str>) {
+            let machine = Machine {
+                release: release.into(),
+                effective: caps::CapsHashSet::new(),
+                lockdown: None,
+                user_namespace: false,
+            };
+            let advice = unknown_kind(kind, errno, &machine);
+            assert_eq!(advice.is_some(), expected.is_some(), "{advice:?}");
+            assert!(advice.unwrap_or_default().contains(expected.unwrap_or_default()), "{kind} {release}");
+        }
+        let old = Some("came with Linux 5.18, and this is 5.10.0-46-amd64: SEC(\"kprobe/...\")");
+        check("kprobe.multi", libc::EINVAL, "5.10.0-46-amd64", old);
+        check("kretprobe.multi", libc::EINVAL, "5.15.0", Some("SEC(\"kretprobe/...\")"));
+        check("kprobe.multi", libc::EOPNOTSUPP, "6.1.0-56-amd64", Some("CONFIG_FPROBE"));
+        check("kprobe.multi", libc::EINVAL, "6.12.1", None);
+        check("kprobe.multi", libc::ESRCH, "6.12.1", None);
+        check("kprobe.session", libc::EINVAL, "6.1.0", Some("6.10"));
+        check("uprobe.multi.s", libc::EINVAL, "6.1.0", Some("6.6"));
+        check("uprobe.session", libc::EINVAL, "6.12.0", Some("6.13"));
+        check("kprobe", libc::EOPNOTSUPP, "5.10.0", None);
+    }
 
     #[test]
     fn a_tracepoint_like_the_missing_one_is_found() {

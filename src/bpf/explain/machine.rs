@@ -36,7 +36,7 @@ impl Machine {
     }
 
     /// Major and minor number of the kernel's version.
-    fn version(&self) -> (u32, u32) {
+    pub(super) fn version(&self) -> (u32, u32) {
         let mut numbers =
             self.release.split(|c: char| !c.is_ascii_digit()).map(|text| text.parse().unwrap_or(0));
         (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))

@@ -7,7 +7,8 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use crate::elf::Value;
 
 /// Numbers and text as they are, a struct as an object in the order of its members, a number of
-/// an enum as `{"name": …, "value": …}`, bytes without meaning as `{"bytes": "<hex>"}`.
+/// an enum as `{"name": …, "value": …}`, bytes without meaning as `{"bytes": "<hex>"}`,
+/// many zeros as `{"zero_bytes": <count>}`.
 pub(super) struct Initial<'a>(pub(super) &'a Value);
 
 impl Serialize for Initial<'_> {
@@ -30,6 +31,7 @@ impl Serialize for Initial<'_> {
             Value::Struct(members) | Value::Union(members) => {
                 to.collect_map(members.iter().map(|(name, value)| (name, Initial(value))))
             }
+            Value::Zeros(bytes) => to.collect_map([("zero_bytes", bytes)]),
             Value::Bytes(bytes) => to.collect_map([("bytes", hex(bytes))]),
         }
     }
@@ -71,6 +73,7 @@ mod tests {
         check(&Value::Array(vec![Value::Bool(true), Value::Pointer(7)]), "[true,7]");
         let members = vec![("z".to_owned(), Value::Integer(1)), ("a".to_owned(), Value::Integer(2))];
         check(&Value::Struct(members), r#"{"z":1,"a":2}"#);
+        check(&Value::Zeros(9), r#"{"zero_bytes":9}"#);
         check(&Value::Bytes(vec![0, 255]), r#"{"bytes":"00ff"}"#);
     }
 }

@@ -260,7 +260,7 @@ fn program(object: &ObjectInfo, found: &ProgramInfo) -> ProgramReport {
         kind: kind.map(|kind| kind.program_type),
         attach_type: kind.and_then(|kind| kind.attach_type),
         target: target.map(str::to_owned),
-        attaches: kind.is_some_and(|kind| kind.attaches()) && target.is_some(),
+        attaches: found.attaches(),
         sleepable: kind.is_some_and(|kind| kind.is_sleepable()),
         kernel: object.program_needs(found).map(kernel),
         instructions: found.instructions,

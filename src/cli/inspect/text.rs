@@ -11,6 +11,8 @@ use crate::problem::Severity;
 const WIDTH: usize = 80;
 /// Members of one type that are shown; JSON has all.
 const MAX_MEMBERS: usize = 64;
+/// Lines that one declaration with its value may take.
+const MAX_LINES: usize = 8;
 /// Where the text behind a label begins.
 const INDENT: usize = 16;
 
@@ -88,8 +90,8 @@ fn program(page: &mut Page, found: &ProgramReport) {
     let switched_off = if found.autoload { "" } else { " (with ?: neither loaded nor attached)" };
     page.field("section", &format!("{section}{switched_off}"));
     let kind = match (found.kind, found.attach_type) {
-        (Some(kind), Some(attach)) => format!("{kind}, {attach}"),
-        (Some(kind), None) => kind.to_owned(),
+        (Some(kind), Some(attach)) if kind != attach => format!("{kind}, {attach}"),
+        (Some(kind), _) => kind.to_owned(),
         (None, _) => "not known".to_owned(),
     };
     page.field("type", &format!("{kind}{}", if found.sleepable { ", sleepable" } else { "" }));
@@ -119,7 +121,7 @@ fn map(page: &mut Page, title: &str, found: &MapReport) {
         1 => ", 1 entry".to_owned(),
         count => format!(", {count} entries"),
     };
-    page.line(&format!("{title} {}: {}{entries}", clean(&found.name), found.kind));
+    page.wrapped("", &format!("{title} {}: {}{entries}", clean(&found.name), found.kind));
     if !found.readable {
         page.field("metrics", "none: this kind of map is not read key by key");
     }
@@ -138,7 +140,11 @@ fn map(page: &mut Page, title: &str, found: &MapReport) {
         page.field("memory", &memory_text(memory));
     }
     described(page, "key", found.key.as_ref(), found.key_size);
-    described(page, "value", found.value.as_ref(), found.value_size);
+    match found.kind.as_str() {
+        "array_of_maps" | "hash_of_maps" => page.field("value", "a map"),
+        "prog_array" => page.field("value", "a program"),
+        _ => described(page, "value", found.value.as_ref(), found.value_size),
+    }
     if let Some(inner) = &found.inner {
         map(page, "inner map", inner);
     }
@@ -257,7 +263,7 @@ fn counted(count: usize, what: &str) -> String {
 fn bytes(count: u64) -> String {
     const UNITS: [(u64, &str); 3] = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
     match UNITS.iter().find(|(unit, _)| count >= *unit) {
-        Some((unit, name)) if count % unit == 0 => format!("{} {name}", count / unit),
+        Some((unit, name)) if count.is_multiple_of(*unit) => format!("{} {name}", count / unit),
         Some((unit, name)) => format!("{:.1} {name}", count as f64 / *unit as f64),
         None if count == 1 => "1 byte".to_owned(),
         None => format!("{count} bytes"),
@@ -322,10 +328,15 @@ impl Page {
         }
     }
 
-    /// Offset, size and declaration; what is too long for the line is cut, as JSON has it whole.
+    /// Offset, size and declaration; what is too long for some lines is cut, as JSON has it whole.
     fn row(&mut self, offset: &str, size: &str, declaration: &str) {
-        let start = format!("{offset:>12}{size:>8}  ");
-        self.line(&format!("{start}{}", cut(declaration, WIDTH - start.len())));
+        let mut start = format!("{offset:>12}{size:>8}  ");
+        let rest = " ".repeat(start.len() + 4);
+        let width = WIDTH - rest.len();
+        for line in wrap(&broken(&cut(declaration, width * MAX_LINES), width), width) {
+            self.line(&format!("{start}{line}"));
+            start.clone_from(&rest);
+        }
     }
 
     fn table<const N: usize>(&mut self, head: [&str; N], right: &[bool], rows: Vec<[String; N]>) {
@@ -352,6 +363,21 @@ fn cut(text: &str, width: usize) -> String {
         return text.to_owned();
     }
     text.chars().take(width.saturating_sub(1)).chain(['…']).collect()
+}
+
+/// Words that no line can hold in pieces that one can.
+fn broken(text: &str, width: usize) -> String {
+    let mut run = 0;
+    let mut broken = String::with_capacity(text.len());
+    for letter in text.chars() {
+        run = if letter == ' ' { 0 } else { run + 1 };
+        if run > width {
+            broken.push(' ');
+            run = 1;
+        }
+        broken.push(letter);
+    }
+    broken
 }
 
 /// Breaks text at spaces; a word that is too long has a line of its own.
@@ -393,6 +419,7 @@ mod tests {
         assert_eq!(wrap("a bb ccc", 4), ["a bb", "ccc"]);
         assert_eq!(wrap("longer b", 3), ["longer", "b"]);
         assert_eq!(wrap("", 3), [""]);
+        assert_eq!(broken("a bcdef gh", 3), "a bcd ef gh");
         assert_eq!((cut("abcd", 4), cut("abcde", 4)), ("abcd".into(), "abc…".into()));
         assert_eq!(clean("a\u{1b}[2Jb"), "a\\u{1b}[2Jb");
     }

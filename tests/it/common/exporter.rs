@@ -1,6 +1,7 @@
 //! The real binary as a process, with its page, its log and its end.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -57,8 +58,15 @@ impl Exporter {
     /// The same after commands of a shell that change where it lives, such as its limits.
     #[track_caller]
     pub fn launch_after(commands: &str, arguments: &[&str]) -> Self {
-        let mut child = Command::new("sh")
-            .args(["-c", &format!("{commands}\nexec \"$0\" \"$@\""), env!("CARGO_BIN_EXE_bpftally")])
+        let mut command = if commands.is_empty() {
+            // Where there is no shell, as in a guest of the tests on other kernels.
+            Command::new(binary())
+        } else {
+            let mut shell = Command::new("sh");
+            shell.args(["-c", &format!("{commands}\nexec \"$0\" \"$@\"")]).arg(binary());
+            shell
+        };
+        let mut child = command
             .args(arguments)
             .arg("--web.listen-address=127.0.0.1:0")
             .stdin(Stdio::null())
@@ -182,11 +190,15 @@ impl Drop for Exporter {
 /// Runs the binary to its end, for questions that it answers and exits.
 #[track_caller]
 pub fn run(arguments: &[&str]) -> (Option<i32>, String) {
-    let output =
-        Command::new(env!("CARGO_BIN_EXE_bpftally")).args(arguments).stdin(Stdio::null()).output().unwrap();
+    let output = Command::new(binary()).args(arguments).stdin(Stdio::null()).output().unwrap();
     let text =
         String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     (output.status.code(), text)
+}
+
+/// The exporter's binary: the one built with these tests, unless the machine that they run on has it elsewhere.
+pub fn binary() -> OsString {
+    std::env::var_os("BPFTALLY").unwrap_or_else(|| env!("CARGO_BIN_EXE_bpftally").into())
 }
 
 /// One series of a page, by its exact text before the value.

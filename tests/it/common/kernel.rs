@@ -168,6 +168,14 @@ fn apart<T: Send>(mounts: bool, network: bool, work: impl FnOnce() -> T + Send) 
     })
 }
 
+/// Whether the running kernel has this version or a later one.
+pub fn kernel_since(major: u32, minor: u32) -> bool {
+    let name = rustix::system::uname();
+    let release = name.release().to_str().unwrap();
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(|number| number.parse().unwrap());
+    (numbers.next().unwrap(), numbers.next().unwrap()) >= (major, minor)
+}
+
 /// Runs a command that must succeed.
 #[track_caller]
 pub fn run(program: &str, arguments: &[&str]) -> String {

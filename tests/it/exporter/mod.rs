@@ -15,6 +15,9 @@ mod named;
 /// Pages over HTTP, and what promtool and Prometheus make of them.
 mod pages;
 
+/// Many scrapes of maps that change.
+mod pressure;
+
 /// Numbers on the page against known workloads.
 mod values;
 
