@@ -24,10 +24,9 @@ impl Spec {
     /// Whether a label shows kernel symbols.
     #[must_use]
     pub fn asks_for_symbols(&self) -> bool {
-        self.view.metrics.iter().any(|metric| {
-            let slot = metric.kind.slot();
-            metric.labels.iter().chain(slot).any(|label| label.chain.traits().symbols)
-        })
+        let mut labels =
+            self.view.metrics.iter().flat_map(|metric| metric.labels.iter().chain(metric.kind.slot()));
+        labels.any(|label| label.chain.traits().symbols)
     }
 }
 
