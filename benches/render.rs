@@ -98,6 +98,7 @@ fn metric(kind: MetricKind, key_size: usize, labels: Vec<LabelSpec>) -> MetricSp
         value: ValueSpec::unsigned(0, 8),
         scale: 1.0,
         reduce: Reduce::Sum,
+        zero: false,
         place: Place::default(),
     }
 }

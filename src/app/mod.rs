@@ -18,8 +18,10 @@ mod handler;
 mod inspect;
 mod kernel;
 mod run;
+mod schema;
 mod verdict;
 
 pub use check::check;
 pub use inspect::inspect;
 pub use run::run;
+pub use schema::print_schema;

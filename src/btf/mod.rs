@@ -7,6 +7,7 @@
 //! typedef may name itself.
 
 mod display;
+mod enums;
 mod error;
 mod layout;
 mod resolve;
@@ -21,6 +22,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 pub use display::declaration;
+pub use enums::EnumIndex;
 pub use error::BtfError;
 pub use layout::{BitField, Layout, Member, MemberKind};
 pub use resolve::ScalarKind;

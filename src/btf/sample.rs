@@ -3,13 +3,20 @@
 /// Words of types and text of names, in one byte order.
 pub(crate) struct Sample {
     big_endian: bool,
+    /// Bytes of the strings that it continues.
+    shared: usize,
     types: Vec<u8>,
     strings: Vec<u8>,
 }
 
 impl Sample {
     pub(crate) fn new(big_endian: bool) -> Self {
-        Self { big_endian, types: Vec::new(), strings: vec![0] }
+        Self { big_endian, shared: 0, types: Vec::new(), strings: vec![0] }
+    }
+
+    /// One that continues another, as a module's types do the kernel's.
+    pub(crate) fn continuing(base: &Self) -> Self {
+        Self { shared: base.strings.len(), ..Self::new(base.big_endian) }
     }
 
     /// The offset of a name.
@@ -19,7 +26,7 @@ impl Sample {
         }
         let offset = self.strings.len();
         self.strings.extend(name.bytes().chain([0]));
-        offset as u32
+        (self.shared + offset) as u32
     }
 
     /// A type with its body; `vlen` may carry the flag in bit 31.

@@ -39,6 +39,8 @@ pub enum Request {
     Check(CheckOptions),
     /// To say what an object holds.
     Inspect(InspectOptions),
+    /// To print the JSON Schema of configs.
+    Schema,
 }
 
 /// How to serve.
@@ -177,6 +179,8 @@ enum Command {
     /// Takes neither privileges nor a kernel. Exits with 0 when the object can be used as it is, with 1 when
     /// libbpf or the kernel would refuse it, with 2 when there is no such file.
     Inspect(InspectOptions),
+    /// Print the JSON Schema of configs, for editors.
+    Schema,
 }
 
 /// Reads the words after the program's name.
@@ -190,6 +194,7 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Request, Refus
     Ok(match line.command {
         Some(Command::Check(arguments)) => Request::Check(arguments.into_options()),
         Some(Command::Inspect(options)) => Request::Inspect(options),
+        Some(Command::Schema) => Request::Schema,
         Some(Command::Serve(arguments)) => Request::Serve(Box::new(arguments.into_options())),
         None => Request::Serve(Box::new(line.serve.into_options())),
     })

@@ -208,6 +208,13 @@ fn help_and_version_are_no_mistakes() {
 }
 
 #[test]
+fn the_schema_is_asked_for_without_flags() {
+    assert_eq!(parse(["schema".into()]), Ok(Request::Schema));
+    check_refused(&["schema", "--debug"], "--debug");
+    check_refused(&["--debug", "schema"], "schema");
+}
+
+#[test]
 fn the_command_line_is_sound() {
     use clap::CommandFactory;
     CommandLine::command().debug_assert();

@@ -122,7 +122,7 @@ pub(super) fn object_place(file: &ConfigFile, path: &Path) -> Place {
 }
 
 /// A file's bytes; none when it holds more than allowed.
-fn bounded(path: &Path, limit: u64) -> io::Result<Option<Vec<u8>>> {
+pub(super) fn bounded(path: &Path, limit: u64) -> io::Result<Option<Vec<u8>>> {
     // A pipe would be waited for, a device read for ever.
     if !std::fs::metadata(path)?.is_file() {
         return Err(io::Error::other("not a file"));
@@ -186,6 +186,10 @@ mod tests {
             namespace: String::new(),
             object_dir: Some(objects.path().to_owned()),
             host: std::sync::Arc::new(crate::host::Host::new(crate::host::Roots::default())),
+            kernel: std::sync::Arc::new(crate::config::KernelTypes::new(
+                &crate::host::Roots::default(),
+                None,
+            )),
         };
         let missing = find_object(&file, None, &options).unwrap_err();
         assert_eq!(missing.code, "missing-object");

@@ -12,15 +12,20 @@ mod discover;
 pub mod duration;
 mod files;
 mod findings;
+mod kernel;
 mod raw;
+mod schema;
 mod suggest;
 mod yaml;
 
+use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use check::{is_namespace, settle_families};
 pub use discover::{ConfigFile, Discovered, discover};
+pub use kernel::KernelTypes;
+pub use schema::schema;
 
 use self::findings::{Findings, Spot};
 use crate::elf::ObjectInfo;
@@ -37,6 +42,8 @@ pub struct Options {
     pub object_dir: Option<PathBuf>,
     /// The machine's names, for decoders.
     pub host: Arc<Host>,
+    /// The running kernel's types, for enums by name.
+    pub kernel: Arc<KernelTypes>,
 }
 
 /// A config that was read and checked.
@@ -172,8 +179,10 @@ fn checked(
     let namespace = check::namespace(&mut sink, raw.namespace.as_ref(), &options.namespace);
     let context = check::Context {
         object: object.info,
+        own_enums: OnceCell::new(),
         namespace: namespace.as_deref().unwrap_or(&options.namespace),
         host: &options.host,
+        kernel: &options.kernel,
     };
     let kaddrs = check::kaddrs(&context, &mut sink, raw);
     let metrics: Vec<_> =

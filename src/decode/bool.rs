@@ -35,4 +35,8 @@ impl Decode for Bool {
     fn traits(&self) -> Traits {
         Traits::pure(Injective::Never)
     }
+
+    fn texts(&self) -> Option<Vec<Vec<u8>>> {
+        Some(vec![b"false".to_vec(), b"true".to_vec()])
+    }
 }

@@ -1,5 +1,6 @@
 //! Decoders one after another, as the config lists them for a label.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::{
@@ -68,6 +69,27 @@ impl Chain {
     #[must_use]
     pub fn traits(&self) -> Traits {
         self.traits
+    }
+
+    /// Every text that the label can have, those for what is not known apart; none when there is no such list.
+    ///
+    /// The first decoder that knows its texts makes the list, and what follows decodes each of them.
+    #[must_use]
+    pub fn texts(&self) -> Option<Vec<Vec<u8>>> {
+        let mut texts: Option<Vec<Vec<u8>>> = None;
+        for decoder in &self.decoders {
+            texts = match texts {
+                None => decoder.texts(),
+                // What the machine names can be named otherwise later.
+                Some(_) if decoder.traits().volatile => None,
+                Some(known) => {
+                    let mut seen = HashSet::new();
+                    let after = known.iter().filter_map(|text| text_after(decoder.as_ref(), text));
+                    Some(after.filter(|text| seen.insert(text.clone())).collect())
+                }
+            };
+        }
+        texts
     }
 
     /// Decodes a field, appending the label's raw text (not escaped, perhaps not UTF-8) to `out`.
@@ -159,6 +181,18 @@ impl Chain {
             Held::Field => Decoded::Skip,
         })
     }
+}
+
+/// What a decoder makes of a text; none when that is nothing, or a text for what it does not know.
+fn text_after(decoder: &dyn Decode, before: &[u8]) -> Option<Vec<u8>> {
+    let mut out = Vec::new();
+    match decoder.decode(Value::Bytes(before), &mut out).ok()? {
+        Decoded::Text => {}
+        Decoded::Unsigned(number) => text::push_number(&mut out, number),
+        Decoded::Signed(number) => text::push_number(&mut out, number),
+        Decoded::Skip => return None,
+    }
+    (!out.starts_with(b"unknown:")).then_some(out)
 }
 
 fn find(name: &str) -> Option<&'static Entry> {

@@ -29,6 +29,13 @@ fn params() -> Params {
         ]),
         allow_unknown: false,
         regexps: vec!["^([a-m]+)".to_owned(), "^[0-9]+$".to_owned()],
+        enumerators: Some(vec![
+            (0, "E_Zero".to_owned()),
+            (-1, "E_None".to_owned()),
+            (5, "E_zero".to_owned()),
+        ]),
+        strip_prefix: "E_".to_owned(),
+        ..Params::default()
     }
 }
 

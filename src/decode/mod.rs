@@ -17,6 +17,7 @@ mod bool;
 mod cgroup;
 mod chain;
 mod dname;
+mod enums;
 mod errno;
 mod hex;
 mod ifname;
@@ -53,6 +54,7 @@ mod vectors;
 
 pub use chain::{Chain, Outcome};
 pub use number::parse_unsigned;
+pub use regexp::can_match_number;
 
 /// What goes into a decoder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -155,6 +157,11 @@ pub trait Decode: Send + Sync + Debug {
 
     /// What a scrape may assume of it.
     fn traits(&self) -> Traits;
+
+    /// Every text that it gives, those for what it does not know apart; none when there is no such list.
+    fn texts(&self) -> Option<Vec<Vec<u8>>> {
+        None
+    }
 }
 
 /// The parameters a config may give to a decoder, as plain data.
@@ -166,6 +173,16 @@ pub struct Params {
     pub allow_unknown: bool,
     /// `regexps`
     pub regexps: Vec<String>,
+    /// `type`
+    pub type_name: Option<String>,
+    /// The names and values of `type`, in the order of declaration, once it was looked up.
+    pub enumerators: Option<Vec<(i128, String)>>,
+    /// `strip_prefix`
+    pub strip_prefix: String,
+    /// `strip_suffix`
+    pub strip_suffix: String,
+    /// `lower`
+    pub lower: bool,
 }
 
 /// Why a decoder cannot be built.
@@ -200,6 +217,7 @@ pub const DECODERS: &[Entry] = &[
     bool::ENTRY,
     cgroup::ENTRY,
     dname::ENTRY,
+    enums::ENTRY,
     errno::ENTRY,
     hex::ENTRY,
     ifname::ENTRY,

@@ -1,6 +1,6 @@
 //! `static_map`: names that the config gives.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::{
     Built, Decode, DecodeError, Decoded, Entry, Injective, Kind, Params, Traits, Value, number, text,
@@ -18,6 +18,8 @@ struct StaticMap {
     texts: HashMap<Box<[u8]>, Box<[u8]>>,
     /// The same names by the value of their keys, rising.
     numbers: Vec<(i128, Box<[u8]>)>,
+    /// Every name, in the order written.
+    names: Vec<Vec<u8>>,
     allow_unknown: bool,
     /// Whether bytes are a field, not text.
     field: bool,
@@ -32,6 +34,7 @@ fn build(params: &Params, kind: Kind) -> Built {
     let by_key: HashMap<&str, &str> = pairs.iter().map(|(key, name)| (key.as_str(), name.as_str())).collect();
     let map = StaticMap {
         numbers: by_value(pairs, &by_key),
+        names: names(pairs, &by_key),
         injective: injective(&by_key, params.allow_unknown, kind),
         texts: by_key.iter().map(|(key, name)| (key.as_bytes().into(), name.as_bytes().into())).collect(),
         allow_unknown: params.allow_unknown,
@@ -87,6 +90,10 @@ impl Decode for StaticMap {
     fn traits(&self) -> Traits {
         Traits::pure(self.injective)
     }
+
+    fn texts(&self) -> Option<Vec<Vec<u8>>> {
+        Some(self.names.clone())
+    }
 }
 
 /// A `static_map` without its parameter, which the reference serves with this text.
@@ -102,6 +109,22 @@ impl Decode for Empty {
     fn traits(&self) -> Traits {
         Traits::pure(Injective::Never)
     }
+
+    fn texts(&self) -> Option<Vec<Vec<u8>>> {
+        Some(vec![b"empty mapping".to_vec()])
+    }
+}
+
+/// The names that keys have, each once.
+fn names(pairs: &[(String, String)], by_key: &HashMap<&str, &str>) -> Vec<Vec<u8>> {
+    let mut seen = HashSet::new();
+    let last = |(key, _): &(String, String)| by_key.get(key.as_str()).copied();
+    pairs
+        .iter()
+        .filter_map(last)
+        .filter(|name| seen.insert(*name))
+        .map(|name| name.as_bytes().to_vec())
+        .collect()
 }
 
 /// Names by number: a key that is the number's decimal text comes before `0x10` and the like,

@@ -45,6 +45,9 @@ pub(super) fn fold(
     }
     let stride = plan.buckets().map_or(1, |buckets| buckets.len() + 2);
     let mut groups = Groups::new(stride);
+    for list in plan.contributors.iter().flat_map(|contributor| &contributor.zeros) {
+        groups.group(list);
+    }
     for contributor in &plan.contributors {
         let began = Instant::now();
         if let Some(snapshot) = snapshot(contributor) {
@@ -52,7 +55,9 @@ pub(super) fn fold(
         }
         *spent.entry(contributor.config.clone()).or_default() += began.elapsed();
     }
-    if plan.contributors.len() > 1 && plan.kind != MetricKind::Gauge {
+    // A series can live without a key of this config: by another's, or because it began at zero.
+    let outlives = plan.contributors.len() > 1 || plan.contributors.iter().any(|one| !one.zeros.is_empty());
+    if outlives && plan.kind != MetricKind::Gauge {
         for contributor in &plan.contributors {
             let state = states.metric(&contributor.identity);
             let mut memory = state.memory();

@@ -1,6 +1,7 @@
 //! From checked metrics to what a scrape does for each family.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -12,7 +13,7 @@ use super::slots::ArrayPlan;
 use super::state::Identity;
 use crate::page::{Family, Type};
 use crate::problem::Problem;
-use crate::series::{Buckets, LedgerShape};
+use crate::series::{Buckets, LedgerShape, push_label};
 use crate::snapshot::{Column, Shape, Source, View};
 use crate::spec::{Histogram, LabelSource, LabelSpec, MetricKind, MetricSpec, Reduce, SlotArray, Slots};
 
@@ -49,6 +50,8 @@ pub(super) struct Contributor {
     pub(super) scale: f64,
     pub(super) ledger: LedgerShape,
     pub(super) distinct: Option<Distinct>,
+    /// Label sets that are published from the start, as lists.
+    pub(super) zeros: Vec<Vec<u8>>,
     /// Lives as long as the decoders that decided it.
     pub(super) skipped: Mutex<SkipCache>,
 }
@@ -72,10 +75,13 @@ impl FamilyPlan {
     }
 
     /// The condition under which rows may stream into the page without being grouped: one
-    /// config contributes, and distinct keys are certain to give distinct label sets.
+    /// config contributes, distinct keys are certain to give distinct label sets, and nothing
+    /// is published that the map does not hold.
     pub(super) fn direct(&self) -> Option<(&Contributor, &Distinct)> {
         match (self.contributors.as_slice(), self.buckets()) {
-            ([only], None) => only.distinct.as_ref().map(|distinct| (only, distinct)),
+            ([only], None) if only.zeros.is_empty() => {
+                only.distinct.as_ref().map(|distinct| (only, distinct))
+            }
             _ => None,
         }
     }
@@ -123,6 +129,7 @@ impl Planner {
             scale: metric.scale,
             ledger: ledger_shape(metric),
             distinct: Distinct::of(metric, &rows),
+            zeros: zeros(metric),
             skipped: Mutex::default(),
             rows,
         });
@@ -171,6 +178,25 @@ fn array(metric: &MetricSpec) -> Option<(&Buckets, &SlotArray)> {
         MetricKind::Histogram(Histogram { buckets, slots: Slots::Array(array) }) => Some((buckets, array)),
         _ => None,
     }
+}
+
+/// Every label set of a metric that starts at zero; its labels were checked to have few enough.
+fn zeros(metric: &MetricSpec) -> Vec<Vec<u8>> {
+    if !metric.zero {
+        return Vec::new();
+    }
+    metric.labels.iter().fold(vec![Vec::new()], |lists, label| {
+        let texts = label.chain.texts().unwrap_or_default();
+        let with = |list: &Vec<u8>, text: &Vec<u8>| {
+            let mut list = list.clone();
+            let Ok(()) = push_label(&mut list, |out| {
+                out.extend_from_slice(text);
+                Ok::<_, Infallible>(())
+            });
+            list
+        };
+        lists.iter().flat_map(|list| texts.iter().map(move |text| with(list, text))).collect()
+    })
 }
 
 fn frame(metric: &MetricSpec) -> Family {

@@ -182,7 +182,7 @@ impl Ledger {
     }
 
     /// Adds what is remembered of series without a speaking key to those of `groups`, which
-    /// live because another config speaks for them: the sum of both must not fall.
+    /// live because another config speaks for them, or because they were there from the start: they must not fall.
     pub fn join(&self, groups: &mut Groups, scale: impl Fn(usize) -> f64) {
         for (set, life) in (0u32..).zip(&self.lives) {
             if life.seen != self.epoch

@@ -133,6 +133,8 @@ pub struct MetricSpec {
     pub scale: f64,
     /// How the CPUs of a per-CPU value become one number, or one each.
     pub reduce: Reduce,
+    /// Whether every label set there can be is published from the start. Its labels' chains know their texts then.
+    pub zero: bool,
     /// Where it was written, for conflicts between configs.
     pub place: Place,
 }

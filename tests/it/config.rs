@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
-use bpftally::config::{Checked, ConfigFile, ObjectFile, Options, check_text};
+use bpftally::config::{Checked, ConfigFile, KernelTypes, ObjectFile, Options, check_text};
 use bpftally::elf::ObjectInfo;
 use bpftally::host::{Host, Roots};
 use bpftally::problem::Problem;
@@ -20,6 +20,9 @@ pub mod bad;
 /// What docs/config.md says.
 mod docs;
 
+/// Enums by name, and metrics that start at zero.
+mod enums;
+
 /// Families that several metrics claim.
 mod families;
 
@@ -31,6 +34,9 @@ mod named;
 
 /// Configs in the shapes and styles that people write.
 mod good;
+
+/// The JSON Schema of configs.
+mod schema;
 
 /// Maps of every kind that can and cannot be read, with keys of many sizes.
 pub const SOURCE: &str = r#"
@@ -112,6 +118,7 @@ fn options() -> Options {
         namespace: "ebpf_exporter".into(),
         object_dir: None,
         host: Arc::new(Host::new(Roots::default())),
+        kernel: Arc::new(KernelTypes::new(&Roots::default(), None)),
     }
 }
 

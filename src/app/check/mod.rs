@@ -13,7 +13,7 @@ use self::targets::Folder;
 use crate::bpf;
 use crate::cli::CheckOptions;
 use crate::config::advise::{self, Kernel};
-use crate::config::{self, ConfigFile};
+use crate::config::{self, ConfigFile, KernelTypes};
 use crate::host::{Host, Roots};
 use crate::problem::{Problem, Severity};
 use crate::scrape;
@@ -66,6 +66,7 @@ impl<'a> Checker<'a> {
             namespace: options.namespace.clone(),
             object_dir: options.object_dir.clone(),
             host,
+            kernel: Arc::new(KernelTypes::new(&Roots::default(), options.btf.as_deref())),
         };
         Self { options, how, cpus, kernel: OnceCell::new() }
     }

@@ -39,6 +39,7 @@ pub(super) fn metric(kind: MetricKind, name: &str, labels: &[&str]) -> MetricSpe
         value: ValueSpec::unsigned(0, 8),
         scale: 1.0,
         reduce: Reduce::Sum,
+        zero: false,
         place: Place::default(),
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::labels::{Fields, Input};
-use super::{Context, Sink, defaults};
+use super::{Context, Sink, defaults, enums, regexps};
 use crate::config::findings::Spot;
 use crate::config::raw::{RawDecoder, RawLabel, RawMetric};
 use crate::config::suggest;
@@ -15,6 +15,7 @@ const NEVER_NUMBERS: &[&str] = &[
     "bool",
     "cgroup",
     "dname",
+    "enum",
     "errno",
     "ifname",
     "inet_ip",
@@ -108,11 +109,19 @@ fn chain(
         Some(first) => defaults::before(default, name(first)),
         None => default,
     };
-    let given = label.decoders.iter().map(|decoder| (name(decoder).to_owned(), decoder.params.clone()));
+    let given: Vec<Option<(String, Params)>> = label
+        .decoders
+        .iter()
+        .map(|decoder| Some((name(decoder).to_owned(), enums::params(context, sink, decoder)?)))
+        .collect();
+    let given: Vec<(String, Params)> = given.into_iter().collect::<Option<_>>()?;
     let steps: Vec<(String, Params)> =
         before.map(|before| (before.to_owned(), Params::default())).into_iter().chain(given).collect();
     match Chain::build(&steps, size, context.host) {
-        Ok(chain) => Some(Arc::new(chain)),
+        Ok(chain) => {
+            regexps::never_match(sink, label, before);
+            Some(Arc::new(chain))
+        }
         Err((index, error)) => {
             let index = index.saturating_sub(usize::from(before.is_some()));
             let spot = label.decoders.get(index).map_or(&label.spot, |decoder| fault(decoder, &error));

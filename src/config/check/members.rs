@@ -36,7 +36,11 @@ pub(super) struct Whole<'o> {
 
 impl<'o> Whole<'o> {
     /// The type of a part of a map; an error when the object does not tell it, with the reason if it tells nonsense.
-    pub(super) fn of(context: &Context<'o>, map: &'o MapInfo, part: Part) -> Result<Self, Option<BtfError>> {
+    pub(super) fn of(
+        context: &'o Context<'_>,
+        map: &'o MapInfo,
+        part: Part,
+    ) -> Result<Self, Option<BtfError>> {
         let (id, size): (Option<TypeId>, u32) = match part {
             Part::Key => (map.key_type, map.key_size),
             Part::Value => (map.value_type, map.value_size),

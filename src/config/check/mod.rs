@@ -6,6 +6,7 @@
 mod buckets;
 mod decoders;
 mod defaults;
+mod enums;
 mod families;
 mod kaddrs;
 mod labels;
@@ -14,9 +15,12 @@ mod members;
 mod named;
 mod names;
 mod numbers;
+mod regexps;
 mod slots;
 mod values;
+mod zeros;
 
+use std::cell::OnceCell;
 use std::sync::Arc;
 
 pub use families::settle_families;
@@ -24,8 +28,10 @@ pub(crate) use kaddrs::kaddrs;
 pub use names::is_namespace;
 pub(crate) use names::namespace;
 
+use super::KernelTypes;
 use super::findings::{Findings, Spot};
 use super::raw::{Found, Group, RawMetric};
+use crate::btf::{Btf, EnumIndex};
 use crate::elf::{MapInfo, ObjectInfo};
 use crate::host::Host;
 use crate::problem::{Place, Problem};
@@ -34,9 +40,19 @@ use crate::spec::{Histogram, MetricKind, MetricSpec, SlotArray, Slots};
 /// What a config is checked against.
 pub(crate) struct Context<'a> {
     pub(crate) object: &'a ObjectInfo,
+    /// The object's enums, once one is asked for.
+    pub(crate) own_enums: OnceCell<EnumIndex<&'a Btf>>,
     /// The prefix of family names; empty for none.
     pub(crate) namespace: &'a str,
     pub(crate) host: &'a Arc<Host>,
+    /// The running kernel's types.
+    pub(crate) kernel: &'a KernelTypes,
+}
+
+impl<'a> Context<'a> {
+    fn own_enums(&self) -> &EnumIndex<&'a Btf> {
+        self.own_enums.get_or_init(|| EnumIndex::new(&self.object.btf))
+    }
 }
 
 /// Where problems go, with the metric and map at hand.
@@ -44,12 +60,14 @@ pub(crate) struct Sink<'f> {
     findings: &'f mut Findings,
     metric: Option<String>,
     map: Option<String>,
+    /// How many dear suggestions were made.
+    suggestions: usize,
 }
 
 impl<'f> Sink<'f> {
     /// A sink that adds to what was found already.
     pub(crate) fn new(findings: &'f mut Findings) -> Self {
-        Self { findings, metric: None, map: None }
+        Self { findings, metric: None, map: None, suggestions: 0 }
     }
 
     pub(crate) fn report(&mut self, spot: &Spot, mut problem: Problem) {
@@ -106,9 +124,10 @@ fn checked(
     let fields = map.and_then(|map| labels::fields(context, sink, raw, map));
     let chains = decoders::chains(context, sink, raw, fields.as_ref());
     let reduce = numbers::reduce(sink, raw, map, fields.as_ref().is_some_and(|fields| fields.split));
+    let specs = fields.zip(chains).and_then(|(fields, chains)| fields.into_specs(raw, chains));
+    let zero = zeros::zero(sink, raw, specs.as_ref().map(|(labels, _)| labels.as_slice()));
     // Everything was looked at: from here on nothing may be missing.
-    let (fields, map, chains) = (fields?, map?, chains?);
-    let (mut labels, slot) = fields.into_specs(raw, chains)?;
+    let ((mut labels, slot), map) = (specs?, map?);
     labels.sort_by(|one, other| one.name.cmp(&other.name));
     let slots = array.map(Slots::Array).or(slot.map(Slots::Key));
     let kind = match raw.group {
@@ -129,6 +148,7 @@ fn checked(
         value: value?,
         scale: scale?,
         reduce: reduce?,
+        zero: zero?,
     })
 }
 

@@ -2,19 +2,41 @@
 
 use std::collections::HashMap;
 
-use super::fields::{Keys, join};
+use super::fields::{Field, join};
+use super::keys::{Key, Keys, Shape};
 use super::reader::spot;
 use super::{RawDecoder, Reader};
 use crate::config::yaml::{Kind, Node};
-use crate::decode::Params;
+use crate::decode::{DECODERS, Params};
 use crate::problem::{Place, Problem};
 
-const KEYS: Keys = Keys {
+pub(super) const KEYS: Keys = Keys {
     what: "a decoder",
     example: "{name: uint}",
-    known: &["name", "static_map", "allow_unknown", "regexps"],
+    known: &[&[
+        Key::required(
+            "name",
+            Shape::Choice(decoders),
+            "What makes text of the bytes, or of what the decoder before gave",
+        ),
+        Key::new("static_map", Shape::Texts, "For static_map: values and their names"),
+        Key::new(
+            "allow_unknown",
+            Shape::Boolean,
+            "For static_map: what it does not hold is passed on as it is",
+        ),
+        Key::new("regexps", Shape::List(&Shape::Text), "For regexp: expressions as in Go (RE2)"),
+        Key::new("type", Shape::Text, "For enum: the enum's name, or the name of one of its values"),
+        Key::new("strip_prefix", Shape::Text, "For enum: what names lose at their beginning"),
+        Key::new("strip_suffix", Shape::Text, "For enum: what names lose at their end"),
+        Key::new("lower", Shape::Boolean, "For enum: names in lower case"),
+    ]],
     later: &[],
 };
+
+fn decoders() -> Vec<(&'static str, &'static str)> {
+    DECODERS.iter().map(|entry| (entry.name, entry.summary)).collect()
+}
 
 pub(super) fn decoder(reader: &mut Reader, node: &Node, path: &str) -> RawDecoder {
     let mark = reader.mark();
@@ -50,11 +72,30 @@ pub(super) fn decoder(reader: &mut Reader, node: &Node, path: &str) -> RawDecode
                 static_map(reader, field.value, &path, &mut raw.params);
                 raw.spots.push(("static_map", spot(field.value, &path)));
             }
-            _ => {}
+            "lower" => {
+                raw.params.lower = reader.boolean(field.value, &path).is_some_and(|found| found.value);
+            }
+            _ => affix(reader, &mut raw, &field, &path),
         }
     }
     raw.broken = reader.mark().1 > mark.1;
     raw
+}
+
+/// The texts of an enum.
+fn affix(reader: &mut Reader, raw: &mut RawDecoder, field: &Field<'_>, path: &str) {
+    let found = reader.text(field.value, path).map(|found| found.value).unwrap_or_default();
+    let (param, place) = match field.name {
+        "type" => {
+            raw.params.type_name = Some(found);
+            raw.spots.push(("type", spot(field.value, path)));
+            return;
+        }
+        "strip_prefix" => ("strip_prefix", &mut raw.params.strip_prefix),
+        _ => ("strip_suffix", &mut raw.params.strip_suffix),
+    };
+    *place = found;
+    raw.spots.push((param, spot(field.value, path)));
 }
 
 /// Adds to the map, as the reference does when a merge brings a second one; null empties it.

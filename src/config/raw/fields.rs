@@ -3,6 +3,7 @@
 
 use std::collections::HashSet;
 
+use super::keys::Keys;
 use super::later;
 use super::reader::{Reader, spot};
 use crate::config::findings::Spot;
@@ -18,24 +19,12 @@ pub(super) struct Field<'n> {
     merged: bool,
 }
 
-/// What a mapping may hold.
-pub(super) struct Keys {
-    /// What the mapping is, for messages.
-    pub(super) what: &'static str,
-    /// One as it could be written.
-    pub(super) example: &'static str,
-    /// Its keys.
-    pub(super) known: &'static [&'static str],
-    /// Keys of a later version: they would change the meaning, so they are refused.
-    pub(super) later: &'static [later::Later],
-}
-
 impl Reader {
     /// The known fields of a mapping; complains of unknown and duplicate keys. Null has no fields.
     pub(super) fn fields<'n>(&mut self, node: &'n Node, path: &str, keys: &Keys) -> Vec<Field<'n>> {
         let mut fields = self.assignments(node, path, &format!("{}, such as {}", keys.what, keys.example));
         fields.retain(|field| {
-            if keys.known.contains(&field.name) {
+            if keys.has(field.name) {
                 return true;
             }
             // Keys starting with x- are the user's own, often a home for anchors.
@@ -131,7 +120,7 @@ impl Reader {
             Place::default(),
             format!("unknown key `{}` in {} is ignored", field.name, keys.what),
         );
-        problem.help = suggest::help("keys there are", field.name, keys.known.iter().copied());
+        problem.help = suggest::help("keys there are", field.name, keys.all().map(|key| key.name));
         self.report(&at, problem);
     }
 

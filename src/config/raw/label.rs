@@ -1,15 +1,26 @@
 //! One label: by position, by name, or its name alone.
 
-use super::decoder::decoder;
-use super::fields::{Keys, join};
+use super::decoder::{self, decoder};
+use super::fields::join;
+use super::keys::{Key, Keys, Shape};
 use super::reader::spot;
 use super::{RawLabel, Reader};
 use crate::config::yaml::{Kind, Node};
 
-const KEYS: Keys = Keys {
+pub(super) const KEYS: Keys = Keys {
     what: "a label",
     example: "{name: cpu, size: 4, decoders: [{name: uint}]}",
-    known: &["name", "size", "padding", "field", "decoders"],
+    known: &[&[
+        Key::required("name", Shape::Text, "The label's name"),
+        Key::new("size", Shape::Size, "By position: how many bytes of the key it is"),
+        Key::new("padding", Shape::Size, "By position: how many bytes behind it belong to no label"),
+        Key::new("field", Shape::Text, "By name: the member of the key, when it is not the label's name"),
+        Key::new(
+            "decoders",
+            Shape::List(&Shape::TextOr(&decoder::KEYS)),
+            "What makes text of the bytes, one after the other",
+        ),
+    ]],
     later: &[],
 };
 

@@ -1,7 +1,8 @@
 //! One metric of any group.
 
-use super::fields::{Field, Keys, join};
-use super::label::labels;
+use super::fields::{Field, join};
+use super::keys::{Key, Keys, Shape};
+use super::label::{self, labels};
 use super::reader::spot;
 use super::{Found, Group, RawMetric, Reader, later};
 use crate::config::duration;
@@ -9,53 +10,79 @@ use crate::config::yaml::{Node, scalar};
 
 const EXAMPLE: &str = "{name: ..., help: ..., labels: [...]}";
 
-const COUNTER: Keys = Keys {
+/// Keys of every metric.
+const EVERY: &[Key] = &[
+    Key::required(
+        "name",
+        Shape::Text,
+        "The metric's name behind the namespace, and the map's unless `map` says another",
+    ),
+    Key::required("help", Shape::Text, "What Prometheus shows for the metric"),
+    Key::new("map", Shape::Text, "The map to read, when its name is not the metric's"),
+    Key::new("labels", Shape::List(&Shape::TextOr(&label::KEYS)), "How the map's key becomes labels"),
+    Key::new("value", Shape::Text, "The member of a struct value that is the number"),
+    Key::new("scale", Shape::Number, "Counters and gauges: multiplies the value"),
+    Key::new("reduce", Shape::Choice(reductions), "Per-CPU maps: how the values of all CPUs become one"),
+    Key::new("zero", Shape::Boolean, "Publishes 0 from the start for every label set that there can be"),
+];
+
+pub(super) const COUNTER: Keys = Keys {
     what: "a counter",
     example: EXAMPLE,
     known: &[
-        "name",
-        "help",
-        "map",
-        "value",
-        "scale",
-        "reduce",
-        "labels",
-        "perf_event_array",
-        "flush_interval",
+        EVERY,
+        &[
+            Key::new("perf_event_array", Shape::Boolean, "Counters of perf events: not supported yet"),
+            Key::new("flush_interval", Shape::Duration, "Counters of perf events: without effect elsewhere"),
+        ],
     ],
     later: later::METRIC,
 };
 
-const GAUGE: Keys = Keys {
-    what: "a gauge",
-    example: EXAMPLE,
-    known: &["name", "help", "map", "value", "scale", "reduce", "labels"],
-    later: later::METRIC,
-};
+pub(super) const GAUGE: Keys =
+    Keys { what: "a gauge", example: EXAMPLE, known: &[EVERY], later: later::METRIC };
 
-const HISTOGRAM: Keys = Keys {
+pub(super) const HISTOGRAM: Keys = Keys {
     what: "a histogram",
     example: EXAMPLE,
     known: &[
-        "name",
-        "help",
-        "map",
-        "value",
-        "bucket",
-        "slots",
-        "sum",
-        "count",
-        "scale",
-        "reduce",
-        "labels",
-        "bucket_type",
-        "bucket_min",
-        "bucket_max",
-        "bucket_multiplier",
-        "bucket_keys",
+        EVERY,
+        &[
+            Key::required("bucket_type", Shape::Choice(bucket_types), "How slots become bounds"),
+            Key::new(
+                "bucket",
+                Shape::Text,
+                "The member of the key that is the slot, when it is not the last label",
+            ),
+            Key::new("slots", Shape::Text, "The array in the value that holds the counts"),
+            Key::new("sum", Shape::Text, "With slots: the member of the value that is the sum"),
+            Key::new("count", Shape::Text, "With slots: the member of the value that is the count"),
+            Key::new("bucket_min", Shape::Integer, "The first slot; not for fixed"),
+            Key::new("bucket_max", Shape::Integer, "The last slot; not for fixed"),
+            Key::new(
+                "bucket_multiplier",
+                Shape::Number,
+                "Scales bounds and sum, such as 0.000001 for microseconds",
+            ),
+            Key::new("bucket_keys", Shape::List(&Shape::Number), "For fixed: the bounds, rising"),
+        ],
     ],
     later: later::METRIC,
 };
+
+fn reductions() -> Vec<(&'static str, &'static str)> {
+    vec![("sum", "All added up"), ("max", "The largest"), ("min", "The smallest"), ("avg", "The mean")]
+}
+
+fn bucket_types() -> Vec<(&'static str, &'static str)> {
+    vec![
+        ("exp2", "Slot i has the bound 2^i"),
+        ("exp2zero", "Slot 0 has the bound 0, slot i the bound 2^(i-1)"),
+        ("log2", "Slot i holds 2^i to 2^(i+1)-1, the last one all above"),
+        ("linear", "Slot i has the bound i"),
+        ("fixed", "Each of bucket_keys is a slot and its bound"),
+    ]
+}
 
 /// Reads one metric; its problems cost it alone.
 pub(super) fn metric(reader: &mut Reader, group: Group, node: &Node, path: &str) -> RawMetric {
@@ -90,6 +117,7 @@ fn empty(group: Group, node: &Node, path: &str) -> RawMetric {
         map: None,
         scale: None,
         reduce: None,
+        zero: None,
         bucket_type: None,
         bucket_min: None,
         bucket_max: None,
@@ -121,6 +149,7 @@ fn read_field(reader: &mut Reader, raw: &mut RawMetric, field: &Field<'_>, path:
         "count" => raw.count = optional(node).and_then(|node| reader.text(node, path)),
         "scale" => raw.scale = optional(node).and_then(|node| reader.float(node, path)),
         "reduce" => raw.reduce = optional(node).and_then(|node| reader.text(node, path)),
+        "zero" => raw.zero = optional(node).and_then(|node| reader.boolean(node, path)),
         "bucket_type" => raw.bucket_type = reader.text(node, path),
         "bucket_min" => raw.bucket_min = reader.integer(node, path),
         "bucket_max" => raw.bucket_max = reader.integer(node, path),

@@ -5,14 +5,16 @@
 
 mod decoder;
 mod fields;
+mod keys;
 mod label;
 mod later;
 mod metric;
 mod reader;
 mod top;
 
+pub(crate) use keys::{Key, Keys, Shape};
 pub(crate) use reader::Reader;
-pub(crate) use top::config;
+pub(crate) use top::{TOP, config};
 
 use super::findings::Spot;
 use crate::decode::Params;
@@ -73,6 +75,7 @@ pub(crate) struct RawMetric {
     pub(crate) map: Option<Found<String>>,
     pub(crate) scale: Option<Found<f64>>,
     pub(crate) reduce: Option<Found<String>>,
+    pub(crate) zero: Option<Found<bool>>,
     pub(crate) bucket_type: Option<Found<String>>,
     pub(crate) bucket_min: Option<Found<i64>>,
     pub(crate) bucket_max: Option<Found<i64>>,

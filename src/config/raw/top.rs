@@ -1,24 +1,38 @@
 //! The file's own keys.
 
-use super::fields::{Keys, join};
-use super::metric::metric;
+use super::fields::join;
+use super::keys::{Key, Keys, Shape};
+use super::metric::{self, metric};
 use super::reader::spot;
 use super::{Group, RawConfig, Reader, later};
 use crate::config::yaml::{Kind, Node};
 use crate::problem::{Place, Problem};
 
-const TOP: Keys = Keys {
+/// Keys of the file.
+pub(crate) const TOP: Keys = Keys {
     what: "a config",
     example: "`metrics: {counters: [...]}`",
-    // `name` was always overwritten by the file's, so it is known and without effect.
-    known: &["name", "object", "namespace", "metrics", "kaddrs", "tracing", "cgroup_id_map"],
+    known: &[&[
+        Key::new("object", Shape::Text, "The object's file, when it has not the config's name"),
+        Key::new("namespace", Shape::Text, "The prefix of metric names, \"\" for none"),
+        Key::required("metrics", Shape::Mapping(&METRICS), "What the maps mean"),
+        Key::new("kaddrs", Shape::List(&Shape::Text), "Kernel symbols whose addresses the object wants"),
+        // `name` was always overwritten by the file's, so it is known and without effect.
+        Key::new("name", Shape::Text, "Without effect: the file's name counts"),
+        Key::new("tracing", Shape::Anything, "Spans: not supported yet"),
+        Key::new("cgroup_id_map", Shape::Anything, "A map of cgroups: not supported yet"),
+    ]],
     later: later::TOP,
 };
 
 const METRICS: Keys = Keys {
     what: "`metrics`",
     example: "`metrics: {counters: [...]}`",
-    known: &["counters", "gauges", "histograms"],
+    known: &[&[
+        Key::new("counters", Shape::List(&Shape::Mapping(&metric::COUNTER)), "What only rises"),
+        Key::new("gauges", Shape::List(&Shape::Mapping(&metric::GAUGE)), "What rises and falls"),
+        Key::new("histograms", Shape::List(&Shape::Mapping(&metric::HISTOGRAM)), "What counts by size"),
+    ]],
     later: &[],
 };
 

@@ -64,7 +64,7 @@ fn the_table_is_in_order_and_complete() {
     for ours in ["int", "bool", "mac", "port", "uid", "signal", "proto"] {
         assert!(names.contains(&ours), "{ours}");
     }
-    assert_eq!(names.len(), 25);
+    assert_eq!(names.len(), 26);
     assert!(DECODERS.iter().all(|entry| entry.summary.ends_with('.') || entry.summary.contains("`")));
 }
 
@@ -160,4 +160,41 @@ fn traits_of_a_chain_are_those_of_all() {
     let symbols = Traits { dear: true, symbols: true, ..named };
     assert_eq!(traits(&["ksym"], 8), symbols);
     assert_eq!(traits(&["kstack", "string"], 16), symbols);
+}
+
+#[test]
+fn closed_lists_of_texts_go_through_the_chain() {
+    let map = |pairs: &[(&str, &str)], allow_unknown| {
+        let pairs = pairs.iter().map(|(key, name)| ((*key).to_owned(), (*name).to_owned())).collect();
+        let params = Params { static_map: Some(pairs), allow_unknown, ..Params::default() };
+        ("static_map".to_owned(), params)
+    };
+    let plain = |name: &str| (name.to_owned(), Params::default());
+    let values = vec![(1, "S_ONE".to_owned()), (2, "S_TWO".to_owned())];
+    let named = || ("enum".to_owned(), Params { enumerators: Some(values.clone()), ..Params::default() });
+    let only = |pattern: &str| {
+        ("regexp".to_owned(), Params { regexps: vec![pattern.to_owned()], ..Params::default() })
+    };
+    let check = |steps: &[(String, Params)], expected: Option<&[&str]>| {
+        let chain = Chain::build(steps, 4, &host()).unwrap();
+        let texts = chain.texts().map(|texts| {
+            texts.iter().map(|text| String::from_utf8_lossy(text).into_owned()).collect::<Vec<_>>()
+        });
+        let expected = expected.map(|texts| texts.iter().map(|text| (*text).to_owned()).collect());
+        assert_eq!(texts, expected, "{steps:?}");
+    };
+    check(&[plain("uint")], None);
+    check(&[plain("string"), only("^a$")], None);
+    check(&[plain("bool")], Some(&["false", "true"]));
+    check(&[plain("uint"), plain("bool")], Some(&["false", "true"]));
+    let rows = [("0", "read"), ("1", "write"), ("2", "read"), ("0", "get")];
+    check(&[plain("uint"), map(&rows, false)], Some(&["get", "write", "read"]));
+    check(&[plain("uint"), map(&rows, true)], Some(&["get", "write", "read"]));
+    check(&[plain("uint"), plain("static_map")], Some(&["empty mapping"]));
+    check(&[named()], Some(&["S_ONE", "S_TWO"]));
+    check(&[plain("uint"), named(), only("^S_(T.*)")], Some(&["TWO"]));
+    check(&[named(), map(&[("S_ONE", "1st"), ("X", "x")], false)], Some(&["1st"]));
+    check(&[named(), map(&[("S_ONE", "1st"), ("X", "x")], true)], Some(&["1st", "S_TWO"]));
+    check(&[plain("uint"), map(&[("0", "7"), ("1", "007")], false), plain("uint")], Some(&["55"]));
+    check(&[plain("uint"), map(&[("0", "1")], false), plain("uint"), plain("uid")], None);
 }

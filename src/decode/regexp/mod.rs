@@ -6,6 +6,7 @@
 //! the pattern and hands the engine a syntax tree; no pattern text is rewritten.
 
 mod class;
+mod numbers;
 mod parse;
 #[cfg(test)]
 mod vectors;
@@ -18,6 +19,8 @@ use regex_syntax::hir::Hir;
 use super::{
     BuildError, Built, Decode, DecodeError, Decoded, Entry, Injective, Kind, Params, Traits, Value, text,
 };
+
+pub use numbers::can_match_number;
 
 pub(super) const ENTRY: Entry = Entry {
     name: "regexp",

@@ -6,6 +6,7 @@ mod histograms;
 mod metrics;
 mod page;
 mod sharing;
+mod zeros;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -62,6 +63,7 @@ fn metric(family: &str, kind: MetricKind, key_size: usize, mut labels: Vec<Label
         value: ValueSpec::unsigned(0, 8),
         scale: 1.0,
         reduce: Reduce::Sum,
+        zero: false,
         place: Place::default(),
     }
 }

@@ -22,6 +22,10 @@ const MISTAKES: &[Mistake] = &[
     ("missing-map", "  gauges:\n    - {name: ^queue_task, help: h}"),
     ("missing-map", "  gauges:\n    - {name: a, map: ^queue_task, help: h}"),
     ("map-kind", "  gauges:\n    - {name: a, map: ^ring, help: h}"),
+    (
+        "regexp-never-matches",
+        "  gauges:\n    - {name: a, map: latency_seconds, help: h, labels: [{name: id, size: 4, decoders: [{name: uint}, {name: regexp, regexps: ['1', ^'k.*']}]}]}",
+    ),
     ("missing-help", "  gauges:\n    - ^{name: queue_tasks}"),
     ("unknown-key", "  gauges:\n    - {name: queue_tasks, help: h, ^colour: red}"),
     ("wrong-type", "  gauges:\n    - {name: queue_tasks, help: h, scale: ^much}"),

@@ -181,3 +181,113 @@ fn a_merged_counter_never_falls_under_eviction() {
     }
     assert!(rose > 30, "it hardly moved: {rose}");
 }
+
+/// Counts calls in hash `m` under the numbers that are fired, one after another.
+fn counting(calls: Workload, numbers: &str) -> std::path::PathBuf {
+    calls.object(
+        "struct key { u32 k; }; struct { __uint(type, BPF_MAP_TYPE_HASH); __uint(max_entries, 128); __type(key, struct key); __type(value, u64); } m SEC(\".maps\"); u64 turn = 0;",
+        &format!("static const volatile u32 numbers[] = {{{numbers}}}; u64 at = __sync_fetch_and_add(&turn, 1); if (at >= sizeof(numbers) / 4) return 0; struct key key = {{ numbers[at] }}; {INCREMENT}"),
+    )
+}
+
+/// Names of enums come from the kernel that runs, and what has none is seen.
+#[test]
+fn enums_are_named_by_the_running_kernel() {
+    let calls = Workload::new();
+    let folder = Folder::new();
+    let object = counting(calls, "1, 2, 10, 10, 77");
+    let yaml = |decoder: &str| {
+        format!(
+            "metrics: {{counters: [{{name: m_total, map: m, help: h, labels: [{{name: k, size: 4, decoders: [{{name: enum, {decoder}}}]}}]}}]}}\n"
+        )
+    };
+    folder.pair(
+        "tcp",
+        &format!("namespace: tcp\n{}", yaml("type: TCP_ESTABLISHED, strip_prefix: TCP_, lower: true")),
+        &object,
+    );
+    folder.pair(
+        "softirq",
+        &format!("namespace: softirq\n{}", yaml("type: HI_SOFTIRQ, strip_suffix: _SOFTIRQ, lower: true")),
+        &object,
+    );
+    folder.pair(
+        "drop",
+        &format!("namespace: drop\n{}", yaml("type: skb_drop_reason, strip_prefix: SKB_DROP_REASON_")),
+        &object,
+    );
+    let exporter = Exporter::start(&[&folder.argument()]);
+    calls.fire(5);
+    let page = exporter.page();
+    for (series, value) in [
+        ("tcp_m_total{k=\"established\"}", 1.0),
+        ("tcp_m_total{k=\"syn_sent\"}", 1.0),
+        ("tcp_m_total{k=\"listen\"}", 2.0),
+        ("tcp_m_total{k=\"unknown:77\"}", 1.0),
+        ("softirq_m_total{k=\"timer\"}", 1.0),
+        ("softirq_m_total{k=\"net_tx\"}", 1.0),
+        ("drop_m_total{k=\"NOT_SPECIFIED\"}", 1.0),
+    ] {
+        assert_eq!(value_of(&page, series), Some(value), "{series}: {page}");
+    }
+    // As bpftool knows the drop reason of number 10.
+    let types = crate::common::kernel::run("bpftool", &["btf", "dump", "file", "/sys/kernel/btf/vmlinux"]);
+    let (_, reasons) = types.split_once("ENUM 'skb_drop_reason'").expect("the kernel has drop reasons");
+    let tenth = reasons.lines().find(|line| line.ends_with(" val=10")).expect("there are more than ten");
+    let name = tenth.trim().trim_start_matches("'SKB_DROP_REASON_").split('\'').next().unwrap();
+    assert_eq!(value_of(&page, &format!("drop_m_total{{k=\"{name}\"}}")), Some(2.0), "{name}: {page}");
+}
+
+/// A metric with `zero` is there before the first event, and the event is an increase.
+#[test]
+fn zeros_are_there_before_the_first_event() {
+    let calls = Workload::new();
+    let folder = Folder::new();
+    folder.pair(
+        "zero",
+        "metrics: {counters: [{name: m, help: h, zero: true, labels: [{name: k, size: 4, decoders: [{name: enum, type: HI_SOFTIRQ, strip_suffix: _SOFTIRQ, lower: true}, {name: regexp, regexps: ['^net_.x$']}]}]}]}",
+        &counting(calls, "3, 3, 2, 9"),
+    );
+    let exporter = Exporter::start(&[&folder.argument(), "--config.strict"]);
+    let check = |receive: f64, send: f64| {
+        let found: Vec<(String, f64)> = exporter
+            .values("ebpf_exporter_m")
+            .into_iter()
+            .map(|(labels, value)| (labels["k"].clone(), value))
+            .collect();
+        assert_eq!(found, [("net_tx".to_owned(), send), ("net_rx".to_owned(), receive)]);
+    };
+    check(0.0, 0.0);
+    calls.fire(2);
+    check(2.0, 0.0);
+    calls.fire(2);
+    check(2.0, 1.0);
+}
+
+/// Where the kernel brings no types, those of `--btf.path` name the numbers.
+#[test]
+fn a_file_names_numbers_where_the_kernel_cannot() {
+    let calls = Workload::new();
+    let folder = Folder::new();
+    folder.pair(
+        "tcp",
+        "metrics: {counters: [{name: m, help: h, labels: [{name: k, size: 4, decoders: [{name: enum, type: TCP_LISTEN}]}]}]}",
+        &counting(calls, "10"),
+    );
+    let nowhere = Folder::new();
+    let sysfs = format!("--path.sysfs={}", nowhere.path().display());
+    let blind = Exporter::launch(&[&folder.argument(), &sysfs]);
+    assert_eq!(blind.value("ebpf_exporter_config_loaded{config=\"tcp\"}"), Some(0.0), "{}", blind.page());
+    assert!(blind.log().contains("unknown-enum"), "{}", blind.log());
+    drop(blind);
+    let exporter = Exporter::start(&[&folder.argument(), &sysfs, "--btf.path=/sys/kernel/btf/vmlinux"]);
+    calls.fire(1);
+    assert_eq!(exporter.value("ebpf_exporter_m{k=\"TCP_LISTEN\"}"), Some(1.0), "{}", exporter.page());
+}
+
+/// `bpftally schema` prints what is committed.
+#[test]
+fn the_schema_is_printed() {
+    let output = crate::common::kernel::run(env!("CARGO_BIN_EXE_bpftally"), &["schema"]);
+    assert_eq!(output, bpftally::config::schema());
+}

@@ -1,0 +1,34 @@
+//! Regular expressions that can never match what reaches them.
+
+use super::Sink;
+use crate::config::raw::RawLabel;
+use crate::decode::can_match_number;
+use crate::problem::{Place, Problem};
+
+/// Decoders that give numbers.
+const NUMBERS: [&str; 3] = ["int", "port", "uint"];
+
+/// Warns of expressions that a number before them can never match; `before` is the decoder that
+/// goes first by the field's type.
+pub(super) fn never_match(sink: &mut Sink<'_>, label: &RawLabel, before: Option<&str>) {
+    let mut previous = before;
+    for decoder in &label.decoders {
+        let name = decoder.name.as_ref().map(|name| name.value.as_str());
+        if name == Some("regexp") && previous.is_some_and(|previous| NUMBERS.contains(&previous)) {
+            for (pattern, spot) in decoder.params.regexps.iter().zip(&decoder.regexps) {
+                if !can_match_number(pattern) {
+                    let message = format!("`{}` never matches a number", pattern.escape_debug());
+                    let problem = Problem::warning("regexp-never-matches", Place::default(), message);
+                    sink.report(
+                        spot,
+                        problem
+                            .expected("an expression that digits can match, such as `^1\\d*$`")
+                            .found(format!("the decoder before it is `{}`", previous.unwrap_or_default()))
+                            .help("for names put a decoder that gives them before it, such as `string`"),
+                    );
+                }
+            }
+        }
+        previous = name;
+    }
+}
