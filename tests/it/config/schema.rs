@@ -140,7 +140,6 @@ fn mistakes_are_found() {
         "metrics: {gauges: [{name: a, help: h, labels: [{name: l, size: '4', decoders: [{name: uint}]}]}]}",
         "metrics: {gauges: [{name: a, help: h, labels: [{name: l, size: -4, decoders: [{name: uint}]}]}]}",
         "metrics: {gauges: [{name: a, help: h, labels: [{name: l, size: 4, decoders: [{name: unit}]}]}]}",
-        "metrics: {gauges: [{name: a, help: h, labels: [{name: l, size: 4, decoders: [uint]}]}]}",
         "metrics: {gauges: [{name: a, help: h, labels: [{name: l, size: 4, decoders: [{name: regexp, regexps: a}]}]}]}",
     ] {
         check(text, false);
