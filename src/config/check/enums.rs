@@ -45,9 +45,11 @@ pub(super) fn params(context: &Context<'_>, sink: &mut Sink<'_>, decoder: &RawDe
 /// kernel's and not one value in common with it is another enum, and is what its programs count by.
 fn find(context: &Context<'_>, name: &str) -> Option<Vec<(i128, String)>> {
     let own = context.own_enums().find(name).into_iter().next();
-    let mut found = context.kernel.enums().map(|kernel| kernel.find(name)).unwrap_or_default();
+    let kernel = context.host.kernel_types().ok();
+    let mut found = kernel.iter().flat_map(|kernel| kernel.enums().find(name)).collect::<Vec<_>>();
     if found.is_empty() {
-        found = context.kernel.enums_of_modules().iter().flat_map(|module| module.find(name)).collect();
+        let modules = kernel.iter().flat_map(|kernel| kernel.enums_of_modules());
+        found = modules.flat_map(|module| module.find(name)).collect();
     }
     let Some(own) = own else { return found.into_iter().next().map(copied) };
     let names: HashSet<&str> = own.iter().map(|value| value.name).collect();
@@ -61,12 +63,16 @@ fn copied(values: Vec<Enumerator<'_>>) -> Vec<(i128, String)> {
 
 fn missing(context: &Context<'_>, sink: &mut Sink<'_>, spot: &Spot, name: &str) {
     let mut problem = Problem::error("unknown-enum", Place::default(), format!("there is no enum `{name}`"));
-    let file = context.kernel.file().display();
     problem = problem
         .expected("an enum of the running kernel or of the object, by its name or by one of its values'");
-    problem = match context.kernel.enums() {
-        Ok(_) => problem.found(format!("none in {file}, none in the object")),
-        Err(error) => problem.found(format!("{file} cannot be read ({error}), and the object has none")),
+    problem = match context.host.kernel_types() {
+        Ok(_) => {
+            let file = context.host.kernel_types_file();
+            problem.found(format!("none in {}, none in the object", file.display()))
+        }
+        Err(error) => {
+            problem.found(format!("the kernel's types cannot be read ({error}), and the object has none"))
+        }
     };
     if sink.suggestions < MAX_SUGGESTIONS {
         sink.suggestions += 1;
@@ -82,19 +88,21 @@ fn missing(context: &Context<'_>, sink: &mut Sink<'_>, spot: &Spot, name: &str) 
 }
 
 /// The enum, or else the value, that was probably meant.
-fn closest<'c>(context: &'c Context<'_>, name: &str) -> Option<&'c str> {
-    let (own, kernel) = (context.own_enums(), context.kernel.enums().ok());
+fn closest(context: &Context<'_>, name: &str) -> Option<String> {
+    let (own, types) = (context.own_enums(), context.host.kernel_types().ok());
+    let kernel = types.as_ref().map(|types| types.enums());
     let mut enums: Vec<&str> =
         own.names().chain(kernel.into_iter().flat_map(|kernel| kernel.names())).collect();
     enums.sort_unstable();
-    suggest::closest(name, enums).or_else(|| {
+    let found = suggest::closest(name, enums).or_else(|| {
         // Names of values come in families whose members differ little: only those of nearly the same length.
         let near = |value: &&str| value.len().abs_diff(name.len()) <= 2;
         let values = own.values().chain(kernel.into_iter().flat_map(|kernel| kernel.values()));
         let mut values: Vec<&str> = values.filter(near).collect();
         values.sort_unstable();
         suggest::closest(name, values)
-    })
+    });
+    found.map(str::to_owned)
 }
 
 fn useless(
