@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::{Context, Sink};
-use crate::btf::Enumerator;
+use crate::btf::{Btf, Enumerator, Kind, TypeId};
 use crate::config::findings::Spot;
 use crate::config::raw::RawDecoder;
 use crate::config::suggest;
@@ -45,6 +45,58 @@ pub(super) fn params(context: &Context<'_>, sink: &mut Sink<'_>, decoder: &RawDe
 /// kernel's and not one value in common with it is another enum, and is what its programs count by.
 fn find(context: &Context<'_>, name: &str) -> Option<Vec<(i128, String)>> {
     let own = context.own_enums().find(name).into_iter().next();
+    of_both(context, name, own)
+}
+
+/// The decoder of a member that is an enum: by its name as [`find`] does it, an enum without any by the
+/// object's types. None when nothing is known of its values.
+pub(super) fn of_type(context: &Context<'_>, id: TypeId) -> Option<(String, Params)> {
+    let btf = &context.object.btf;
+    let target = btf.resolve(id).ok().filter(|target| target.kind().is_enum())?;
+    // Older compilers keep the lower halves of values only, and name wrong numbers.
+    if target.kind() == Kind::Enum && btf.layout(target.id()).is_ok_and(|layout| layout.size > 4) {
+        return None;
+    }
+    let own: Vec<Enumerator<'_>> = target.enumerators().collect();
+    if own.is_empty() && target.name().is_empty() {
+        return None;
+    }
+    let name = own_name(btf, id);
+    let enumerators = match name {
+        Some(name) => of_both(context, name, Some(own).filter(|own| !own.is_empty()))?,
+        None => copied(own),
+    };
+    let type_name = Some(name.unwrap_or("enum").to_owned());
+    Some(("enum".to_owned(), Params { type_name, enumerators: Some(enumerators), ..Params::default() }))
+}
+
+/// What an enum is called: its own name, else that of the typedef next to it, without what objects put
+/// behind `___` to tell their declaration from the kernel's.
+fn own_name(btf: &Btf, id: TypeId) -> Option<&str> {
+    let (mut name, mut current) = (None, btf.type_by_id(id).ok()?);
+    loop {
+        if matches!(current.kind(), Kind::Typedef | Kind::Enum | Kind::Enum64) && !current.name().is_empty() {
+            name = Some(current.name());
+        }
+        // `resolve` was there before, so that this ends.
+        if !current.kind().is_modifier() {
+            break;
+        }
+        current = btf.type_by_id(current.target()).ok()?;
+    }
+    let name = name?;
+    match name.split_once("___") {
+        Some((essential, _)) if !essential.is_empty() => Some(essential),
+        _ => Some(name),
+    }
+}
+
+/// The kernel's values for an enum, or the object's own.
+fn of_both(
+    context: &Context<'_>,
+    name: &str,
+    own: Option<Vec<Enumerator<'_>>>,
+) -> Option<Vec<(i128, String)>> {
     let kernel = context.host.kernel_types().ok();
     let mut found = kernel.iter().flat_map(|kernel| kernel.enums().find(name)).collect::<Vec<_>>();
     if found.is_empty() {

@@ -210,7 +210,7 @@ metrics:
         "m",
         &[concat!(
             r#"{busy="yes",code="-2",comm="ok",error="ENOENT",id="562949953421317",level="-7",local_port="80","#,
-            r#"mac="5200000000ff",peer="127.0.0.1",peer_hex="7f000001",peer_port="443",state="3","#,
+            r#"mac="5200000000ff",peer="127.0.0.1",peer_hex="7f000001",peer_port="443",state="BUSY","#,
             r#"station="52:00:00:00:00:ff",up="true",version="4"} 400"#
         )],
     );
