@@ -115,7 +115,10 @@ impl<'a> Checker<'a> {
         let mut examined = config::examine(file, &self.how);
         let spec = examined.checked.spec.take();
         let mut report = ConfigReport::new(file, examined.text, examined.checked.problems);
-        if let Some((path, info)) = &examined.object {
+        if let Some((path, info)) = &mut examined.object {
+            if let Some(spec) = &spec {
+                advise::apply_settings(info, &spec.load);
+            }
             let subject = advise::Subject {
                 file,
                 object: path,
