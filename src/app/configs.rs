@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::verdict;
 use crate::cli::Options;
-use crate::config::{self, KernelTypes};
+use crate::config;
 use crate::host::Host;
 use crate::problem::Problem;
 use crate::reload::ReadConfig;
@@ -22,7 +22,6 @@ pub fn read(options: &Options, host: &Arc<Host>) -> Result<Vec<ReadConfig>, Vec<
         namespace: options.namespace.clone(),
         object_dir: options.config.object_dir.clone(),
         host: Arc::clone(host),
-        kernel: Arc::new(KernelTypes::new(&options.roots, options.btf.as_deref())),
     };
     let mut configs: Vec<ReadConfig> = discovered
         .configs

@@ -109,7 +109,7 @@ fn serve(
     let supervisor = Supervisor::start(kernel, read, Arc::clone(&live));
     drop(reserve);
     // Only the start asks for the kernel's types, which take megabytes.
-    host.release_kernel_btf();
+    host.release_kernel_types();
     if stop.load(Ordering::Relaxed) {
         // What is missing now is no problem of any config.
         tracing::info!("stopped by a signal while the configs were being loaded");

@@ -186,10 +186,6 @@ mod tests {
             namespace: String::new(),
             object_dir: Some(objects.path().to_owned()),
             host: std::sync::Arc::new(crate::host::Host::new(crate::host::Roots::default())),
-            kernel: std::sync::Arc::new(crate::config::KernelTypes::new(
-                &crate::host::Roots::default(),
-                None,
-            )),
         };
         let missing = find_object(&file, None, &options).unwrap_err();
         assert_eq!(missing.code, "missing-object");

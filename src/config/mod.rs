@@ -12,7 +12,6 @@ mod discover;
 pub mod duration;
 mod files;
 mod findings;
-mod kernel;
 mod raw;
 mod schema;
 mod suggest;
@@ -24,7 +23,6 @@ use std::sync::Arc;
 
 pub use check::{is_namespace, settle_families};
 pub use discover::{ConfigFile, Discovered, discover};
-pub use kernel::KernelTypes;
 pub use schema::schema;
 
 use self::findings::{Findings, Spot};
@@ -40,10 +38,8 @@ pub struct Options {
     pub namespace: String,
     /// Where objects are looked for after the config's own folder.
     pub object_dir: Option<PathBuf>,
-    /// The machine's names, for decoders.
+    /// The machine's names for decoders, and the running kernel's types for enums.
     pub host: Arc<Host>,
-    /// The running kernel's types, for enums by name.
-    pub kernel: Arc<KernelTypes>,
 }
 
 /// A config that was read and checked.
@@ -182,7 +178,6 @@ fn checked(
         own_enums: OnceCell::new(),
         namespace: namespace.as_deref().unwrap_or(&options.namespace),
         host: &options.host,
-        kernel: &options.kernel,
     };
     let load = LoadSpec {
         name: file.name.clone(),

@@ -8,10 +8,11 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 
-use crate::btf::{Btf, Kind};
+use crate::btf::Kind;
 
 pub use cache::TtlCache;
 pub use clock::Clock;
+pub use kernel_types::KernelTypes;
 pub use pace::Pace;
 pub use pci::PciIds;
 
@@ -23,7 +24,7 @@ mod cpus;
 mod file;
 mod interfaces;
 mod kallsyms;
-mod kernel_btf;
+mod kernel_types;
 mod memory;
 mod pace;
 mod pci;
@@ -77,7 +78,7 @@ pub struct Host {
     block_devices: Mutex<block::BlockDevices>,
     users: Mutex<users::Users>,
     pci: Mutex<pci::PciDatabase>,
-    kernel_btf: Mutex<kernel_btf::KernelBtf>,
+    kernel_types: Mutex<kernel_types::Reader>,
 }
 
 impl Host {
@@ -100,7 +101,7 @@ impl Host {
             block_devices: Mutex::new(block::BlockDevices::new()),
             users: Mutex::default(),
             pci: Mutex::default(),
-            kernel_btf: Mutex::default(),
+            kernel_types: Mutex::default(),
             clock,
         }
     }
@@ -108,17 +109,23 @@ impl Host {
     /// The same with a file to read the kernel's BTF from, when there is one (`--btf.path`).
     #[must_use]
     pub fn with_kernel_btf(mut self, path: Option<PathBuf>) -> Self {
-        self.kernel_btf = Mutex::new(kernel_btf::KernelBtf::new(path));
+        self.kernel_types = Mutex::new(kernel_types::Reader::new(path));
         self
     }
 
     /// The running kernel's types, read when they are first asked for and kept until
-    /// [`Self::release_kernel_btf`]: to be asked for while starting, not by scrapes.
+    /// [`Self::release_kernel_types`]: to be asked for while starting, not by scrapes.
     ///
     /// # Errors
     /// When the kernel brings none, or what is there cannot be read.
-    pub fn kernel_btf(&self) -> std::io::Result<Arc<Btf>> {
-        lock(&self.kernel_btf).get(&self.roots.sysfs)
+    pub fn kernel_types(&self) -> std::io::Result<Arc<KernelTypes>> {
+        lock(&self.kernel_types).get(&self.roots.sysfs)
+    }
+
+    /// The file that the kernel's types are read from.
+    #[must_use]
+    pub fn kernel_types_file(&self) -> PathBuf {
+        lock(&self.kernel_types).file(&self.roots.sysfs)
     }
 
     /// Whether the running kernel or one of its loaded modules has a type of this name: a function that
@@ -127,12 +134,12 @@ impl Host {
     /// # Errors
     /// When the kernel's types cannot be read.
     pub fn kernel_has_type(&self, name: &str, kind: Kind) -> std::io::Result<bool> {
-        lock(&self.kernel_btf).has(&self.roots.sysfs, name, kind)
+        Ok(self.kernel_types()?.has(name, kind))
     }
 
     /// Lets go of the kernel's types; who holds them still keeps them alive.
-    pub fn release_kernel_btf(&self) {
-        lock(&self.kernel_btf).release();
+    pub fn release_kernel_types(&self) {
+        lock(&self.kernel_types).release();
     }
 
     /// The symbol that starts exactly at an address.

@@ -22,6 +22,9 @@ mod docs;
 /// What is worth saying of names, sizes, licences and the kernel.
 mod advice;
 
+/// What a config sets of its object.
+mod settings;
+
 /// Maps of several kinds, and one program that uses one.
 const SOURCE: &str = r#"
 #define MAP(NAME, TYPE, KEY, VALUE, ENTRIES) struct { __uint(type, BPF_MAP_TYPE_##TYPE); \

@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
-use bpftally::config::{Checked, ConfigFile, KernelTypes, ObjectFile, Options, check_text};
+use bpftally::config::{Checked, ConfigFile, ObjectFile, Options, check_text};
 use bpftally::elf::ObjectInfo;
 use bpftally::host::{Host, Roots};
 use bpftally::problem::Problem;
@@ -120,7 +120,6 @@ fn options() -> Options {
         namespace: "ebpf_exporter".into(),
         object_dir: None,
         host: Arc::new(Host::new(Roots::default())),
-        kernel: Arc::new(KernelTypes::new(&Roots::default(), None)),
     }
 }
 

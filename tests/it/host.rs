@@ -350,11 +350,11 @@ fn root_is_a_user() {
 fn the_kernels_types_are_read_from_it_and_from_elf_files() {
     use bpftally::btf::Kind;
     let host = super::common::kernel::host();
-    assert!(host.kernel_btf().unwrap().type_count() > 10_000);
+    assert!(host.kernel_types().unwrap().btf().type_count() > 10_000);
     let has = |name: &str, kind| host.kernel_has_type(name, kind).unwrap();
     assert!(has("do_exit", Kind::Func) && has("btf_trace_sched_switch", Kind::Typedef));
     assert!(!has("no_such_function", Kind::Func));
-    host.release_kernel_btf();
+    host.release_kernel_types();
     assert!(has("do_exit", Kind::Func), "it is read again");
     // An object is an ELF file with types as well.
     let object = super::common::objects::compile(

@@ -13,7 +13,7 @@ use self::targets::Folder;
 use crate::bpf;
 use crate::cli::CheckOptions;
 use crate::config::advise::{self, Kernel};
-use crate::config::{self, ConfigFile, KernelTypes};
+use crate::config::{self, ConfigFile};
 use crate::host::{Host, Roots};
 use crate::problem::{Problem, Severity};
 use crate::scrape;
@@ -66,7 +66,6 @@ impl<'a> Checker<'a> {
             namespace: options.namespace.clone(),
             object_dir: options.object_dir.clone(),
             host,
-            kernel: Arc::new(KernelTypes::new(&Roots::default(), options.btf.as_deref())),
         };
         Self { options, how, cpus, kernel: OnceCell::new() }
     }
@@ -74,7 +73,7 @@ impl<'a> Checker<'a> {
     /// Whether what the options name can be used.
     fn usable(&self) -> Result<(), String> {
         if let Some(path) = &self.options.btf {
-            let found = self.how.host.kernel_btf();
+            let found = self.how.host.kernel_types();
             found.map_err(|error| {
                 format!("--btf={}: the kernel's types cannot be read: {error}", path.display())
             })?;
@@ -102,12 +101,12 @@ impl<'a> Checker<'a> {
     /// Its types are read when the first object asks for them.
     fn kernel(&self) -> Option<&Kernel> {
         let read = || {
-            let btf = self.how.host.kernel_btf().ok()?;
+            let types = self.how.host.kernel_types().ok()?;
             let name = match &self.options.btf {
                 Some(path) => format!("the kernel of {}", path.display()),
                 None => "the running kernel".to_owned(),
             };
-            Some(Kernel::new(btf, Arc::clone(&self.how.host), name, self.options.btf.is_some()))
+            Some(Kernel::new(types, name, self.options.btf.is_some()))
         };
         self.kernel.get_or_init(read).as_ref()
     }
@@ -116,7 +115,10 @@ impl<'a> Checker<'a> {
         let mut examined = config::examine(file, &self.how);
         let spec = examined.checked.spec.take();
         let mut report = ConfigReport::new(file, examined.text, examined.checked.problems);
-        if let Some((path, info)) = &examined.object {
+        if let Some((path, info)) = &mut examined.object {
+            if let Some(spec) = &spec {
+                advise::apply_settings(info, &spec.load);
+            }
             let subject = advise::Subject {
                 file,
                 object: path,

@@ -12,11 +12,13 @@ mod object;
 mod rings;
 mod sample;
 mod series;
+mod settings;
 
 use std::path::Path;
 
 pub use kernel::Kernel;
 pub use needs::{Needs, needs};
+pub use settings::apply_settings;
 
 use super::ConfigFile;
 use crate::elf::ObjectInfo;

@@ -105,25 +105,22 @@ fn chain(
     if size == 0 || known.contains(&false) || label.decoders.iter().any(|decoder| decoder.broken) {
         return None;
     }
-    let before = match label.decoders.first() {
-        Some(first) => defaults::before(default, name(first)),
-        None => default,
-    };
+    let before = before(context, raw, label, input);
     let given: Vec<Option<(String, Params)>> = label
         .decoders
         .iter()
         .map(|decoder| Some((name(decoder).to_owned(), enums::params(context, sink, decoder)?)))
         .collect();
     let given: Vec<(String, Params)> = given.into_iter().collect::<Option<_>>()?;
-    let steps: Vec<(String, Params)> =
-        before.map(|before| (before.to_owned(), Params::default())).into_iter().chain(given).collect();
+    let begins = before.as_ref().map(|(name, _)| name.clone());
+    let steps: Vec<(String, Params)> = before.into_iter().chain(given).collect();
     match Chain::build(&steps, size, context.host) {
         Ok(chain) => {
-            regexps::never_match(sink, label, before);
+            regexps::never_match(sink, label, begins.as_deref());
             Some(Arc::new(chain))
         }
         Err((index, error)) => {
-            let index = index.saturating_sub(usize::from(before.is_some()));
+            let index = index.saturating_sub(usize::from(begins.is_some()));
             let spot = label.decoders.get(index).map_or(&label.spot, |decoder| fault(decoder, &error));
             let mut problem = Problem::error(error.code, Place::default(), error.message.clone());
             problem.expected = error.expected;
@@ -135,6 +132,32 @@ fn chain(
             None
         }
     }
+}
+
+/// What goes before the decoders that are written, by the field's type.
+fn before(
+    context: &Context<'_>,
+    raw: &RawMetric,
+    label: &RawLabel,
+    input: Option<&Input>,
+) -> Option<(String, Params)> {
+    let input = input?;
+    let first = label.decoders.first().map(name);
+    // A slot is its number, whatever that is called.
+    let is_slot = raw.slot_is_label() && raw.labels.last().is_some_and(|last| std::ptr::eq(last, label));
+    if let Some(id) = input.enum_type
+        && input.default.is_some()
+        && !is_slot
+        && defaults::names_before(first)
+        && let Some(names) = enums::of_type(context, id)
+    {
+        return Some(names);
+    }
+    let number = match first {
+        Some(first) => defaults::before(input.default, first),
+        None => input.default,
+    };
+    Some((number?.to_owned(), Params::default()))
 }
 
 /// Says that a label has no decoders and its type asks for none.

@@ -39,6 +39,12 @@ pub(super) fn before(default: Option<&'static str>, first: &str) -> Option<&'sta
     (!reads_bytes).then_some(default)
 }
 
+/// Whether the names of an enum, instead of its numbers, go before a chain: what begins with
+/// anything but `regexp` works on numbers, as errors, signals and the keys of a `static_map` are.
+pub(super) fn names_before(first: Option<&str>) -> bool {
+    matches!(first, None | Some("regexp"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -7,6 +7,7 @@
 
 use super::decoders::Chains;
 use super::{Context, Sink, members, named};
+use crate::btf::TypeId;
 use crate::config::findings::Spot;
 use crate::config::raw::{RawLabel, RawMetric};
 use crate::elf::MapInfo;
@@ -21,8 +22,10 @@ pub(super) struct Input {
     pub(super) source: LabelSource,
     /// Bytes that the first decoder sees.
     pub(super) size: usize,
-    /// The decoder that follows from the type; only of labels by name.
+    /// The decoder that follows from the type; only of labels by name. Of an enum, that of its numbers.
     pub(super) default: Option<&'static str>,
+    /// The enum that knows names for its numbers; only of labels by name.
+    pub(super) enum_type: Option<TypeId>,
     /// The type as C writes it; only of labels by name.
     pub(super) type_name: String,
 }
@@ -147,8 +150,9 @@ fn by_position(context: &Context<'_>, sink: &mut Sink<'_>, raw: &RawMetric, map:
         offset += size(label) + padding(label);
     }
     members::cuts(context, sink, raw, map, &sources);
-    let input =
-        |(source, label)| Some(Input { source, size: size(label), default: None, type_name: String::new() });
+    let input = |(source, label)| {
+        Some(Input { source, size: size(label), default: None, enum_type: None, type_name: String::new() })
+    };
     let inputs = sources.into_iter().zip(&raw.labels).map(input).collect();
     Some(Fields { inputs, bucket: None, split: split.is_some() })
 }

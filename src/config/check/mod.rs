@@ -34,7 +34,6 @@ pub use names::is_namespace;
 pub(crate) use names::namespace;
 pub(crate) use programs::{choices, programs};
 
-use super::KernelTypes;
 use super::findings::{Findings, Spot};
 use super::raw::{Found, Group, RawMetric};
 use crate::btf::{Btf, EnumIndex};
@@ -51,8 +50,6 @@ pub(crate) struct Context<'a> {
     /// The prefix of family names; empty for none.
     pub(crate) namespace: &'a str,
     pub(crate) host: &'a Arc<Host>,
-    /// The running kernel's types.
-    pub(crate) kernel: &'a KernelTypes,
 }
 
 impl<'a> Context<'a> {

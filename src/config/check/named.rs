@@ -7,7 +7,7 @@
 use super::labels::{CPU_SIZE, Fields, Input};
 use super::members::{self, Part, Whole};
 use super::{Context, Sink, defaults};
-use crate::btf::Member;
+use crate::btf::{Member, MemberKind};
 use crate::config::findings::Spot;
 use crate::config::raw::{RawLabel, RawMetric};
 use crate::elf::MapInfo;
@@ -37,6 +37,7 @@ pub(super) fn fields(
                 source: LabelSource::Cpu,
                 size: CPU_SIZE,
                 default: Some("uint"),
+                enum_type: None,
                 type_name: "u16".to_owned(),
             }),
             _ => label_input(sink, label, &mut unnamed),
@@ -102,11 +103,12 @@ impl Unnamed<'_, '_> {
 
 fn input(sink: &mut Sink<'_>, spot: &Spot, whole: &Whole<'_>, member: &Member) -> Option<Input> {
     let (default, type_name) = (defaults::decoder(member), member.type_name.clone());
+    let enum_type = matches!(member.kind, MemberKind::Enum { .. }).then_some(member.type_id);
     if member.bits.is_some()
         && let Some(bits) = members::bits(member)
     {
         let source = LabelSource::Bits { offset: member.offset, size: member.size, bits };
-        return Some(Input { source, size: size_of::<u64>(), default, type_name });
+        return Some(Input { source, size: size_of::<u64>(), default, enum_type, type_name });
     }
     if member.size == 0 || member.bits.is_some() {
         let (message, expected) = if member.size == 0 {
@@ -123,7 +125,7 @@ fn input(sink: &mut Sink<'_>, spot: &Spot, whole: &Whole<'_>, member: &Member) -
         return None;
     }
     let source = LabelSource::Key { offset: member.offset, size: member.size };
-    Some(Input { source, size: member.size, default, type_name })
+    Some(Input { source, size: member.size, default, enum_type, type_name })
 }
 
 /// The label that stands for the CPU's number.

@@ -26,7 +26,7 @@ SEC("raw_tp/sched_switch") int probe(void *ctx)
 }
 "#;
 
-fn checked_with(kernel: KernelTypes, text: &str) -> Checked {
+fn checked_with(kernel: Host, text: &str) -> Checked {
     static OBJECT: OnceLock<Object> = OnceLock::new();
     let object = OBJECT.get_or_init(|| {
         let path = objects::compile(SOURCE);
@@ -34,17 +34,17 @@ fn checked_with(kernel: KernelTypes, text: &str) -> Checked {
         let info = ObjectInfo::parse(&bytes).unwrap();
         Object { path, bytes, info }
     });
-    let options = Options { kernel: Arc::new(kernel), ..options() };
+    let options = Options { host: Arc::new(kernel), ..options() };
     let object = ObjectFile { path: &object.path, bytes: &object.bytes, info: &object.info };
     check_text(&ConfigFile::new("/configs/test.yaml"), text, &object, &options)
 }
 
-fn running() -> KernelTypes {
-    KernelTypes::new(&Roots::default(), None)
+fn running() -> Host {
+    Host::new(Roots::default())
 }
 
-fn nothing() -> KernelTypes {
-    KernelTypes::new(&Roots::default(), Some(std::path::Path::new("/nonexistent/vmlinux")))
+fn nothing() -> Host {
+    Host::new(Roots::default()).with_kernel_btf(Some("/nonexistent/vmlinux".into()))
 }
 
 fn of_decoder(decoder: &str) -> String {
@@ -61,7 +61,7 @@ fn shown(chain: &Chain, number: u32) -> String {
 
 /// The decoder is built without a problem and names these numbers so.
 #[track_caller]
-fn check(kernel: KernelTypes, decoder: &str, expected: &[(i64, &str)]) {
+fn check(kernel: Host, decoder: &str, expected: &[(i64, &str)]) {
     let checked = checked_with(kernel, &of_decoder(decoder));
     assert_eq!(brief(&checked.problems), [""; 0], "{:#?}", checked.problems);
     let spec = checked.spec.unwrap();
@@ -128,19 +128,19 @@ fn a_file_with_types_stands_for_the_kernel() {
     // Another object is an ELF file with types as well as a kernel is.
     std::fs::copy(objects::compile("enum foreign { FOREIGN_ONE = 1 }; enum foreign value;"), &elf).unwrap();
     check(
-        KernelTypes::new(&Roots::default(), Some(&raw)),
+        Host::new(Roots::default()).with_kernel_btf(Some(raw)),
         "{name: enum, type: TCP_LISTEN}",
         &[(10, "TCP_LISTEN")],
     );
     check(
-        KernelTypes::new(&Roots::default(), Some(&elf)),
+        Host::new(Roots::default()).with_kernel_btf(Some(elf)),
         "{name: enum, type: foreign}",
         &[(1, "FOREIGN_ONE")],
     );
 }
 
 #[track_caller]
-fn check_problem(kernel: KernelTypes, decoder: &str, expected: &[&str], parts: &[&str]) {
+fn check_problem(kernel: Host, decoder: &str, expected: &[&str], parts: &[&str]) {
     let checked = checked_with(kernel, &of_decoder(decoder));
     assert_eq!(brief(&checked.problems), expected, "{:#?}", checked.problems);
     let told = format!("{:#?}", checked.problems);
@@ -179,7 +179,7 @@ fn what_is_wrong_with_an_enum() {
         nothing(),
         "{name: enum, type: skb_drop_reason}",
         &["unknown-enum 9:28 (m)", LOST],
-        &["/nonexistent/vmlinux cannot be read (No such file", "and the object has none"],
+        &["cannot be read (reading /nonexistent/vmlinux: No such file", "and the object has none"],
     );
     check_problem(
         running(),

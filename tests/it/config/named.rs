@@ -552,7 +552,52 @@ fn text_follows_from_the_type() {
     check("struct k { u8 a[16]; };", "a", "[inet_ip]", &[0; 16], "::");
     check("struct k { char a; };", "a", "", b"R", "82");
     check("struct k { char a; };", "a", "[string]", b"R", "R");
-    check("enum e { A = -1, B }; struct k { enum e a; };", "a", "", &[0xff, 0xff, 0xff, 0xff], "-1");
+    check("enum e { A = -1, B }; struct k { enum e a; };", "a", "", &[0xff, 0xff, 0xff, 0xff], "A");
+    check("enum e { A, B }; struct k { enum e a; };", "a", "", &[7, 0, 0, 0], "unknown:7");
+    check("enum e { A, B }; struct k { enum e a; };", "a", "[uint]", &[1, 0, 0, 0], "1");
+    check("enum e { A = -1, B }; struct k { enum e a; };", "a", "[int]", &[0xff, 0xff, 0xff, 0xff], "-1");
+    check("struct k { enum { A, B } a; };", "a", "", &[1, 0, 0, 0], "B");
+    check("typedef enum { A, B } e; struct k { const e a; };", "a", "", &[1, 0, 0, 0], "B");
+    check("enum e { A, B }; typedef enum e t; struct k { t a; };", "a", "", &[1, 0, 0, 0], "B");
+    check("enum e { A, B } __attribute__((mode(byte))); struct k { enum e a; };", "a", "", &[1], "B");
+    // Not every compiler tells values of more than 32 bits; then the number is all that is known.
+    check(
+        "enum e { A, B = 1ULL << 40 }; struct k { enum e a; };",
+        "a",
+        "[uint]",
+        &[0, 0, 0, 0, 0, 1, 0, 0],
+        "1099511627776",
+    );
+    check("enum e { A, B }; struct k { enum e x : 3, a : 29; };", "a", "", &[0b1010, 0, 0, 0], "B");
+    check(
+        "enum e { A_X, A_Y }; struct k { enum e a; };",
+        "a",
+        "[{name: regexp, regexps: ['^A_(.*)']}]",
+        &[1, 0, 0, 0],
+        "Y",
+    );
+    // The kernel has more names for an enum that is its own, under whatever name the object declares it.
+    check(
+        "enum hrtimer_restart { HRTIMER_RESTART = 7 }; struct k { enum hrtimer_restart a; };",
+        "a",
+        "",
+        &[1, 0, 0, 0],
+        "HRTIMER_RESTART",
+    );
+    check(
+        "enum hrtimer_restart___mine { HRTIMER_RESTART = 7 }; struct k { enum hrtimer_restart___mine a; };",
+        "a",
+        "",
+        &[0; 4],
+        "HRTIMER_NORESTART",
+    );
+    check(
+        "enum hrtimer_restart { MINE = 7 }; struct k { enum hrtimer_restart a; };",
+        "a",
+        "",
+        &[7, 0, 0, 0],
+        "MINE",
+    );
     check(
         "enum e { A, B }; struct k { enum e a; };",
         "a",

@@ -4,9 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use bpftally::config::{ConfigFile, KernelTypes, ObjectFile, Options, check_text};
+use bpftally::config::{ConfigFile, ObjectFile, Options, check_text};
 use bpftally::elf::ObjectInfo;
-use bpftally::host::Roots;
 use bpftally::page::Coding;
 use bpftally::scrape::{Generation, Live, Member, ScrapeOptions, Scraper, Settings};
 use bpftally::snapshot::{Batch, Limits, NamedSource, ReadError, ReadStatistics, Shape, Source, View};
@@ -211,7 +210,7 @@ metrics:
         "m",
         &[concat!(
             r#"{busy="yes",code="-2",comm="ok",error="ENOENT",id="562949953421317",level="-7",local_port="80","#,
-            r#"mac="5200000000ff",peer="127.0.0.1",peer_hex="7f000001",peer_port="443",state="3","#,
+            r#"mac="5200000000ff",peer="127.0.0.1",peer_hex="7f000001",peer_port="443",state="BUSY","#,
             r#"station="52:00:00:00:00:ff",up="true",version="4"} 400"#
         )],
     );
@@ -280,8 +279,7 @@ fn all_metrics_of_a_map_share_one_read() {
     let info = ObjectInfo::parse(&bytes).unwrap();
     let object = ObjectFile { path: &path, bytes: &bytes, info: &info };
     let host = Arc::new(kernel::host());
-    let kernel = Arc::new(KernelTypes::new(&Roots::default(), None));
-    let options = Options { namespace: String::new(), object_dir: None, host, kernel };
+    let options = Options { namespace: String::new(), object_dir: None, host };
     let text = "metrics:
   counters:
     - {name: packets_total, map: m, help: h, value: packets, labels: [id]}

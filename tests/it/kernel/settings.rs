@@ -33,12 +33,7 @@ fn spec(source: &str, config: &str) -> LoadSpec {
     let bytes: Arc<[u8]> = std::fs::read(&path).unwrap().into();
     let info = ObjectInfo::parse(&bytes).unwrap();
     let object = ObjectFile { path: &path, bytes: &bytes, info: &info };
-    let options = Options {
-        namespace: String::new(),
-        object_dir: None,
-        kernel: Arc::new(bpftally::config::KernelTypes::new(&bpftally::host::Roots::default(), None)),
-        host: Arc::new(host()),
-    };
+    let options = Options { namespace: String::new(), object_dir: None, host: Arc::new(host()) };
     let has_globals = config.lines().any(|line| line.starts_with("globals:"));
     let globals = if has_globals { "" } else { "globals: {}\n" };
     let text = format!("{globals}{config}\nmetrics: {{counters: []}}\n")

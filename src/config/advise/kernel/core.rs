@@ -110,12 +110,12 @@ fn look(local: &Btf, kernel: &Kernel, relocation: &CoreRelocation, name: &str) -
     let candidates: Vec<Type<'_>> = kernel
         .named(name)
         .iter()
-        .filter_map(|id| kernel.btf.type_by_id(*id).ok())
+        .filter_map(|id| kernel.types.btf().type_by_id(*id).ok())
         .filter(|found| same_kind(root.kind(), found.kind()))
         .collect();
     if candidates.is_empty() {
         // A type of a module is there, but not at hand.
-        let in_module = kernel.host.kernel_has_type(name, root.kind()).unwrap_or(false);
+        let in_module = kernel.types.has(name, root.kind());
         return (!in_module).then(|| Missing { what: What::Type, known: Vec::new(), name: name.to_owned() });
     }
     if relocation.kind.is_of_enumerator() {
@@ -123,7 +123,7 @@ fn look(local: &Btf, kernel: &Kernel, relocation: &CoreRelocation, name: &str) -
         let wanted = local.resolve(relocation.type_id).ok()?.enumerators().nth(index)?.name;
         let known: Vec<String> = candidates
             .iter()
-            .filter_map(|found| kernel.btf.resolve(found.id()).ok())
+            .filter_map(|found| kernel.types.btf().resolve(found.id()).ok())
             .flat_map(|found| found.enumerators().map(|named| named.name.to_owned()).collect::<Vec<_>>())
             .collect();
         let is_there = known.iter().any(|known| essential(known) == essential(wanted));
@@ -135,7 +135,7 @@ fn look(local: &Btf, kernel: &Kernel, relocation: &CoreRelocation, name: &str) -
     let way = way(local, relocation)?;
     let mut first = None;
     for candidate in &candidates {
-        match follow(local, &kernel.btf, candidate.id(), &way) {
+        match follow(local, kernel.types.btf(), candidate.id(), &way) {
             Ok(()) => return None,
             Err(missing) => first = first.or(Some(missing)),
         }

@@ -8,15 +8,14 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::Subject;
-use crate::btf::{Btf, Kind, TypeId};
-use crate::host::Host;
+use crate::btf::{Kind, TypeId};
+use crate::host::KernelTypes;
 use crate::problem::{Place, Problem};
 
 /// The types of a kernel, found by their names.
 #[derive(Debug)]
 pub struct Kernel {
-    btf: Arc<Btf>,
-    host: Arc<Host>,
+    types: Arc<KernelTypes>,
     /// Whether it was asked for by name: then what it lacks is an error.
     given: bool,
     /// What to call it.
@@ -25,17 +24,18 @@ pub struct Kernel {
 }
 
 impl Kernel {
-    /// The kernel whose types a host knows. `name` is what to call it; `given` says that it was asked for.
+    /// The kernel that has these types. `name` is what to call it; `given` says that it was asked for.
     #[must_use]
-    pub fn new(btf: Arc<Btf>, host: Arc<Host>, name: String, given: bool) -> Self {
+    pub fn new(types: Arc<KernelTypes>, name: String, given: bool) -> Self {
         let mut by_name: HashMap<Box<str>, Vec<TypeId>> = HashMap::new();
+        let btf = types.btf();
         for id in btf.ids() {
             let Ok(found) = btf.type_by_id(id) else { continue };
             if !found.name().is_empty() {
                 by_name.entry(essential(found.name()).into()).or_default().push(id);
             }
         }
-        Self { btf, host, given, name, by_name }
+        Self { types, given, name, by_name }
     }
 
     /// Types of a name, whatever follows `___` in it.
@@ -44,13 +44,14 @@ impl Kernel {
     }
 
     fn has(&self, name: &str, kind: Kind) -> bool {
-        let is_of_kind = |id: &TypeId| self.btf.type_by_id(*id).is_ok_and(|found| found.kind() == kind);
-        self.named(name).iter().any(is_of_kind) || self.host.kernel_has_type(name, kind).unwrap_or(false)
+        let is_of_kind =
+            |id: &TypeId| self.types.btf().type_by_id(*id).is_ok_and(|found| found.kind() == kind);
+        self.named(name).iter().any(is_of_kind) || self.types.has(name, kind)
     }
 
     /// The values of an enum; none when the kernel's types do not have it.
     fn enumerators(&self, name: &str) -> Option<Vec<(&str, i128)>> {
-        let found = self.named(name).iter().filter_map(|id| self.btf.type_by_id(*id).ok());
+        let found = self.named(name).iter().filter_map(|id| self.types.btf().type_by_id(*id).ok());
         let found = found.into_iter().find(|found| found.kind().is_enum())?;
         Some(found.enumerators().map(|named| (named.name, named.value)).collect())
     }
