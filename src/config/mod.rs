@@ -9,6 +9,7 @@
 pub mod advise;
 mod check;
 mod discover;
+mod draft;
 pub mod duration;
 mod files;
 mod findings;
@@ -24,6 +25,7 @@ use std::sync::Arc;
 
 pub use check::{is_namespace, settle_families};
 pub use discover::{ConfigFile, Discovered, discover};
+pub use draft::draft;
 pub use kernel::KernelTypes;
 pub use schema::schema;
 
