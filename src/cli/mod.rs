@@ -87,6 +87,8 @@ pub struct ConfigOptions {
     pub check: bool,
     /// `--config.strict`: no problem is tolerated.
     pub strict: bool,
+    /// `--config.auto`: objects without a config are served by a drafted one.
+    pub auto: bool,
     /// `--config.skip-cache-size`
     pub skip_cache_size: usize,
 }
