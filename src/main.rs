@@ -10,6 +10,7 @@ fn main() -> ExitCode {
         Ok(cli::Request::Serve(options)) => app::run(&options),
         Ok(cli::Request::Check(options)) => app::check(&options),
         Ok(cli::Request::Inspect(options)) => return app::inspect(&options),
+        Ok(cli::Request::Init(options)) => return app::init(&options),
         Ok(cli::Request::Schema) => app::print_schema(),
         Err(refusal) => return refuse(&refusal),
     };

@@ -31,11 +31,41 @@ pub fn read(options: &Options, host: &Arc<Host>) -> Result<Vec<ReadConfig>, Vec<
             ReadConfig { name: file.name.clone(), spec: checked.spec, problems: checked.problems }
         })
         .collect();
+    if options.config.auto && options.config.names.is_none() {
+        drafted(&mut configs, options, &how);
+    }
     for problem in discovered.problems {
         complain(&mut configs, problem);
     }
     settle(&mut configs);
     Ok(configs)
+}
+
+/// Adds objects that no config loads, by the configs that are drafted for them.
+fn drafted(configs: &mut Vec<ReadConfig>, options: &Options, how: &config::Options) {
+    let objects = match config::without_config(&options.config.dir) {
+        Ok(objects) => objects,
+        Err(error) => {
+            tracing::warn!(%error, "the folder cannot be read: --config.auto has no effect");
+            return;
+        }
+    };
+    for (file, object) in objects {
+        let loads = |config: &ReadConfig| config.spec.as_ref().is_some_and(|spec| spec.load.object == object);
+        if configs.iter().any(loads) {
+            continue;
+        }
+        let object_name = object.display().to_string();
+        tracing::info!(
+            config = file.name,
+            object = object_name,
+            auto = true,
+            "no config: served by a drafted one"
+        );
+        let checked = config::read_drafted(&file, &object, how);
+        configs.push(ReadConfig { name: file.name, spec: checked.spec, problems: checked.problems });
+    }
+    configs.sort_by(|one, other| one.name.cmp(&other.name));
 }
 
 /// Lets the configs agree on who owns which family; the later in the order of names gives way.

@@ -15,6 +15,7 @@ mod check;
 mod configs;
 mod descriptors;
 mod handler;
+mod init;
 mod inspect;
 mod kernel;
 mod run;
@@ -22,6 +23,7 @@ mod schema;
 mod verdict;
 
 pub use check::check;
+pub use init::init;
 pub use inspect::inspect;
 pub use run::run;
 pub use schema::print_schema;

@@ -9,6 +9,7 @@ mod address;
 mod capabilities;
 mod check;
 mod duration;
+mod init;
 mod inspect;
 mod serve;
 mod words;
@@ -22,6 +23,7 @@ use clap::Parser;
 pub use address::Listen;
 pub use capabilities::{Keep, KeptCapability};
 pub use check::{CheckOptions, Format};
+pub use init::InitOptions;
 pub use inspect::{InspectFormat, InspectOptions, Report};
 
 use crate::host::Roots;
@@ -39,6 +41,8 @@ pub enum Request {
     Check(CheckOptions),
     /// To say what an object holds.
     Inspect(InspectOptions),
+    /// To write a config for an object.
+    Init(InitOptions),
     /// To print the JSON Schema of configs.
     Schema,
 }
@@ -83,6 +87,8 @@ pub struct ConfigOptions {
     pub check: bool,
     /// `--config.strict`: no problem is tolerated.
     pub strict: bool,
+    /// `--config.auto`: objects without a config are served by a drafted one.
+    pub auto: bool,
     /// `--config.skip-cache-size`
     pub skip_cache_size: usize,
 }
@@ -179,6 +185,11 @@ enum Command {
     /// Takes neither privileges nor a kernel. Exits with 0 when the object can be used as it is, with 1 when
     /// libbpf or the kernel would refuse it, with 2 when there is no such file.
     Inspect(InspectOptions),
+    /// Write a config to start with for a compiled object, from its types.
+    ///
+    /// Takes neither privileges nor a kernel. Exits with 1 when the file is no eBPF object, with 2 when there is
+    /// no such file.
+    Init(InitOptions),
     /// Print the JSON Schema of configs, for editors.
     Schema,
 }
@@ -194,6 +205,7 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Request, Refus
     Ok(match line.command {
         Some(Command::Check(arguments)) => Request::Check(arguments.into_options()),
         Some(Command::Inspect(options)) => Request::Inspect(options),
+        Some(Command::Init(options)) => Request::Init(options),
         Some(Command::Schema) => Request::Schema,
         Some(Command::Serve(arguments)) => Request::Serve(Box::new(arguments.into_options())),
         None => Request::Serve(Box::new(line.serve.into_options())),

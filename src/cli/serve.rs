@@ -43,6 +43,12 @@ pub(super) struct Arguments {
           value_name = "BOOL", hide_possible_values = true)]
     config_strict: bool,
 
+    /// Serve objects (*.bpf.o) that have no config beside them by the one that `bpftally init` writes.
+    #[arg(long = "config.auto", help_heading = "Configs", action = ArgAction::Set, num_args = 0..=1,
+          require_equals = true, default_value = "false", default_missing_value = "true", hide_default_value = true,
+          value_name = "BOOL", hide_possible_values = true)]
+    config_auto: bool,
+
     /// How many skipped label sets are remembered [0: none].
     #[arg(
         long = "config.skip-cache-size",
@@ -192,6 +198,7 @@ impl Arguments {
                 object_dir: self.object_dir,
                 check: self.config_check,
                 strict: self.config_strict,
+                auto: self.config_auto,
                 skip_cache_size: self.config_skip_cache_size,
             },
             namespace: self.metrics_namespace,

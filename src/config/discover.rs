@@ -60,6 +60,31 @@ pub fn discover(dir: &Path, names: &[String]) -> Result<Discovered, Vec<Problem>
     named(dir, names)
 }
 
+/// Objects of a folder without a config of their name beside them, each with the config that it would have.
+///
+/// # Errors
+/// When the folder cannot be read.
+pub fn without_config(dir: &Path) -> io::Result<Vec<(ConfigFile, PathBuf)>> {
+    let architecture = format!(".{}", std::env::consts::ARCH);
+    let mut found: Vec<(ConfigFile, PathBuf)> = Vec::new();
+    let mut paths = std::fs::read_dir(dir)?
+        .map(|entry| entry.map(|entry| entry.path()))
+        .collect::<io::Result<Vec<PathBuf>>>()?;
+    // The object for this machine's architecture goes before the one for all.
+    paths.sort_by_key(|path| (!path.to_string_lossy().contains(&architecture), path.clone()));
+    for path in paths {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let Some(stem) = name.strip_suffix(".bpf.o").filter(|stem| !stem.is_empty()) else { continue };
+        let stem = stem.strip_suffix(&architecture).unwrap_or(stem);
+        let file = ConfigFile::new(dir.join(format!("{stem}.yaml")));
+        if !file.path.exists() && !found.iter().any(|(known, _)| known.name == file.name) {
+            found.push((file, path));
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
 fn named(dir: &Path, names: &[String]) -> Result<Discovered, Vec<Problem>> {
     let mut refused = Vec::new();
     let mut found = Discovered::default();

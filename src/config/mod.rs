@@ -9,6 +9,7 @@
 pub mod advise;
 mod check;
 mod discover;
+mod draft;
 pub mod duration;
 mod files;
 mod findings;
@@ -22,7 +23,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use check::{is_namespace, settle_families};
-pub use discover::{ConfigFile, Discovered, discover};
+pub use discover::{ConfigFile, Discovered, discover, without_config};
+pub use draft::draft;
 pub use schema::schema;
 
 use self::findings::{Findings, Spot};
@@ -111,6 +113,19 @@ pub fn examine(file: &ConfigFile, options: &Options) -> Examined {
             Examined { checked: refused(sorted(problems)), text: Some(text), object: None }
         }
     }
+}
+
+/// Reads an object without a config, by the config that is drafted for it.
+#[must_use]
+pub fn read_drafted(file: &ConfigFile, object: &Path, options: &Options) -> Checked {
+    let read = || {
+        let bytes: Arc<[u8]> = files::object(file, object)?.into();
+        let info = parse_object(file, object, &bytes)?;
+        let name = object.file_name().unwrap_or_default().to_string_lossy();
+        let text = draft(&info, &name);
+        Ok(check_text(file, &text, &ObjectFile { path: object, bytes: &bytes, info: &info }, options))
+    };
+    read().unwrap_or_else(|problem: Box<Problem>| Checked { spec: None, problems: vec![*problem] })
 }
 
 /// Checks the text of a config against an object that was read already.

@@ -26,6 +26,9 @@ mod objects;
 /// What `inspect` says of objects of every shape.
 mod inspect;
 
+/// Configs that `init` writes, and what they serve.
+mod init;
+
 /// What the kernel gives: loading, attaching, reading.
 mod kernel;
 

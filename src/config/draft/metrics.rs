@@ -1,0 +1,254 @@
+//! Which metrics a map makes, and of which type.
+
+use std::collections::HashSet;
+
+use super::labels::{self, is_integer};
+use super::words::{bare, is_filler, leaf, name, quoted};
+use crate::btf::{Layout, Member, MemberKind, ScalarKind};
+use crate::elf::{MapInfo, ObjectInfo};
+
+/// Metrics that one map makes at most.
+const MAX_METRICS: usize = 64;
+/// Arrays of numbers are opened up to this many elements.
+const MAX_ELEMENTS: u32 = 8;
+
+/// A metric as YAML.
+pub(super) struct Metric {
+    /// The list that it belongs to.
+    pub(super) group: &'static str,
+    /// Its item in that list.
+    pub(super) text: String,
+}
+
+/// The metrics of an object, and what is none with the reason.
+pub(super) fn of(object: &ObjectInfo) -> (Vec<Metric>, Vec<String>) {
+    let mut draft = Draft { object, taken: HashSet::new(), metrics: Vec::new() };
+    let mut left_out = Vec::new();
+    for map in &object.maps {
+        if !map.kind.is_scannable() {
+            left_out.push(format!("{}: a map of the kind {} cannot be read key by key", map.name, map.kind));
+        } else if map.name.starts_with('.') || !draft.map(map) {
+            left_out.push(format!("{}: its value holds no number that a metric can show", map.name));
+        }
+    }
+    (draft.metrics, left_out)
+}
+
+struct Draft<'a> {
+    object: &'a ObjectInfo,
+    taken: HashSet<String>,
+    metrics: Vec<Metric>,
+}
+
+impl Draft<'_> {
+    /// Adds the metrics of a map; false when there are none.
+    fn map(&mut self, map: &MapInfo) -> bool {
+        let before = self.metrics.len();
+        let layout = map.value_type.and_then(|id| self.object.btf.layout(id).ok());
+        match layout {
+            Some(layout) => self.typed(map, &layout),
+            None if matches!(map.value_size, 1 | 2 | 4 | 8) => self.number(map, None, group(&map.name)),
+            None => {}
+        }
+        self.metrics.len() > before
+    }
+
+    fn typed(&mut self, map: &MapInfo, layout: &Layout) {
+        if let [only] = layout.members.as_slice()
+            && only.path.is_empty()
+            && is_number(only)
+        {
+            return self.single(map, only);
+        }
+        let slots = layout.members.iter().find(|member| self.is_slots(map, member));
+        let mut beside: Vec<&str> = Vec::new();
+        if let Some(slots) = slots {
+            let sibling = |is: fn(&str) -> bool| {
+                layout.members.iter().find(|member| is_integer(member) && is(leaf(&member.path)))
+            };
+            let (sum, count) = (sibling(is_sum), sibling(is_count));
+            beside.extend([sum, count].into_iter().flatten().map(|member| member.path.as_str()));
+            self.slots(map, slots, sum, count);
+        }
+        let mut made = 0;
+        for member in &layout.members {
+            let is_slots = slots.is_some_and(|slots| slots.path == member.path);
+            if is_slots || beside.contains(&member.path.as_str()) || is_filler(&member.path) {
+                continue;
+            }
+            for path in self.numbers(member) {
+                made += 1;
+                if made <= MAX_METRICS {
+                    self.number(map, Some(&path), member_group(&map.name, member));
+                }
+            }
+        }
+    }
+
+    /// A value that is one number: perhaps a slot of a histogram whose key says which.
+    fn single(&mut self, map: &MapInfo, only: &Member) {
+        let slot = labels::slot(self.object, map).filter(|_| is_integer(only));
+        if let Some(slot) = slot {
+            let own = format!(
+                "      bucket: {}\n      bucket_type: exp2 # or log2, linear, fixed: as the program counts\n      bucket_max: 26 # the last slot that the program counts in; the one behind it holds the sum\n",
+                bare(&slot)
+            );
+            return self.push(map, &map.name, "histograms", &own, Some(&slot));
+        }
+        let sized = map.kind.is_array() && is_integer(only) && (4..=512).contains(&map.max_entries);
+        if sized && group(&map.name) == "histograms" {
+            let own = format!(
+                "      bucket: slot\n      bucket_type: exp2 # or log2, linear, fixed: as the program counts\n      bucket_max: {} # the entry behind it holds the sum\n",
+                map.max_entries - 2
+            );
+            return self.push(map, &map.name, "histograms", &own, Some(""));
+        }
+        self.number(map, None, member_group(&map.name, only));
+    }
+
+    fn slots(&mut self, map: &MapInfo, slots: &Member, sum: Option<&Member>, count: Option<&Member>) {
+        let length = match slots.kind {
+            MemberKind::Array { count, .. } => count,
+            _ => 0,
+        };
+        let kind = if length > 512 { "linear" } else { "log2" };
+        let mut own = format!("      bucket_type: {kind} # or exp2, linear, fixed: as the program counts\n");
+        own += &format!("      slots: {}\n", bare(&slots.path));
+        for (key, member) in [("sum", sum), ("count", count)] {
+            if let Some(member) = member {
+                own += &format!("      {key}: {}\n", bare(&member.path));
+            }
+        }
+        self.push(map, &map.name, "histograms", &own, None);
+    }
+
+    fn number(&mut self, map: &MapInfo, path: Option<&str>, group: &'static str) {
+        let group = if group == "histograms" { "counters" } else { group };
+        let own = path.map(|path| format!("      value: {}\n", bare(path))).unwrap_or_default();
+        let metric = path.map_or_else(|| map.name.clone(), |path| format!("{}_{}", map.name, name(path)));
+        self.push(map, &metric, group, &own, None);
+    }
+
+    fn push(&mut self, map: &MapInfo, metric: &str, group: &'static str, own: &str, slot: Option<&str>) {
+        let metric = self.free_name(metric, group);
+        let mut text = format!("    - name: {}\n", bare(&metric));
+        if metric != map.name {
+            text += &format!("      map: {}\n", bare(&map.name));
+        }
+        text +=
+            &format!("      help: {}\n", quoted(&format!("From the map {}, not described yet", map.name)));
+        text += own;
+        let labels = labels::of(self.object, map, slot);
+        if !labels.is_empty() {
+            text += "      labels:\n";
+        }
+        for label in &labels {
+            text += &format!("        - {label}\n");
+        }
+        text += match group {
+            "histograms" => "      # bucket_multiplier: 0.000001 # from microseconds to seconds\n",
+            _ if labels.is_empty() => {
+                "      # scale: 0.000001 # from microseconds to seconds\n      # zero: true\n"
+            }
+            _ => "      # scale: 0.000001 # from microseconds to seconds\n",
+        };
+        self.metrics.push(Metric { group, text });
+    }
+
+    /// A name by the conventions that no other metric has.
+    fn free_name(&mut self, wanted: &str, group: &str) -> String {
+        let mut base = wanted.to_ascii_lowercase();
+        let suffix = if group == "counters" { "_total" } else { "" };
+        base.truncate(
+            base.strip_suffix("_total").filter(|_| group == "counters").map_or(base.len(), str::len),
+        );
+        for attempt in 1_u32.. {
+            let number = if attempt == 1 { String::new() } else { format!("_{attempt}") };
+            let found = format!("{base}{number}{suffix}");
+            let mut all = vec![found.clone()];
+            if group == "histograms" {
+                all.extend(["_bucket", "_sum", "_count"].map(|part| format!("{found}{part}")));
+            }
+            if all.iter().all(|name| !self.taken.contains(name)) {
+                self.taken.extend(all);
+                return found;
+            }
+        }
+        base
+    }
+
+    fn is_slots(&self, map: &MapInfo, member: &Member) -> bool {
+        let MemberKind::Array { element, count } = member.kind else { return false };
+        let integer = matches!(
+            self.object.btf.scalar(element),
+            Some((1 | 2 | 4 | 8, ScalarKind::Signed | ScalarKind::Unsigned))
+        );
+        let named = matches!(leaf(&member.path), "slots" | "buckets" | "hist" | "histogram");
+        let alone = member.path.is_empty() && (count > MAX_ELEMENTS || group(&map.name) == "histograms");
+        integer && (2..=65_536).contains(&count) && (named || alone)
+    }
+
+    /// Paths of the numbers in a member: itself, or the elements of a short array.
+    fn numbers(&self, member: &Member) -> Vec<String> {
+        match member.kind {
+            MemberKind::Array { element, count } if count <= MAX_ELEMENTS => {
+                let scalar = self.object.btf.scalar(element);
+                let number =
+                    matches!(scalar, Some((1 | 2 | 4 | 8, ScalarKind::Signed | ScalarKind::Unsigned)));
+                let elements = (0..count).map(|index| format!("{}[{index}]", member.path));
+                if number { elements.collect() } else { Vec::new() }
+            }
+            _ if is_number(member) => vec![member.path.clone()],
+            _ => Vec::new(),
+        }
+    }
+}
+
+fn is_number(member: &Member) -> bool {
+    match member.kind {
+        MemberKind::Scalar(ScalarKind::Char) => false,
+        MemberKind::Scalar(ScalarKind::Float) => matches!(member.size, 4 | 8),
+        MemberKind::Scalar(_) | MemberKind::Enum { .. } => {
+            member.bits.is_some() || matches!(member.size, 1 | 2 | 4 | 8)
+        }
+        _ => false,
+    }
+}
+
+fn is_sum(name: &str) -> bool {
+    name == "sum"
+        || name == "total"
+        || name.starts_with("total_")
+        || name.ends_with("_sum")
+        || name.starts_with("sum_")
+}
+
+fn is_count(name: &str) -> bool {
+    matches!(name, "count" | "cnt" | "samples")
+}
+
+/// The type that a map's name suggests.
+fn group(name: &str) -> &'static str {
+    let name = name.to_ascii_lowercase();
+    if name.ends_with("_total") || name.starts_with("counter_") {
+        return "counters";
+    }
+    if name.starts_with("gauge_") || name.ends_with("_gauge") {
+        return "gauges";
+    }
+    let hist = name.starts_with("hist") || name.ends_with("_hist") || name.ends_with("_histogram");
+    if hist { "histograms" } else { "counters" }
+}
+
+/// The same with what the member says: what names a state or an extreme does not add up.
+fn member_group(map: &str, member: &Member) -> &'static str {
+    let word = leaf(&member.path);
+    let extreme = ["min", "max", "last", "current", "cur"]
+        .iter()
+        .any(|part| word == *part || word.split('_').any(|found| found == *part));
+    let state = matches!(
+        member.kind,
+        MemberKind::Enum { .. } | MemberKind::Scalar(ScalarKind::Bool | ScalarKind::Float)
+    );
+    if extreme || state { "gauges" } else { group(map) }
+}
