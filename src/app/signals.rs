@@ -70,19 +70,6 @@ impl Signals {
     pub fn stop_flag(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.stop)
     }
-
-    /// Gives the signals a thread that forwards each, for whoever waits for more than signals.
-    ///
-    /// # Errors
-    /// When the thread cannot be started.
-    pub fn forward(mut self, tell: impl Fn(Signal) + Send + 'static) -> io::Result<()> {
-        let forward = move || {
-            loop {
-                tell(self.next());
-            }
-        };
-        std::thread::Builder::new().name("signals".into()).spawn(forward).map(drop)
-    }
 }
 
 #[cfg(test)]

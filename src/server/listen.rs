@@ -51,12 +51,6 @@ impl Server {
             tracing::error!("the HTTP server's thread had panicked");
         }
     }
-
-    /// Whether its thread is alive.
-    #[must_use]
-    pub fn is_running(&self) -> bool {
-        !self.thread.is_finished()
-    }
 }
 
 /// Starts a thread that serves; it and its workers have the capabilities of the calling thread.
