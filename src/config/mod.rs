@@ -194,6 +194,7 @@ fn checked(
         namespace: namespace.as_deref().unwrap_or(&options.namespace),
         host: &options.host,
     };
+    let maps = check::capacities(&context, &mut sink, raw);
     let load = LoadSpec {
         name: file.name.clone(),
         object: object.path.to_owned(),
@@ -202,7 +203,8 @@ fn checked(
         globals: check::globals(&context, &mut sink, raw),
         programs: check::programs(&context, &mut sink, raw),
         choices: check::choices(&context, &mut sink, raw),
-        maps: check::capacities(&context, &mut sink, raw),
+        carried: check::carried(&context, raw, &maps),
+        maps,
     };
     let metrics: Vec<_> =
         raw.metrics.iter().filter_map(|metric| check::metric(&context, &mut sink, metric)).collect();

@@ -5,6 +5,7 @@
 
 mod buckets;
 mod capacity;
+mod carry;
 mod decoders;
 mod defaults;
 mod enums;
@@ -27,6 +28,7 @@ use std::cell::OnceCell;
 use std::sync::Arc;
 
 pub(crate) use capacity::capacities;
+pub(crate) use carry::carried;
 pub use families::settle_families;
 pub(crate) use globals::globals;
 pub(crate) use kaddrs::kaddrs;
