@@ -119,7 +119,14 @@ fn group(
     if plan.kind == MetricKind::Gauge {
         pass.rows(snapshot, numbers.lanes, &mut memory, |_, _, nth, taken| {
             if let Some((list, slot)) = taken {
-                groups.add(list, slot, numbers.kind.number(numbers.bits.get(nth).copied().unwrap_or(0)).scaled(contributor.scale));
+                groups.add(
+                    list,
+                    slot,
+                    numbers
+                        .kind
+                        .number(numbers.bits.get(nth).copied().unwrap_or(0))
+                        .scaled(contributor.scale),
+                );
             }
         });
     } else {

@@ -62,8 +62,7 @@ fn carry(
 ) -> Vec<Problem> {
     let replaced: HashSet<(&str, &str)> =
         replaced.iter().map(|one| (one.config.as_str(), one.map.as_str())).collect();
-    let is_replaced =
-        |part: &Part<'_>| replaced.contains(&(part.contributor.config.as_str(), part.map));
+    let is_replaced = |part: &Part<'_>| replaced.contains(&(part.contributor.config.as_str(), part.map));
     let successions: Vec<Succession<'_>> = successors(old, new, is_replaced)
         .into_iter()
         .map(|(part, successor)| Succession {
@@ -224,7 +223,8 @@ fn lost(part: &Part<'_>, turn: &Turn<'_>, is_known: bool, error: &dyn std::fmt::
         ..Place::default()
     };
     let what = if is_known { "what was counted since the last scrape" } else { "what was counted so far" };
-    let when = if matches!(turn, Turn::Founds(_)) { "before it was replaced" } else { "before it was closed" };
+    let when =
+        if matches!(turn, Turn::Founds(_)) { "before it was replaced" } else { "before it was closed" };
     let message = format!("{what} for `{metric}` is lost: the map `{map}` could not be read {when}");
     let help = if is_known {
         "its series go on from what the last scrape saw"

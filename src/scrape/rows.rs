@@ -83,9 +83,8 @@ impl RowPlan {
 
     /// Whether the same bytes are decoded by the same decoders, so that what was skipped still is.
     pub(super) fn decodes_like(&self, other: &Self) -> bool {
-        let same = |one: &Label, other: &Label| {
-            one.field == other.field && Arc::ptr_eq(&one.chain, &other.chain)
-        };
+        let same =
+            |one: &Label, other: &Label| one.field == other.field && Arc::ptr_eq(&one.chain, &other.chain);
         let (own, others) = (self.labels.iter().chain(&self.slot), other.labels.iter().chain(&other.slot));
         self.labels.len() == other.labels.len()
             && self.slot.is_some() == other.slot.is_some()

@@ -33,9 +33,11 @@ impl<'g> Part<'g> {
     /// All metrics of a family.
     fn all(generation: &'g Generation, plan: &'g FamilyPlan) -> impl Iterator<Item = Self> {
         let map = |index: usize| generation.sources.get(index).map_or("", |source| source.map.as_str());
-        plan.contributors
-            .iter()
-            .map(move |contributor| Self { plan, contributor, map: map(contributor.source) })
+        plan.contributors.iter().map(move |contributor| Self {
+            plan,
+            contributor,
+            map: map(contributor.source),
+        })
     }
 }
 
