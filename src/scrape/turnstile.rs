@@ -19,6 +19,10 @@ struct Turns<T> {
     started: u64,
     finished: u64,
     waiting: usize,
+    /// Who waits for a turn alone.
+    claims: usize,
+    /// Whether the next turn belongs to those who wait for shared work, because the last was one alone.
+    owed: bool,
     /// The latest deadline of all who wait for the next work.
     deadline: Option<Instant>,
     latest: Option<Arc<T>>,
@@ -26,8 +30,16 @@ struct Turns<T> {
 
 impl<T> Default for Turnstile<T> {
     fn default() -> Self {
-        let turns =
-            Turns { running: false, started: 0, finished: 0, waiting: 0, deadline: None, latest: None };
+        let turns = Turns {
+            running: false,
+            started: 0,
+            finished: 0,
+            waiting: 0,
+            claims: 0,
+            owed: false,
+            deadline: None,
+            latest: None,
+        };
         Self { turns: Mutex::new(turns), finished: Condvar::new() }
     }
 }
@@ -70,9 +82,10 @@ impl<T> Turnstile<T> {
                 }
                 return result;
             }
-            if !turns.running {
+            if !turns.running && (turns.claims == 0 || turns.owed) {
                 turns.waiting -= 1;
                 turns.running = true;
+                turns.owed = false;
                 turns.started += 1;
                 let deadline = turns.deadline.take().map_or(deadline, |latest| latest.max(deadline));
                 drop(turns);
@@ -84,10 +97,31 @@ impl<T> Turnstile<T> {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 turns.waiting -= 1;
+                if turns.waiting == 0 {
+                    // Whoever was owed the turn does not want it any more.
+                    self.finished.notify_all();
+                }
                 return None;
             }
             turns = self.finished.wait_timeout(turns, left).unwrap_or_else(PoisonError::into_inner).0;
         }
+    }
+
+    /// Works while no shared work is done: after what runs now, before what has not begun.
+    ///
+    /// Who waits for shared work meanwhile is served next, before another turn alone.
+    pub(super) fn alone<R>(&self, work: impl FnOnce() -> R) -> R {
+        let mut turns = lock(&self.turns);
+        turns.claims += 1;
+        while turns.running || (turns.owed && turns.waiting > 0) {
+            turns = self.finished.wait(turns).unwrap_or_else(PoisonError::into_inner);
+        }
+        turns.claims -= 1;
+        turns.running = true;
+        turns.owed = true;
+        drop(turns);
+        let _opens_again = Running { turnstile: self, result: None };
+        work()
     }
 }
 
