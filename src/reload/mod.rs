@@ -6,5 +6,7 @@
 //! can be tested by a recorder without root.
 
 mod supervisor;
+mod watch;
 
 pub use supervisor::{Kernel, ReadConfig, Started, Supervisor};
+pub use watch::{Followed, Manner, Occasion, WatchMode, WatchTiming, Watcher};
