@@ -56,6 +56,9 @@ pub(super) struct PutBack<Error> {
     pub(super) lost: Vec<(String, Error)>,
 }
 
+/// How an exchange went.
+type Outcome<H> = Result<Exchanged<<H as Hooks>::Link, <H as Hooks>::Error>, PutBack<<H as Hooks>::Error>>;
+
 /// A step that was taken, with what takes it back.
 enum Step<Link> {
     /// A program without a predecessor was attached.
@@ -86,7 +89,7 @@ pub(super) fn exchange<H: Hooks>(
     planned: &[Planned],
     old: &mut Vec<Attachment<H::Link>>,
     may_go_on: impl Fn(&str, bool) -> bool,
-) -> Result<Exchanged<H::Link, H::Error>, PutBack<H::Error>> {
+) -> Outcome<H> {
     let (mut steps, mut failures, mut lost) = (Vec::new(), Vec::new(), Vec::new());
     let mut is_stopped = false;
     let something_was_there = !old.is_empty();

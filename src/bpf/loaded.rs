@@ -2,12 +2,11 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
 
 use libbpf_rs::{Link, Object};
 
-use crate::problem::{Place, Problem};
-use crate::snapshot::{Limits, NamedSource, ProgramVerdict, ReadError, Verdict, View};
+use crate::problem::Problem;
+use crate::snapshot::{NamedSource, ProgramVerdict, Verdict, View};
 use crate::spec::LoadSpec;
 
 use super::attach::Attached;
@@ -133,31 +132,6 @@ impl Loaded {
     #[must_use]
     pub fn problems(&self) -> &[Problem] {
         &self.problems
-    }
-
-    /// Reads the beginning of every map, and tells which ones the kernel refuses: what this thread
-    /// may do can be less than when the maps were made.
-    #[must_use]
-    pub fn probe_reads(&self) -> Vec<Problem> {
-        let limits = Limits { deadline: Instant::now() + Duration::from_secs(10), max_bytes: 0 };
-        // The first entries are enough to know.
-        let refusal = |named: &NamedSource| {
-            let error = named.source.read(&limits, &mut |_| Err(ReadError::TooLarge(0))).err()?;
-            if !matches!(error, ReadError::Kernel { .. }) {
-                return None;
-            }
-            let place = Place {
-                config: Some(self.spec.name.clone()),
-                map: Some(named.map.clone()),
-                ..Place::default()
-            };
-            Some(Problem::error(
-                "read-refused",
-                place,
-                format!("the map `{}` cannot be read: {error}", named.map),
-            ))
-        };
-        self.held.maps.iter().filter_map(refusal).collect()
     }
 
     /// How many links hold its programs.

@@ -32,7 +32,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-pub use generation::{ConfigState, Generation, Live, Member};
+pub use generation::{ConfigState, Generation, Live, Member, Reloads};
 pub use publish::Replaced;
 pub use self_metrics::{BuildInfo, reserved};
 

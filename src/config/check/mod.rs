@@ -29,7 +29,7 @@ use std::sync::Arc;
 
 pub(crate) use capacity::capacities;
 pub(crate) use carry::carried;
-pub use families::settle_families;
+pub use families::{settle_families, settle_in_order};
 pub(crate) use globals::globals;
 pub(crate) use kaddrs::kaddrs;
 pub use names::is_namespace;
