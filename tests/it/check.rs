@@ -16,9 +16,6 @@ use crate::common::objects;
 /// Each with one mistake: its code, its place, and nothing else.
 mod corpus;
 
-/// The YAML in the documentation.
-mod docs;
-
 /// What is worth saying of names, sizes, licences and the kernel.
 mod advice;
 

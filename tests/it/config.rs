@@ -17,9 +17,6 @@ use crate::common::objects;
 /// Files that are wrong: each says what, and where.
 pub mod bad;
 
-/// What docs/config.md says.
-mod docs;
-
 /// Enums by name, and metrics that start at zero.
 mod enums;
 
@@ -37,8 +34,9 @@ mod good;
 
 /// What is set before the load: globals, programs, choices, maps.
 mod load;
+
 /// The JSON Schema of configs.
-mod schema;
+pub mod schema;
 
 /// Maps of every kind that can and cannot be read, with keys of many sizes.
 pub const SOURCE: &str = r#"

@@ -25,9 +25,14 @@ pub fn compile(source: &str) -> PathBuf {
 /// The same with other flags for clang, for objects that are wrong on purpose.
 #[track_caller]
 pub fn compile_with(source: &str, flags: &[&str]) -> PathBuf {
-    let text = format!("{PRELUDE}\n{source}");
+    compile_whole(&format!("{PRELUDE}\n{source}"), flags)
+}
+
+/// Compiles C as it is.
+#[track_caller]
+pub fn compile_whole(text: &str, flags: &[&str]) -> PathBuf {
     let mut hasher = DefaultHasher::new();
-    (&text, flags).hash(&mut hasher);
+    (text, flags).hash(&mut hasher);
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("objects");
     std::fs::create_dir_all(&folder).unwrap();
     let object = folder.join(format!("{:016x}.bpf.o", hasher.finish()));
@@ -37,7 +42,7 @@ pub fn compile_with(source: &str, flags: &[&str]) -> PathBuf {
     // Tests run in parallel: each compiles under a name of its own and renames.
     let unique = tempfile::Builder::new().prefix("compile").tempdir_in(&folder).unwrap();
     let (input, output) = (unique.path().join("test.bpf.c"), unique.path().join("test.bpf.o"));
-    std::fs::write(&input, &text).unwrap();
+    std::fs::write(&input, text).unwrap();
     let include = format!("-I/usr/include/{}-linux-gnu", std::env::consts::ARCH);
     let arch = if cfg!(target_arch = "x86_64") { "-D__TARGET_ARCH_x86" } else { "-D__TARGET_ARCH_arm64" };
     let result = Command::new("clang")
