@@ -26,10 +26,7 @@ pub fn read(options: &Options, host: &Arc<Host>) -> Result<Vec<ReadConfig>, Vec<
     let mut configs: Vec<ReadConfig> = discovered
         .configs
         .iter()
-        .map(|file| {
-            let checked = config::read(file, &how);
-            ReadConfig { name: file.name.clone(), spec: checked.spec, problems: checked.problems }
-        })
+        .map(|file| read_config(&file.name, config::read(file, &how), false))
         .collect();
     if options.config.auto && options.config.names.is_none() {
         drafted(&mut configs, options, &how);
@@ -39,6 +36,10 @@ pub fn read(options: &Options, host: &Arc<Host>) -> Result<Vec<ReadConfig>, Vec<
     }
     settle(&mut configs);
     Ok(configs)
+}
+
+fn read_config(name: &str, checked: config::Checked, drafted: bool) -> ReadConfig {
+    ReadConfig { name: name.to_owned(), spec: checked.spec, problems: checked.problems, drafted }
 }
 
 /// Adds objects that no config loads, by the configs that are drafted for them.
@@ -63,7 +64,7 @@ fn drafted(configs: &mut Vec<ReadConfig>, options: &Options, how: &config::Optio
             "no config: served by a drafted one"
         );
         let checked = config::read_drafted(&file, &object, how);
-        configs.push(ReadConfig { name: file.name, spec: checked.spec, problems: checked.problems });
+        configs.push(read_config(&file.name, checked, true));
     }
     configs.sort_by(|one, other| one.name.cmp(&other.name));
 }
@@ -90,6 +91,6 @@ fn complain(configs: &mut Vec<ReadConfig>, problem: Problem) {
     };
     match configs.iter_mut().find(|config| config.name == name) {
         Some(config) => config.problems.push(problem),
-        None => configs.push(ReadConfig { name, spec: None, problems: vec![problem] }),
+        None => configs.push(ReadConfig { name, spec: None, problems: vec![problem], drafted: false }),
     }
 }

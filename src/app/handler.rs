@@ -178,6 +178,7 @@ fn config_statuses(generation: &Generation, unreadable: &[Problem]) -> Vec<Confi
         };
         ConfigStatus {
             name: config.name.clone(),
+            drafted: config.drafted,
             state,
             metrics: generation.metric_count(&config.name),
             attached: programs.iter().filter(|program| program.attached).count(),
@@ -200,9 +201,7 @@ mod tests {
         let state = |name: &str| scrape::ConfigState {
             name: name.into(),
             loaded: true,
-            warnings: 0,
-            problems: Vec::new(),
-            programs: Vec::new(),
+            ..scrape::ConfigState::default()
         };
         let generation = Generation::plan(Vec::new(), vec![state("one"), state("two")]);
         let place = Place { config: Some("two".into()), ..Place::default() };

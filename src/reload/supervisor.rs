@@ -53,6 +53,8 @@ pub struct ReadConfig {
     pub spec: Option<Spec>,
     /// Everything that is wrong with it.
     pub problems: Vec<Problem>,
+    /// Whether nobody wrote it: it was drafted from its object.
+    pub drafted: bool,
 }
 
 /// Owns everything that is loaded.
@@ -70,7 +72,7 @@ impl<K: Kernel> Supervisor<K> {
         let mut members = Vec::new();
         let mut states = Vec::new();
         for (config, result) in configs.into_iter().zip(started) {
-            let ReadConfig { name, spec, mut problems } = config;
+            let ReadConfig { name, spec, mut problems, drafted } = config;
             let (mut is_loaded, mut programs) = (false, None);
             match (result, spec) {
                 (Some(Ok(started)), Some(spec)) => {
@@ -85,7 +87,7 @@ impl<K: Kernel> Supervisor<K> {
             }
             let warnings = problems.iter().filter(|problem| problem.severity == Severity::Warning).count();
             let programs = programs.unwrap_or_else(|| broken(&problems));
-            states.push(ConfigState { name, loaded: is_loaded, warnings, problems, programs });
+            states.push(ConfigState { name, drafted, loaded: is_loaded, warnings, problems, programs });
         }
         live.swap(Generation::plan(members, states));
         Self { kernel, live, loaded }

@@ -68,7 +68,7 @@ fn config(name: &str, has_spec: bool, problems: Vec<Problem>) -> ReadConfig {
         ..LoadSpec::default()
     };
     let view = ViewSpec { name: name.into(), metrics: Vec::new() };
-    ReadConfig { name: name.into(), spec: has_spec.then_some(Spec { load, view }), problems }
+    ReadConfig { name: name.into(), spec: has_spec.then_some(Spec { load, view }), problems, drafted: false }
 }
 
 /// Names, whether they were loaded, and the codes of their problems.
