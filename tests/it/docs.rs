@@ -136,7 +136,7 @@ impl Example {
     /// Its object; where the page shows no programs, with one that puts an entry into each map.
     #[track_caller]
     fn filled_object(&self) -> PathBuf {
-        let info = info(&self.object());
+        let info = info(self.object());
         if !info.programs.is_empty() {
             return self.object();
         }
@@ -180,7 +180,6 @@ impl Example {
     }
 }
 
-fn info(object: &Path) -> ObjectInfo {
-    let bytes = std::fs::read(object).unwrap();
-    ObjectInfo::parse(&std::sync::Arc::from(bytes)).unwrap()
+fn info(object: PathBuf) -> ObjectInfo {
+    objects::Object::read(object).info
 }

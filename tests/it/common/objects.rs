@@ -3,6 +3,10 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
+
+use bpftally::config::ObjectFile;
+use bpftally::elf::ObjectInfo;
 
 /// Includes and types that every test program starts with.
 pub const PRELUDE: &str = r#"
@@ -15,6 +19,37 @@ typedef __u8 u8; typedef __u16 u16; typedef __u32 u32; typedef __u64 u64;
 typedef __s8 s8; typedef __s16 s16; typedef __s32 s32; typedef __s64 s64;
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 "#;
+
+/// An object, read as the exporter reads it.
+pub struct Object {
+    /// Where it is.
+    pub path: PathBuf,
+    /// What the file holds.
+    pub bytes: Arc<[u8]>,
+    /// What it says of itself.
+    pub info: ObjectInfo,
+}
+
+impl Object {
+    /// Reads a file.
+    #[track_caller]
+    pub fn read(path: PathBuf) -> Self {
+        let bytes: Arc<[u8]> = std::fs::read(&path).unwrap().into();
+        let info = ObjectInfo::parse(&bytes).unwrap();
+        Self { path, bytes, info }
+    }
+
+    /// Compiles C (after [`PRELUDE`]).
+    #[track_caller]
+    pub fn of(source: &str) -> Self {
+        Self::read(compile(source))
+    }
+
+    /// As a config takes it.
+    pub fn file(&self) -> ObjectFile<'_> {
+        ObjectFile { path: &self.path, bytes: &self.bytes, info: &self.info }
+    }
+}
 
 /// Compiles C (after [`PRELUDE`]) to a BPF object and returns its path, which is the same for the same source.
 #[track_caller]

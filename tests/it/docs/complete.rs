@@ -122,7 +122,7 @@ fn every_decoder_is_in_an_example() {
 
 /// The maps that a config reads, and how it reads their slots.
 fn sources(example: &Example, kinds: &mut BTreeSet<u32>, slots: &mut BTreeSet<&str>) {
-    let info = info(&example.object());
+    let info = info(example.object());
     for metric in super::served::metrics(&example.value()) {
         let map: Option<&MapInfo> = info.map(&metric.map);
         kinds.insert(map.unwrap_or_else(|| panic!("{}: no map {}", example.place, metric.map)).kind.0);
