@@ -11,7 +11,7 @@ use crate::cli::Options;
 use crate::config::{self, ConfigFile, Insecure, Origin};
 use crate::host::Host;
 use crate::problem::Problem;
-use crate::reload::{Digests, Folder, Followed, Found, ReadConfig, Watcher};
+use crate::reload::{Folder, Followed, Found, Provenance, ReadConfig, Watcher};
 use crate::spec::Spec;
 
 /// Files may change between being looked at and being watched, but not for ever.
@@ -101,8 +101,12 @@ impl ConfigFolder {
             // The threads that serve scrapes may not be allowed to.
             let _ = self.how.host.read_symbols();
         }
-        let digests = Digests { config: origin.config().map(sha256), object: origin.object().map(sha256) };
-        let config = ReadConfig { name: file.name.clone(), spec, problems, digests, is_missing: false };
+        let provenance = Provenance {
+            config: origin.config().map(sha256),
+            object: origin.object().map(sha256),
+            drafted: origin.is_drafted(),
+        };
+        let config = ReadConfig { name: file.name.clone(), spec, problems, provenance, is_missing: false };
         Known { origin, config }
     }
 

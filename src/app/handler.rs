@@ -202,6 +202,7 @@ fn config_statuses(generation: &Generation) -> Vec<ConfigStatus> {
         };
         ConfigStatus {
             name: config.name.clone(),
+            drafted: config.drafted,
             state,
             metrics: generation.metric_count(&config.name),
             attached: programs.iter().filter(|program| program.attached).count(),

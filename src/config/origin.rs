@@ -52,6 +52,12 @@ impl Origin {
         bytes
     }
 
+    /// Whether there is no file but the object.
+    #[must_use]
+    pub fn is_drafted(&self) -> bool {
+        self.is_drafted
+    }
+
     /// The bytes of the config's file; none when it could not be read, or there is none.
     #[must_use]
     pub fn config(&self) -> Option<&[u8]> {

@@ -1,6 +1,6 @@
 //! What has to be done so that what the files say is at work: pure.
 
-use super::found::{Digests, ReadConfig, Seen};
+use super::found::{Provenance, ReadConfig, Seen};
 use crate::config::settle_in_order;
 use crate::problem::Problem;
 use crate::scrape::reserved;
@@ -38,7 +38,7 @@ pub(super) struct Rules {
 pub(super) struct Accepted {
     pub(super) spec: Spec,
     pub(super) problems: Vec<Problem>,
-    pub(super) digests: Digests,
+    pub(super) provenance: Provenance,
 }
 
 /// What is to be done with a config. One that nothing is to be done with has no step.
@@ -234,11 +234,11 @@ fn steps(candidates: Vec<Candidate<'_>>, mut missing: Vec<Standing<'_>>) -> Vec<
     let mut steps = Vec::new();
     for candidate in candidates {
         let running = candidate.standing.and_then(|standing| standing.running);
-        let ReadConfig { name, spec, problems, digests, .. } = candidate.config;
+        let ReadConfig { name, spec, problems, provenance, .. } = candidate.config;
         let step = match (candidate.verdict, spec) {
             (Verdict::Accepted, Some(spec)) => {
                 let moved = running.is_none().then(|| renamed(&spec, &missing)).flatten();
-                let accepted = Accepted { spec, problems, digests };
+                let accepted = Accepted { spec, problems, provenance };
                 match (running, moved) {
                     (Some(running), _) if running.load.loads_the_same(&accepted.spec.load) => {
                         Step::View(accepted)

@@ -13,18 +13,20 @@ pub struct ReadConfig {
     /// Everything that is wrong with it.
     pub problems: Vec<Problem>,
     /// What it was read from.
-    pub digests: Digests,
+    pub provenance: Provenance,
     /// Whether it is only known because it was asked for by its name: there is no such file.
     pub is_missing: bool,
 }
 
-/// SHA-256 of a config's files, as hex digits; none of what could not be read.
+/// Where a config comes from: SHA-256 of its files, as hex digits; none of what could not be read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Digests {
+pub struct Provenance {
     /// Of the YAML file.
     pub config: Option<String>,
     /// Of the object.
     pub object: Option<String>,
+    /// Whether there is no YAML file: it was drafted from its object.
+    pub drafted: bool,
 }
 
 /// All configs of the folder.
@@ -48,14 +50,20 @@ pub trait Folder {
 /// Enough of a config to tell whether it is another one than before.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Seen {
-    digests: Digests,
+    provenance: Provenance,
     has_spec: bool,
     problems: Vec<Problem>,
 }
 
 impl ReadConfig {
     pub(super) fn seen(&self) -> Seen {
-        let (digests, problems) = (self.digests.clone(), self.problems.clone());
-        Seen { digests, has_spec: self.spec.is_some(), problems }
+        let (provenance, problems) = (self.provenance.clone(), self.problems.clone());
+        Seen { provenance, has_spec: self.spec.is_some(), problems }
+    }
+}
+
+impl Seen {
+    pub(super) fn is_drafted(&self) -> bool {
+        self.provenance.drafted
     }
 }

@@ -16,7 +16,7 @@ mod supervisor;
 mod unit;
 mod watch;
 
-pub use found::{Digests, Folder, Found, ReadConfig};
+pub use found::{Folder, Found, Provenance, ReadConfig};
 pub use kernel::{Kernel, Started};
 pub use report::{Change, Report};
 pub use serve::{Observer, Order, Reloader, serve};

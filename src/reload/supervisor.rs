@@ -250,7 +250,7 @@ impl<K: Kernel> Supervisor<K> {
         let of_programs = running.problems.iter().filter(|problem| problem.place.program.is_some()).cloned();
         running.problems = accepted.problems.into_iter().chain(of_programs.collect::<Vec<_>>()).collect();
         running.spec = accepted.spec;
-        running.digests = accepted.digests;
+        running.provenance = accepted.provenance;
         unit.succeed(turn.moment.time, turn.is_reload);
         turn.changes.insert(name.to_owned(), Change::Viewed);
     }
@@ -284,7 +284,7 @@ impl<K: Kernel> Supervisor<K> {
 
     /// Brings what was prepared to work.
     fn commit(&mut self, job: Job<K>, turn: &mut Turn<K::Loaded>) {
-        let Job { name, to: Accepted { spec, mut problems, digests }, mut running, prepared } = job;
+        let Job { name, to: Accepted { spec, mut problems, provenance }, mut running, prepared } = job;
         let is_strict = self.is_strict;
         let outcome = prepared.and_then(|prepared| {
             let loaded = running.as_mut().map(|running| &mut running.loaded);
@@ -306,7 +306,7 @@ impl<K: Kernel> Supervisor<K> {
         problems.extend(of_programs);
         turn.remarks.extend(problems.iter().cloned());
         let unit = self.unit(&name);
-        unit.running = Some(Running { spec, loaded, view, problems, programs, digests });
+        unit.running = Some(Running { spec, loaded, view, problems, programs, provenance });
         unit.succeed(turn.moment.time, turn.is_reload);
         turn.changes.insert(name, change);
     }

@@ -2,7 +2,7 @@
 
 use std::time::{Instant, SystemTime};
 
-use super::found::{Digests, Seen};
+use super::found::{Provenance, Seen};
 use crate::problem::{Problem, Severity};
 use crate::scrape::{ConfigState, Reloads};
 use crate::snapshot::{ProgramVerdict, Verdict, View};
@@ -15,7 +15,7 @@ pub(super) struct Running<L> {
     pub(super) view: View,
     pub(super) problems: Vec<Problem>,
     pub(super) programs: Vec<ProgramVerdict>,
-    pub(super) digests: Digests,
+    pub(super) provenance: Provenance,
 }
 
 /// A config of the folder.
@@ -74,8 +74,9 @@ impl<L> Unit<L> {
                 problems: running.problems.clone(),
                 programs: running.programs.clone(),
                 refused: self.refused.clone(),
-                config_sha256: running.digests.config.clone(),
-                object_sha256: running.digests.object.clone(),
+                drafted: running.provenance.drafted,
+                config_sha256: running.provenance.config.clone(),
+                object_sha256: running.provenance.object.clone(),
                 reloads,
             },
             None => ConfigState {
@@ -83,6 +84,7 @@ impl<L> Unit<L> {
                 warnings: warnings(&self.refused),
                 problems: self.refused.clone(),
                 programs: broken(&self.refused),
+                drafted: self.seen.as_ref().is_some_and(Seen::is_drafted),
                 reloads,
                 ..ConfigState::default()
             },

@@ -22,6 +22,8 @@ pub struct Member {
 pub struct ConfigState {
     /// The config's name.
     pub name: String,
+    /// Whether nobody wrote it: it was drafted from its object.
+    pub drafted: bool,
     /// Whether it is loaded and served.
     pub loaded: bool,
     /// How many of its problems are warnings.

@@ -35,6 +35,8 @@ impl ConfigState {
 pub struct ConfigStatus {
     /// Its name.
     pub name: String,
+    /// Whether nobody wrote it: it was drafted from its object.
+    pub drafted: bool,
     /// How it is.
     pub state: ConfigState,
     /// How many metrics it serves.
@@ -139,9 +141,10 @@ fn render(html: &mut String, status: &Status) -> fmt::Result {
 fn render_config(html: &mut String, config: &ConfigStatus) -> fmt::Result {
     let state = config.state.word();
     let ConfigStatus { metrics, attached, programs, .. } = config;
+    let drafted = if config.drafted { " <small>drafted from its object</small>" } else { "" };
     writeln!(
         html,
-        "<tr><td>{}</td><td class=\"{state}\">{state}</td><td>{metrics}</td><td>{attached} of {programs}</td></tr>",
+        "<tr><td>{}{drafted}</td><td class=\"{state}\">{state}</td><td>{metrics}</td><td>{attached} of {programs}</td></tr>",
         Escaped(&config.name)
     )?;
     if !config.verdicts.is_empty() {
@@ -241,6 +244,7 @@ mod tests {
             ready: true,
             configs: vec![ConfigStatus {
                 name: "biolatency".into(),
+                drafted: false,
                 state: ConfigState::Degraded,
                 metrics: 2,
                 attached: 1,
@@ -275,6 +279,10 @@ mod tests {
             assert!(html.contains(part), "{part} is not in {html}");
         }
         assert!(!html.contains("/maps"));
+        assert!(!html.contains("drafted"));
+        let mut drafted = status();
+        drafted.configs[0].drafted = true;
+        assert!(page(&drafted).contains("<td>biolatency <small>drafted from its object</small></td>"));
         assert!(page(&Status { debug: true, ..status() }).contains("href=\"/maps\""));
         assert!(page(&Status { configs: Vec::new(), ..status() }).contains("There are no configs."));
     }
