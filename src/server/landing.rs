@@ -250,9 +250,11 @@ mod tests {
                 attached: 1,
                 programs: 3,
                 problems: vec!["line 3: unknown decoder".into()],
+                refused: Vec::new(),
                 verdicts: vec![row("old", true), row("new", false)],
             }],
             problems: Vec::new(),
+            watching: "events".into(),
         }
     }
 
@@ -269,6 +271,7 @@ mod tests {
             "Version 1.2.3, ready.",
             "href=\"/metrics\"",
             "<td>biolatency</td>",
+            "Changes of the files: events.",
             "degraded",
             "1 of 3",
             "unknown decoder",

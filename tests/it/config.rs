@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
-use bpftally::config::{Checked, ConfigFile, Options, check_text};
+use bpftally::config::{Checked, ConfigFile, Insecure, Options, check_text};
 use bpftally::host::{Host, Roots};
 use bpftally::problem::Problem;
 use bpftally::spec::{Bits, LabelSource, MetricKind, MetricSpec, Reduce, Slots, ValueKind, ValueSpec};
@@ -106,6 +106,7 @@ fn options() -> Options {
         namespace: "ebpf_exporter".into(),
         object_dir: None,
         host: Arc::new(Host::new(Roots::default())),
+        insecure: Insecure::Allowed,
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use bpftally::config::{ConfigFile, Options, check_text};
+use bpftally::config::{ConfigFile, Insecure, Options, check_text};
 use bpftally::page::Coding;
 use bpftally::scrape::{Generation, Live, Member, ScrapeOptions, Scraper, Settings};
 use bpftally::snapshot::{Batch, Limits, NamedSource, ReadError, ReadStatistics, Shape, Source, View};
@@ -276,7 +276,7 @@ fn all_metrics_of_a_map_share_one_read() {
     );
     let object = Object::read(calls.object(&format!("{types} {}", map("HASH")), &body));
     let host = Arc::new(kernel::host());
-    let options = Options { namespace: String::new(), object_dir: None, host };
+    let options = Options { namespace: String::new(), object_dir: None, host, insecure: Insecure::Allowed };
     let text = "metrics:
   counters:
     - {name: packets_total, map: m, help: h, value: packets, labels: [id]}

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use bpftally::bpf::Loaded;
-use bpftally::config::{ConfigFile, Options, check_text};
+use bpftally::config::{ConfigFile, Insecure, Options, check_text};
 use bpftally::snapshot::Verdict;
 use bpftally::spec::LoadSpec;
 
@@ -29,7 +29,12 @@ static __always_inline int count(u32 key)
 fn spec(source: &str, config: &str) -> LoadSpec {
     let number = libc_number();
     let object = Object::of(&format!("#define NUMBER {number}\n{MAPS}\n{source}"));
-    let options = Options { namespace: String::new(), object_dir: None, host: Arc::new(host()) };
+    let options = Options {
+        namespace: String::new(),
+        object_dir: None,
+        host: Arc::new(host()),
+        insecure: Insecure::Allowed,
+    };
     let has_globals = config.lines().any(|line| line.starts_with("globals:"));
     let globals = if has_globals { "" } else { "globals: {}\n" };
     let text = format!("{globals}{config}\nmetrics: {{counters: []}}\n")
