@@ -205,6 +205,76 @@ mod tests {
     }
 
     #[test]
+    fn a_turn_alone_waits_for_the_work_and_is_shared_by_nobody() {
+        let turnstile = Turnstile::<usize>::default();
+        let works = AtomicUsize::new(0);
+        let (began, gate) = (std::sync::Barrier::new(2), std::sync::Barrier::new(2));
+        std::thread::scope(|scope| {
+            let first = scope.spawn(|| {
+                turnstile.shared(soon(), |_| {
+                    began.wait();
+                    gate.wait();
+                    works.fetch_add(1, Ordering::SeqCst)
+                })
+            });
+            began.wait();
+            let shared = || turnstile.shared(soon(), |_| works.fetch_add(1, Ordering::SeqCst));
+            let before = scope.spawn(shared);
+            while lock(&turnstile.turns).waiting < 1 {
+                std::thread::yield_now();
+            }
+            let alone = [(); 2].map(|()| {
+                scope.spawn(|| {
+                    turnstile.alone(|| {
+                        let turn = works.fetch_add(1, Ordering::SeqCst);
+                        // Nobody works meanwhile, however long it takes.
+                        std::thread::sleep(Duration::from_millis(20));
+                        assert_eq!(works.load(Ordering::SeqCst), turn + 1);
+                        turn
+                    })
+                })
+            });
+            while lock(&turnstile.turns).claims < 2 {
+                std::thread::yield_now();
+            }
+            let after = scope.spawn(shared);
+            while lock(&turnstile.turns).waiting < 2 {
+                std::thread::yield_now();
+            }
+            gate.wait();
+            assert_eq!(first.join().unwrap().as_deref(), Some(&0));
+            let mut turns = alone.map(|thread| thread.join().unwrap());
+            turns.sort_unstable();
+            // Who waited is served between the two, by one work.
+            assert_eq!(turns, [1, 3]);
+            for thread in [before, after] {
+                assert_eq!(thread.join().unwrap().as_deref(), Some(&2));
+            }
+        });
+    }
+
+    #[test]
+    fn who_gives_up_waiting_owes_and_is_owed_nothing() {
+        let turnstile = Turnstile::<u32>::default();
+        let (began, gate) = (std::sync::Barrier::new(2), std::sync::Barrier::new(2));
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                turnstile.alone(|| {
+                    began.wait();
+                    gate.wait();
+                })
+            });
+            began.wait();
+            assert!(turnstile.shared(Instant::now() + Duration::from_millis(5), |_| 1).is_none());
+            let next = scope.spawn(|| turnstile.alone(|| 2));
+            gate.wait();
+            assert_eq!(next.join().unwrap(), 2);
+            assert_eq!(turnstile.shared(soon(), |_| 3).as_deref(), Some(&3));
+            assert_eq!(turnstile.alone(|| 4), 4);
+        });
+    }
+
+    #[test]
     fn who_waits_too_long_gets_nothing_and_a_panic_opens_the_door() {
         let turnstile = Turnstile::<u32>::default();
         let (began, gate) = (std::sync::Barrier::new(2), std::sync::Barrier::new(2));
