@@ -240,12 +240,12 @@ mod tests {
     #[test]
     fn what_is_wrong_shows_in_the_state() {
         let place = || Place { config: Some("one".into()), ..Place::default() };
-        let error = Problem::error("read-refused", place(), "the map `m` cannot be read");
+        let errors = [Problem::error("read-refused", place(), "the map `m` cannot be read")];
         let warning = Problem::warning("unknown-key", place(), "there is no key `x`");
         check(&[], &[], ConfigState::Serving);
         check(std::slice::from_ref(&warning), &[], ConfigState::Serving);
-        check(&[error.clone(), warning], &[], ConfigState::Degraded);
-        check(&[], &[error.clone()], ConfigState::LastGood);
-        check(&[error.clone()], &[error], ConfigState::LastGood);
+        check(&[warning, errors[0].clone()], &[], ConfigState::Degraded);
+        check(&[], &errors, ConfigState::LastGood);
+        check(&errors, &errors, ConfigState::LastGood);
     }
 }

@@ -76,19 +76,33 @@ pub(super) fn difference(
     rules: Rules,
 ) -> Vec<(String, Step)> {
     let of = |name: &str| standing.iter().copied().find(|standing| standing.name == name);
-    let is_there: Vec<String> = found.iter().map(|config| config.name.clone()).collect();
-    let mut candidates: Vec<Candidate<'_>> = Vec::new();
+    let is_there = |name: &str| found.iter().any(|config| config.name == name);
+    let missing: Vec<Standing<'_>> =
+        standing.iter().filter(|standing| !is_there(standing.name)).copied().collect();
+    let (mut candidates, mut unchanged) = (Vec::new(), Vec::new());
     for config in found {
         let standing = of(&config.name);
         if standing.is_some_and(|standing| stays(&standing, &config, rules)) {
+            unchanged.push(config);
             continue;
         }
         let verdict = judge(standing.as_ref(), &config, rules);
         candidates.push(Candidate { config, standing, verdict });
     }
-    settle(standing, &mut candidates, rules);
-    let missing = standing.iter().filter(|standing| !is_there.iter().any(|name| name == standing.name));
-    let mut steps = steps(candidates, missing.copied().collect());
+    // What goes, or goes on under another name, claims nothing any more.
+    let is_leaving = |standing: &Standing<'_>| {
+        let is_renamed = |candidate: &Candidate<'_>| {
+            let spec =
+                candidate.config.spec.as_ref().filter(|_| candidate.is_accepted() && !candidate.is_running());
+            spec.is_some_and(|spec| is_but_for_its_name(standing, spec))
+        };
+        let is_missing = missing.iter().any(|missing| missing.name == standing.name);
+        standing.is_gone || (is_missing && candidates.iter().any(is_renamed))
+    };
+    let staying: Vec<Standing<'_>> =
+        standing.iter().filter(|standing| !is_leaving(standing)).copied().collect();
+    settle(&staying, &mut candidates, &unchanged, rules);
+    let mut steps = steps(candidates, missing);
     steps.sort_by(|one, other| one.0.cmp(&other.0));
     steps
 }
@@ -127,11 +141,16 @@ fn is_bearable(standing: &Standing<'_>, error: &Problem) -> bool {
 
 /// Lets configs agree on who owns which family: what is running wins, then comes the order of names. Who
 /// is refused goes on as it is, which may stand in the way of others: so this is done until nobody is refused.
-fn settle(standing: &[Standing<'_>], candidates: &mut [Candidate<'_>], rules: Rules) {
+fn settle(
+    staying: &[Standing<'_>],
+    candidates: &mut [Candidate<'_>],
+    unchanged: &[ReadConfig],
+    rules: Rules,
+) {
     loop {
-        let mut specs = claims(standing, candidates);
+        let mut specs = claims(staying, candidates);
         let refused = settle_in_order(&mut specs, &reserved);
-        let told = with_what_a_restart_decides(candidates, refused);
+        let told = with_what_a_restart_decides(candidates, unchanged, refused);
         let mut is_again = false;
         for candidate in candidates.iter_mut().filter(|candidate| candidate.is_accepted()) {
             let own =
@@ -156,13 +175,13 @@ fn settle(standing: &[Standing<'_>], candidates: &mut [Candidate<'_>], rules: Ru
 }
 
 /// What every config would serve, those first that win.
-fn claims(standing: &[Standing<'_>], candidates: &[Candidate<'_>]) -> Vec<Spec> {
+fn claims(staying: &[Standing<'_>], candidates: &[Candidate<'_>]) -> Vec<Spec> {
     let accepted = |name: &str| {
         candidates.iter().find(|candidate| candidate.is_accepted() && candidate.config.name == name)
     };
-    let mut specs: Vec<Spec> = standing
+    let mut specs: Vec<Spec> = staying
         .iter()
-        .filter(|standing| !standing.is_gone && accepted(standing.name).is_none())
+        .filter(|standing| accepted(standing.name).is_none())
         .filter_map(|standing| standing.running.cloned())
         .collect();
     for is_running in [true, false] {
@@ -190,14 +209,18 @@ fn take_over(candidates: &mut [Candidate<'_>], specs: Vec<Spec>, told: &[Problem
 }
 
 /// Adds to problems between configs how they would end if the exporter was started now.
-fn with_what_a_restart_decides(candidates: &[Candidate<'_>], problems: Vec<Problem>) -> Vec<Problem> {
-    if problems.is_empty() || candidates.iter().all(|candidate| candidate.standing.is_none()) {
+fn with_what_a_restart_decides(
+    candidates: &[Candidate<'_>],
+    unchanged: &[ReadConfig],
+    problems: Vec<Problem>,
+) -> Vec<Problem> {
+    if problems.is_empty() {
         return problems;
     }
-    let mut specs: Vec<Spec> =
-        candidates.iter().filter_map(|candidate| candidate.config.spec.clone()).collect();
-    let running = candidates.iter().filter_map(|candidate| candidate.standing);
-    let known: Vec<&str> = running.map(|standing| standing.name).collect();
+    let known: Vec<&str> =
+        candidates.iter().filter_map(|candidate| candidate.standing).map(|standing| standing.name).collect();
+    let files = candidates.iter().map(|candidate| &candidate.config).chain(unchanged);
+    let mut specs: Vec<Spec> = files.filter_map(|config| config.spec.clone()).collect();
     specs.sort_by(|one, other| one.load.name.cmp(&other.load.name));
     let at_restart = settle_in_order(&mut specs, &reserved);
     let is_same = |one: &Problem, other: &Problem| {
@@ -261,11 +284,13 @@ fn steps(candidates: Vec<Candidate<'_>>, mut missing: Vec<Standing<'_>>) -> Vec<
 
 /// The config among those without a file that a new one is but for its name.
 fn renamed(spec: &Spec, missing: &[Standing<'_>]) -> Option<usize> {
-    missing.iter().position(|standing| {
-        standing.running.is_some_and(|running| {
-            let load = LoadSpec { name: spec.load.name.clone(), ..running.load.clone() };
-            load.loads_the_same(&spec.load)
-        })
+    missing.iter().position(|standing| is_but_for_its_name(standing, spec))
+}
+
+fn is_but_for_its_name(standing: &Standing<'_>, spec: &Spec) -> bool {
+    standing.running.is_some_and(|running| {
+        let load = LoadSpec { name: spec.load.name.clone(), ..running.load.clone() };
+        load.loads_the_same(&spec.load)
     })
 }
 

@@ -11,6 +11,7 @@ mod difference;
 mod found;
 mod kernel;
 mod report;
+mod samples;
 mod serve;
 mod supervisor;
 mod unit;

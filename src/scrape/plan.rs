@@ -32,7 +32,22 @@ pub(super) struct FamilyPlan {
     pub(super) name: String,
     pub(super) kind: MetricKind,
     pub(super) frame: Family,
+    claim: Claim,
     pub(super) contributors: Vec<Contributor>,
+}
+
+/// What all metrics of a family have in common.
+#[derive(PartialEq)]
+struct Claim {
+    help: String,
+    labels: Vec<String>,
+}
+
+impl Claim {
+    fn of(metric: &MetricSpec) -> Self {
+        let labels = metric.labels.iter().map(|label| label.name.clone()).collect();
+        Self { help: metric.help.clone(), labels }
+    }
 }
 
 /// One metric of one config.
@@ -72,6 +87,23 @@ impl PlannedSource {
 }
 
 impl FamilyPlan {
+    /// Configs are settled before they are loaded. When the load of one fails that was to give a family up,
+    /// what it goes on with can differ from what another one was promised.
+    fn check(&self, metric: &MetricSpec) -> Result<(), Box<Problem>> {
+        let is_alike = self.kind == metric.kind && self.claim == Claim::of(metric);
+        if is_alike && metric.kind != MetricKind::Gauge {
+            return Ok(());
+        }
+        let message = format!("`{}` is served by another config, in another way", self.name);
+        let problem = Problem::error("metric-conflict", metric.place.clone(), message);
+        let other = self.contributors.first().map(|other| format!("the config `{}`", other.config));
+        Err(Box::new(
+            problem
+                .found(other.unwrap_or_default())
+                .help("make both alike, or rename one of them; then reload"),
+        ))
+    }
+
     pub(super) fn buckets(&self) -> Option<&Buckets> {
         match &self.kind {
             MetricKind::Histogram(histogram) => Some(&histogram.buckets),
@@ -108,6 +140,9 @@ impl Planner {
         };
         let shape = source.shape();
         check_shape(metric, shape)?;
+        if let Some(family) = self.families.get(&metric.family) {
+            family.check(metric)?;
+        }
         let place = self.source(view, &metric.map, source);
         let mut column = |wanted| self.column(place, wanted);
         let number = column(main_column(metric));
@@ -121,6 +156,7 @@ impl Planner {
             name: metric.family.clone(),
             kind: metric.kind.clone(),
             frame: frame(metric),
+            claim: Claim::of(metric),
             contributors: Vec::new(),
         });
         let nth = family.contributors.iter().filter(|other| other.config == view.config).count();
