@@ -29,7 +29,8 @@ run: build ## Build, and start the exporter on 127.0.0.1:9435 with all shipped c
 	@echo "  try       curl -s http://$(LISTEN)/metrics | grep ^ebpf_exporter_run_queue"
 	@echo "  stop      Ctrl-C"
 	@echo
-	@exec $(SUDO) $(BINARY) --config.dir configs --object.dir bpf-objects --web.listen-address $(LISTEN)
+	@exec $(SUDO) $(BINARY) --config.dir configs --object.dir bpf-objects --web.listen-address $(LISTEN) \
+		--config.allow-insecure-permissions
 
 build: build-packages ## Build the static release binary, target/release/bpftally
 	RUSTFLAGS="-C target-feature=+crt-static" cargo build --locked --release --target $(TARGET)

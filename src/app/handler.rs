@@ -9,7 +9,7 @@ use crate::cli::{Options, Require};
 use crate::host::Host;
 use crate::page;
 use crate::problem::Severity;
-use crate::reload::{Reloader, Watcher};
+use crate::reload::{Manner, Reloader, Watcher};
 use crate::scrape::{BuildInfo, Generation, Live, ScrapeOptions, Scraper, Settings};
 use crate::server::{
     self, ConfigState, ConfigStatus, Page, ProgramRow, Request, Response, Status, landing_page,
@@ -144,7 +144,7 @@ impl Handler {
             ready: self.is_ready(&generation),
             configs: config_statuses(&generation),
             problems: generation.problems().iter().map(ToString::to_string).collect(),
-            watching: self.watcher.get().map(|watcher| watcher.manner().to_string()).unwrap_or_default(),
+            watching: self.watcher.get().map(|watcher| watching(&watcher.manner())).unwrap_or_default(),
         };
         landing_page(&status)
     }
@@ -177,6 +177,14 @@ fn build_info() -> BuildInfo {
         revision: env!("BPFTALLY_REVISION").to_owned(),
         branch: env!("BPFTALLY_BRANCH").to_owned(),
         rustc: env!("BPFTALLY_RUSTC").to_owned(),
+    }
+}
+
+/// How changes of the files are noticed, as a sentence.
+fn watching(manner: &Manner) -> String {
+    match manner {
+        Manner::Off => "Changes of the files are followed when a reload is asked for.".to_owned(),
+        manner => format!("Changes of the files are followed: {manner}."),
     }
 }
 

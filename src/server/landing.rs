@@ -81,7 +81,7 @@ pub struct Status {
     pub configs: Vec<ConfigStatus>,
     /// What is wrong with no config in particular.
     pub problems: Vec<String>,
-    /// How changes of the files are noticed; empty before they are.
+    /// How changes of the files are noticed, as a sentence; empty before they are.
     pub watching: String,
 }
 
@@ -118,7 +118,7 @@ fn render(html: &mut String, status: &Status) -> fmt::Result {
     }
     html.push_str("</ul>\n");
     if !status.watching.is_empty() {
-        writeln!(html, "<p>Changes of the files: {}.</p>", Escaped(&status.watching))?;
+        writeln!(html, "<p>{}</p>", Escaped(&status.watching))?;
     }
     for problem in &status.problems {
         writeln!(html, "<pre class=\"failed\">{}</pre>", Escaped(problem))?;
@@ -254,7 +254,7 @@ mod tests {
                 verdicts: vec![row("old", true), row("new", false)],
             }],
             problems: Vec::new(),
-            watching: "events".into(),
+            watching: "Changes of the files are followed: events.".into(),
         }
     }
 
@@ -271,7 +271,7 @@ mod tests {
             "Version 1.2.3, ready.",
             "href=\"/metrics\"",
             "<td>biolatency</td>",
-            "Changes of the files: events.",
+            "<p>Changes of the files are followed: events.</p>",
             "degraded",
             "1 of 3",
             "unknown decoder",
