@@ -299,6 +299,42 @@ fn metrics_may_change_their_order() {
 }
 
 #[test]
+fn metrics_of_one_map_are_told_apart_by_their_numbers() {
+    let shape = Shape { key_size: 4, value_size: 16, lanes: 1, lane_stride: 16 };
+    let value = |first: u64, second: u64| [first.to_ne_bytes(), second.to_ne_bytes()].concat();
+    let source = Arc::new(Literal::new(shape, [(&key(1)[..], value(10, 100).as_slice())]));
+    let at = |offset| MetricSpec { value: ValueSpec::unsigned(offset, 8), ..total(merging_labels()) };
+    let of = |offsets: &[usize]| {
+        let metrics = offsets.iter().map(|offset| at(*offset)).collect();
+        vec![member("c", metrics, vec![("map", source.clone())])]
+    };
+    let scraper = scraper(of(&[0, 8]));
+    check_total(&scraper, &[r#"{"x"} 110"#]);
+    // Made again: only the memory of each number knows what it was.
+    source.replace([(&key(1)[..], value(1, 2).as_slice())]);
+    check_total(&scraper, &[r#"{"x"} 113"#]);
+    renew(&scraper, of(&[8, 0]), &[]);
+    check_total(&scraper, &[r#"{"x"} 113"#]);
+    renew(&scraper, of(&[0]), &[]);
+    check_total(&scraper, &[r#"{"x"} 113"#]);
+    source.replace([(&key(1)[..], value(2, 50).as_slice())]);
+    check_total(&scraper, &[r#"{"x"} 114"#]);
+}
+
+#[test]
+fn a_counter_that_was_a_gauge_meanwhile_begins_anew() {
+    let source = numbers(&[(1, 10), (3, 1)]);
+    let scraper = scraper(vec![one(total(merging_labels()), source.clone())]);
+    check_total(&scraper, &[r#"{"x"} 10"#, r#"{"y"} 1"#]);
+    let gauge = MetricSpec { kind: MetricKind::Gauge, ..total(merging_labels()) };
+    renew(&scraper, vec![one(gauge, source.clone())], &[]);
+    set(&source, &[(1, 4)]);
+    check_total(&scraper, &[r#"{"x"} 4"#]);
+    renew(&scraper, vec![one(total(merging_labels()), source)], &[]);
+    check_total(&scraper, &[r#"{"x"} 4"#]);
+}
+
+#[test]
 fn what_is_gone_is_forgotten() {
     let scraper = scraper(vec![one(total(merging_labels()), numbers(&[(1, 10)]))]);
     check_total(&scraper, &[r#"{"x"} 10"#]);
