@@ -172,6 +172,10 @@ fn systemd_is_notified() {
         }
     };
     receive_until("READY=1");
+    let _ = Command::new("kill").args(["-HUP", &child.id().to_string()]).status();
+    receive_until("RELOADING=1");
+    receive_until("MONOTONIC_USEC=");
+    receive_until("STATUS=serving 1 config");
     let _ = Command::new("kill").arg(child.id().to_string()).status();
     receive_until("STOPPING=1");
     assert!(child.wait().unwrap().success());
