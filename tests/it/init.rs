@@ -1,12 +1,11 @@
-//! `bpftally init`: configs written from objects as other people write them.
+//! `bpftally init`: configs written from objects as other people write them, and what they serve.
 //!
-//! The pages stand in `tests/it/golden/init`; `UPDATE_GOLDEN=1` writes them anew.
+//! Whole configs are held by `corpus.rs`.
 
 use std::path::Path;
 
 use crate::common::exporter::{Exporter, run, value_of};
 use crate::common::folder::Folder;
-use crate::common::objects::compile;
 use crate::exporter::Workload;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
@@ -29,52 +28,6 @@ fn written(folder: &Folder, name: &str, object: &Path) -> String {
     let (code, said) = run(&["check", yaml.to_str().unwrap()]);
     assert_eq!(code, Some(0), "{name}: {said}\n{text}");
     text
-}
-
-#[track_caller]
-fn check(name: &str, maps: &str) {
-    let text = written(&Folder::new(), name, &compile(maps));
-    let path = Path::new(ROOT).join("tests/it/golden/init").join(format!("{name}.yaml"));
-    if std::env::var_os("UPDATE_GOLDEN").is_some() {
-        std::fs::write(&path, text).unwrap();
-        return;
-    }
-    assert_eq!(text, std::fs::read_to_string(&path).unwrap_or_default(), "{}", path.display());
-}
-
-#[test]
-fn configs_are_the_golden_ones() {
-    check(
-        "slots",
-        &("struct hist { u32 slots[27]; u64 total_us; u64 count; };\n".to_owned()
-            + &map("latency", "HASH", "u64", "struct hist")),
-    );
-    check(
-        "traffic",
-        &("struct key { u32 ifindex; u8 proto; }; struct value { u64 packets; u64 bytes; };\n".to_owned()
-            + &map("traffic", "PERCPU_HASH", "struct key", "struct value")),
-    );
-    check(
-        "numbers",
-        &(map("calls_by_pid", "HASH", "u32", "u64") + &map("gauge_depth", "ARRAY", "u32", "s32")),
-    );
-    check(
-        "union",
-        &("struct key { union { u32 v4; u8 v6_addr[16]; }; u16 family; char comm[16]; };\n".to_owned()
-            + &map("peers", "LRU_HASH", "struct key", "u64")),
-    );
-    check(
-        "cgroups",
-        &("struct key { u64 cgroup_id; u32 dev; s32 errno; u64 slot; };\nconst volatile u64 min_ns = 1000;\nconst volatile u64 kaddr_jiffies = 0; SEC(\"raw_tp/sys_enter\") int kept(void *ctx) { return min_ns + kaddr_jiffies; }\n".to_owned()
-            + &map("io_seconds", "PERCPU_HASH", "struct key", "u64")),
-    );
-    check(
-        "mixed",
-        &("enum state { IDLE, BUSY }; struct key { enum state state; u32 flags : 4, retries : 28; u64 stack[4]; };\nstruct { __uint(type, BPF_MAP_TYPE_RINGBUF); __uint(max_entries, 4096); } events SEC(\".maps\");\n".to_owned()
-            + &map("states_total", "HASH", "struct key", "u64")
-            + &map("names", "HASH", "u32", "char *")
-            + &map("hist_sizes", "PERCPU_ARRAY", "u32", "u64")),
-    );
 }
 
 #[test]
