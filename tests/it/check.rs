@@ -1,17 +1,17 @@
 //! `bpftally check`: what it tells, how, and with which exit code.
 //!
-//! Whole reports are kept in `tests/it/check/*.txt`; `BPFTALLY_REFRESH=1 cargo test --test it check::`
-//! writes them anew, for a look at the difference.
+//! Whole reports are kept in `tests/it/golden`; `UPDATE_GOLDEN=1 cargo test --test it check::` writes
+//! them anew, for a look at the difference.
 
 // Helpers of tests may panic as tests do.
 #![allow(clippy::unwrap_used)]
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
 
-use crate::common::objects;
+use crate::common::{golden, objects};
 
 /// Each with one mistake: its code, its place, and nothing else.
 mod corpus;
@@ -154,23 +154,12 @@ metrics:
     - {name: queue_tasks_total, map: queue_tasks, lables: [], help: a name that is a counter's}
 ";
 
-/// Compares with what is kept in a file beside this one.
-#[track_caller]
-fn golden(name: &str, found: &str) {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/it/check").join(name);
-    if std::env::var_os("BPFTALLY_REFRESH").is_some() {
-        std::fs::write(&path, found).unwrap();
-    }
-    let kept = std::fs::read_to_string(&path).unwrap_or_default();
-    assert_eq!(found, kept, "BPFTALLY_REFRESH=1 writes {} anew", path.display());
-}
-
 #[test]
 fn people_see_the_line_and_a_caret() {
     let folder = Folder::new(&[("wrong", WRONG)]);
     let outcome = folder.check(&["wrong.yaml"]);
     assert_eq!(outcome.code, 1);
-    golden("wrong.txt", &outcome.stdout);
+    golden::check("wrong.txt", &outcome.stdout);
 }
 
 #[test]

@@ -46,6 +46,12 @@ fn compiled(compiler: &str, name: &str) -> PathBuf {
     objects::compile_file(compiler, &folder().join(format!("{name}.bpf.c")))
 }
 
+/// The kernel that objects are checked for, whichever one runs the tests.
+#[track_caller]
+pub fn kernel() -> PathBuf {
+    objects::compile_file(COMPILERS[0], &folder().join("kernel.c"))
+}
+
 /// An object in a folder of its own, beside the kernel that it is meant for.
 struct Bench {
     name: String,
@@ -56,8 +62,7 @@ impl Bench {
     fn new(compiler: &str, name: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::copy(compiled(compiler, name), folder.path().join(format!("{name}.bpf.o"))).unwrap();
-        let kernel = objects::compile_file(COMPILERS[0], &self::folder().join("kernel.c"));
-        std::fs::copy(kernel, folder.path().join("vmlinux")).unwrap();
+        std::fs::copy(kernel(), folder.path().join("vmlinux")).unwrap();
         Self { name: name.to_owned(), folder }
     }
 
