@@ -32,24 +32,32 @@ const SOURCE: &str = r#"
 struct key { u32 device; u8 operation; char comm[16]; };
 struct pair { u64 packets, bytes; };
 struct blob { char bytes[24]; };
+struct hist { u32 slots[8]; u64 sum; double mean; };
+enum mode { FAST, SLOW };
 MAP(requests_total, HASH, struct key, u64, 1024)
 MAP(latency_seconds, HASH, u32, u64, 64)
 MAP(queue_tasks, PERCPU_ARRAY, u32, u64, 1)
 MAP(by_address_total, HASH, u64, u64, 64)
 MAP(traffic, HASH, u32, struct pair, 64)
 MAP(blobs, HASH, u32, struct blob, 64)
+MAP(hists, HASH, u32, struct hist, 64)
 struct { __uint(type, BPF_MAP_TYPE_RINGBUF); __uint(max_entries, 4096); } ring SEC(".maps");
 const volatile u64 kaddr_jiffies = 0;
 const volatile u32 kaddr_narrow = 0;
+const volatile u8 limit = 1;
+const volatile char label[4] = "abc";
+const volatile enum mode mode = FAST;
+const volatile u32 levels[2];
 
 SEC("raw_tp/sched_switch") int probe(void *ctx)
 {
     u32 key = 0;
     u64 *value = bpf_map_lookup_elem(&queue_tasks, &key);
     if (value)
-        *value += kaddr_jiffies + kaddr_narrow;
+        *value += kaddr_jiffies + kaddr_narrow + limit + label[0] + mode + levels[1];
     return 0;
 }
+SEC("raw_tp/sched_wakeup") int other(void *ctx) { return 0; }
 "#;
 
 /// A folder of configs beside their objects.

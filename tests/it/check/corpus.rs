@@ -30,6 +30,81 @@ const MISTAKES: &[Mistake] = &[
     ("bad-scale", "  gauges:\n    - {name: queue_tasks, help: h, scale: ^0}"),
     ("bad-reduce", "  gauges:\n    - {name: queue_tasks, help: h, reduce: ^median}"),
     ("duplicate-key", "  gauges:\n    - {name: queue_tasks, help: h, ^help: again}"),
+    (
+        "unknown-field",
+        "  gauges:\n    - {name: a, map: requests_total, help: h, labels: [device, ^operations]}",
+    ),
+    ("unknown-member", "  gauges:\n    - {name: a, map: traffic, help: h, value: ^package, labels: [id]}"),
+    (
+        "unknown-field",
+        "  gauges:\n    - {name: a, map: requests_total, help: h, labels: [{name: b, field: ^'comm[16]', decoders: [uint]}]}",
+    ),
+    ("missing-value", "  gauges:\n    - {name: a, map: ^traffic, help: h, labels: [id]}"),
+    ("value-type", "  gauges:\n    - {name: a, map: blobs, help: h, value: ^bytes, labels: [id]}"),
+    (
+        "mixed-labels",
+        "  gauges:\n    - {name: a, map: requests_total, help: h, labels: [device, ^{name: operation, size: 1, decoders: [uint]}]}",
+    ),
+    (
+        "cut-member",
+        "  gauges:\n    - {name: a, map: requests_total, help: h, labels: [{name: b, size: ^2, decoders: [uint]}, {name: c, size: 22, decoders: [hex]}]}",
+    ),
+    (
+        "key-size",
+        "  gauges:\n    - {name: a, map: requests_total, help: h, labels: [^{name: b, size: 4, decoders: [uint]}]}",
+    ),
+    (
+        "field-size",
+        "  gauges:\n    - {name: a, map: latency_seconds, help: h, labels: [{name: id, size: 4, decoders: [^ksym]}]}",
+    ),
+    (
+        "unknown-enum",
+        "  gauges:\n    - {name: a, map: latency_seconds, help: h, labels: [{name: id, decoders: [{name: enum, type: ^no_such_enum}]}]}",
+    ),
+    (
+        "missing-type",
+        "  gauges:\n    - {name: a, map: latency_seconds, help: h, labels: [{name: id, decoders: [^enum]}]}",
+    ),
+    (
+        "not-enumerable",
+        "  gauges:\n    - {name: a, map: latency_seconds, help: h, zero: ^true, labels: [id]}",
+    ),
+    (
+        "slots-type",
+        "  histograms:\n    - {name: a, map: hists, help: h, bucket_type: log2, slots: ^sum, labels: [id]}",
+    ),
+    (
+        "bad-buckets",
+        "  histograms:\n    - {name: a, map: hists, help: h, bucket_type: log2, slots: slots, bucket_max: ^9, labels: [id]}",
+    ),
+    (
+        "slots-conflict",
+        "  histograms:\n    - {name: a, map: hists, help: h, bucket_type: log2, slots: slots, bucket: ^id, labels: [id]}",
+    ),
+    (
+        "unknown-key",
+        "  gauges:\n    - {name: a, map: latency_seconds, help: h, ^bucket_max: 3, labels: [id]}",
+    ),
+    (
+        "reduce-without-effect",
+        "  gauges:\n    - {name: a, map: latency_seconds, help: h, reduce: ^max, labels: [id]}",
+    ),
+    (
+        "strip-without-effect",
+        "  gauges:\n    - {name: a, map: latency_seconds, help: h, labels: [{name: id, decoders: [{name: enum, type: task_state, strip_prefix: ^TSK_}]}]}",
+    ),
+    ("missing-variable", "globals: {^limits: 5}"),
+    ("global-range", "globals: {limit: ^256}"),
+    ("global-range", "globals: {label: ^abcd}"),
+    ("global-type", "globals: {limit: ^many}"),
+    ("global-type", "globals: {mode: ^FASTER}"),
+    ("global-range", "globals: {levels: ^[1, 2, 3]}"),
+    ("missing-program", "programs: {^prob: {enabled: false}}"),
+    ("missing-program", "choose: [[probe, ^othr]]"),
+    ("short-choice", "choose: [^[probe]]"),
+    ("chosen-twice", "choose: [[probe, other, ^probe]]"),
+    ("missing-map", "maps: {^ringg: {max_entries: 4096}}"),
+    ("max-entries", "maps: {blobs: {max_entries: ^0}}"),
     ("reserved-metric", "  gauges:\n    - {name: ^enabled_configs, map: queue_tasks, help: h}"),
 ];
 
