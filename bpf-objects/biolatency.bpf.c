@@ -17,25 +17,31 @@
 #define REQ_OP_MASK 0xff
 
 /*
- * Zone operations were renumbered between kernels, and passthrough commands
- * (numbers from 34 up) mean what their driver wants: they are one operation
- * here. The others have kept their numbers since Linux 4.8.
+ * The kernel's numbers that are the same since Linux 4.8. Zone operations were
+ * renumbered since, and passthrough commands (numbers from 34 up) mean what
+ * their driver wants: they are one operation here. The names are the labels'.
  */
-#define OP_SECURE_ERASE 5
-#define OP_WRITE_ZEROES 9
-#define OP_OTHER 255
+enum block_operation {
+    OPERATION_READ = 0,
+    OPERATION_WRITE = 1,
+    OPERATION_FLUSH = 2,
+    OPERATION_DISCARD = 3,
+    OPERATION_SECURE_ERASE = 5,
+    OPERATION_WRITE_ZEROES = 9,
+    OPERATION_OTHER = 255,
+};
 
 extern int LINUX_KERNEL_VERSION __kconfig;
 
 struct latency_key {
     u32 device;
-    u32 operation;
+    enum block_operation operation;
     u64 bucket;
 };
 
 struct error_key {
     u32 device;
-    u32 operation;
+    enum block_operation operation;
 };
 
 /*
@@ -80,13 +86,13 @@ static __always_inline struct gendisk *disk_of(struct request *request)
     return request->q->disk;
 }
 
-static __always_inline u32 operation_of(struct request *request)
+static __always_inline enum block_operation operation_of(struct request *request)
 {
     u32 operation = request->cmd_flags & REQ_OP_MASK;
 
-    if (operation <= OP_SECURE_ERASE || operation == OP_WRITE_ZEROES)
+    if (operation <= OPERATION_SECURE_ERASE || operation == OPERATION_WRITE_ZEROES)
         return operation;
-    return OP_OTHER;
+    return OPERATION_OTHER;
 }
 
 static __always_inline int issued(struct request *request)

@@ -8,22 +8,27 @@ use crate::bpf;
 use crate::cli::{Options, Require};
 use crate::host::Host;
 use crate::page;
-use crate::problem::{Problem, Severity};
+use crate::problem::Severity;
+use crate::reload::{Reloader, Watcher};
 use crate::scrape::{BuildInfo, Generation, Live, ScrapeOptions, Scraper, Settings};
 use crate::server::{
     self, ConfigState, ConfigStatus, Page, ProgramRow, Request, Response, Status, landing_page,
 };
 use crate::snapshot::{ProgramVerdict, Verdict};
 
+/// Who asks for a reload waits so long for its outcome.
+const RELOAD_TIME: Duration = Duration::from_secs(60);
+
 /// Answers requests from the live generation.
 pub struct Handler {
     live: Arc<Live>,
     host: Arc<Host>,
-    scraper: Scraper,
+    scraper: Arc<Scraper>,
+    reloader: Reloader,
     /// Whether the first generation is live.
     serving: AtomicBool,
-    /// Maps that cannot be read once capabilities were given up.
-    unreadable: OnceLock<Vec<Problem>>,
+    /// How changes of the files are noticed.
+    watcher: OnceLock<Arc<Watcher>>,
     ready: Require,
     telemetry_path: String,
     debug: bool,
@@ -36,10 +41,11 @@ impl Handler {
     pub fn new(
         options: &Options,
         host: &Arc<Host>,
-        live: Arc<Live>,
+        reloader: Reloader,
         statistics: Option<bpf::StatisticsGuard>,
     ) -> Self {
         let roots = host.roots.clone();
+        let live = Arc::new(Live::default());
         let settings = Settings {
             skip_cache_size: options.config.skip_cache_size,
             stats_enabled: Box::new(move || statistics.is_some() || bpf::statistics_enabled(&roots)),
@@ -47,11 +53,12 @@ impl Handler {
             ..Settings::default()
         };
         Self {
-            scraper: Scraper::new(Arc::clone(&live), settings),
+            scraper: Arc::new(Scraper::new(Arc::clone(&live), settings)),
             live,
+            reloader,
             host: Arc::clone(host),
             serving: AtomicBool::new(false),
-            unreadable: OnceLock::new(),
+            watcher: OnceLock::new(),
             ready: options.ready,
             telemetry_path: options.web.telemetry_path.clone(),
             debug: options.debug,
@@ -59,9 +66,18 @@ impl Handler {
         }
     }
 
-    /// Says that the first generation is live, and which maps of it cannot be read.
-    pub fn begin(&self, unreadable: Vec<Problem>) {
-        let _ = self.unreadable.set(unreadable);
+    /// What it scrapes.
+    pub fn scraper(&self) -> Arc<Scraper> {
+        Arc::clone(&self.scraper)
+    }
+
+    /// Says how changes of the files are noticed.
+    pub fn watch(&self, watcher: Arc<Watcher>) {
+        let _ = self.watcher.set(watcher);
+    }
+
+    /// Says that the first generation is live.
+    pub fn begin(&self) {
         self.serving.store(true, Ordering::Release);
     }
 
@@ -126,10 +142,19 @@ impl Handler {
             telemetry_path: self.telemetry_path.clone(),
             debug: self.debug,
             ready: self.is_ready(&generation),
-            configs: config_statuses(&generation, self.unreadable.get().map_or(&[], Vec::as_slice)),
-            problems: Vec::new(),
+            configs: config_statuses(&generation),
+            problems: generation.problems().iter().map(ToString::to_string).collect(),
+            watching: self.watcher.get().map(|watcher| watcher.manner().to_string()).unwrap_or_default(),
         };
         landing_page(&status)
+    }
+
+    /// Looks at the files now, and tells what became of it.
+    fn reload(&self, request: &Request) -> Response {
+        match self.reloader.reload(request.deadline(RELOAD_TIME)) {
+            Some(report) => Response::text(if report.is_good() { 200 } else { 500 }, report.to_string()),
+            None => Response::text(504, "The reload goes on; the log will say what became of it.\n"),
+        }
     }
 }
 
@@ -140,6 +165,7 @@ impl server::Handler for Handler {
             Page::Landing => self.landing(),
             Page::Ready => self.readiness(),
             Page::Maps => self.maps(request),
+            Page::Reload => self.reload(request),
         }
     }
 }
@@ -163,26 +189,26 @@ fn verdict_row(program: &ProgramVerdict) -> ProgramRow {
     }
 }
 
-fn config_statuses(generation: &Generation, unreadable: &[Problem]) -> Vec<ConfigStatus> {
+fn config_statuses(generation: &Generation) -> Vec<ConfigStatus> {
     let statuses = generation.configs().iter().map(|config| {
         let view = generation.views().iter().find(|view| view.config == config.name);
         let programs = view.map(|view| view.programs.programs()).unwrap_or_default();
-        let unreadable =
-            unreadable.iter().filter(|problem| problem.place.config.as_ref() == Some(&config.name));
-        let problems: Vec<&Problem> = config.problems.iter().chain(unreadable).collect();
-        let is_whole = problems.iter().all(|problem| problem.severity == Severity::Warning);
-        let state = match (config.loaded, is_whole) {
-            (true, true) => ConfigState::Serving,
-            (true, false) => ConfigState::Degraded,
-            (false, _) => ConfigState::Failed,
+        let is_whole = config.problems.iter().all(|problem| problem.severity == Severity::Warning);
+        let state = match (config.loaded, is_whole, config.refused.is_empty()) {
+            (true, _, false) => ConfigState::LastGood,
+            (true, true, true) => ConfigState::Serving,
+            (true, false, true) => ConfigState::Degraded,
+            (false, ..) => ConfigState::Failed,
         };
         ConfigStatus {
             name: config.name.clone(),
+            drafted: config.drafted,
             state,
             metrics: generation.metric_count(&config.name),
             attached: programs.iter().filter(|program| program.attached).count(),
             programs: programs.len(),
-            problems: problems.iter().map(ToString::to_string).collect(),
+            problems: config.problems.iter().map(ToString::to_string).collect(),
+            refused: config.refused.iter().map(ToString::to_string).collect(),
             verdicts: config.programs.iter().map(verdict_row).collect(),
         }
     });
@@ -192,24 +218,34 @@ fn config_statuses(generation: &Generation, unreadable: &[Problem]) -> Vec<Confi
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::problem::Place;
+    use crate::problem::{Place, Problem};
     use crate::scrape;
 
-    #[test]
-    fn a_config_whose_maps_cannot_be_read_is_degraded() {
-        let state = |name: &str| scrape::ConfigState {
-            name: name.into(),
+    #[track_caller]
+    fn check(problems: &[Problem], refused: &[Problem], expected: ConfigState) {
+        let state = scrape::ConfigState {
+            name: "one".into(),
             loaded: true,
-            warnings: 0,
-            problems: Vec::new(),
-            programs: Vec::new(),
+            problems: problems.to_vec(),
+            refused: refused.to_vec(),
+            ..scrape::ConfigState::default()
         };
-        let generation = Generation::plan(Vec::new(), vec![state("one"), state("two")]);
-        let place = Place { config: Some("two".into()), ..Place::default() };
-        let refused = Problem::error("read-refused", place, "the map `m` cannot be read");
-        let statuses = config_statuses(&generation, &[refused]);
-        let [one, two] = statuses.as_slice() else { panic!("{} configs", statuses.len()) };
-        assert_eq!((one.state, one.problems.len()), (ConfigState::Serving, 0));
-        assert_eq!((two.state, two.problems.len()), (ConfigState::Degraded, 1));
+        let generation = Generation::plan(Vec::new(), vec![state]);
+        let statuses = config_statuses(&generation);
+        let [one] = statuses.as_slice() else { panic!("{} configs", statuses.len()) };
+        assert_eq!(one.state, expected);
+        assert_eq!((one.problems.len(), one.refused.len()), (problems.len(), refused.len()));
+    }
+
+    #[test]
+    fn what_is_wrong_shows_in_the_state() {
+        let place = || Place { config: Some("one".into()), ..Place::default() };
+        let error = Problem::error("read-refused", place(), "the map `m` cannot be read");
+        let warning = Problem::warning("unknown-key", place(), "there is no key `x`");
+        check(&[], &[], ConfigState::Serving);
+        check(std::slice::from_ref(&warning), &[], ConfigState::Serving);
+        check(&[error.clone(), warning], &[], ConfigState::Degraded);
+        check(&[], &[error.clone()], ConfigState::LastGood);
+        check(&[error.clone()], &[error], ConfigState::LastGood);
     }
 }

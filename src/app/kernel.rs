@@ -3,11 +3,13 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::bpf::{self, Loaded};
-use crate::cli::Options;
+use super::privileges;
+use crate::bpf::{self, Attaching, Loaded, Prepared};
+use crate::cli::{Keep, Options};
 use crate::host::Host;
-use crate::problem::Problem;
+use crate::problem::{Place, Problem};
 use crate::reload::{Kernel, Started};
+use crate::snapshot::View;
 use crate::spec::LoadSpec;
 
 /// Loads through libbpf.
@@ -15,24 +17,86 @@ pub struct BpfKernel {
     options: bpf::Options,
     host: Arc<Host>,
     stop: Arc<AtomicBool>,
+    keep: Keep,
+    /// Whether capabilities were given up.
+    is_reduced: Arc<AtomicBool>,
 }
 
 impl BpfKernel {
     /// The kernel as the command line wants it used; nothing more is loaded once `stop` is true.
     pub fn new(options: &Options, host: Arc<Host>, stop: Arc<AtomicBool>) -> Self {
-        let options = bpf::Options { btf_path: options.btf.clone(), debug: options.debug };
-        Self { options, host, stop }
+        Self {
+            options: bpf::Options { btf_path: options.btf.clone(), debug: options.debug },
+            host,
+            stop,
+            keep: options.keep.clone(),
+            is_reduced: Arc::default(),
+        }
+    }
+
+    /// True once the capabilities that are not kept were given up.
+    pub fn reduced_flag(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.is_reduced)
+    }
+
+    fn is_reduced(&self) -> bool {
+        self.keep != Keep::All && self.is_reduced.load(Ordering::Relaxed)
     }
 }
 
 impl Kernel for BpfKernel {
     type Loaded = Loaded;
+    type Prepared = Prepared;
 
-    fn load(&self, spec: &LoadSpec) -> Result<Started<Loaded>, Vec<Problem>> {
-        let loaded = bpf::load(spec, &self.host, &self.options)?;
+    fn prepare(&self, spec: &LoadSpec, running: Option<&Loaded>) -> Result<Prepared, Vec<Problem>> {
+        if self.is_reduced() && !privileges::may_load() {
+            return Err(vec![given_up(spec)]);
+        }
+        bpf::prepare(spec, &self.host, &self.options, running)
+    }
+
+    fn view(&self, prepared: &Prepared) -> View {
+        prepared.view()
+    }
+
+    /// Before Linux 5.19 even a reader that holds the descriptor may need CAP_BPF.
+    fn probe(&self, view: &View) -> Vec<Problem> {
+        if !self.is_reduced() {
+            return Vec::new();
+        }
+        let probe =
+            || privileges::reduce_this_thread(&privileges::for_reading(&self.keep)).map(|()| view.probe());
+        std::thread::scope(|scope| {
+            let thread = std::thread::Builder::new().name("probe".into()).spawn_scoped(scope, probe);
+            match thread.map(|thread| thread.join()) {
+                Ok(Ok(Ok(problems))) => problems,
+                outcome => {
+                    tracing::warn!(
+                        config = view.config,
+                        ?outcome,
+                        "whether its maps can be read is not known"
+                    );
+                    Vec::new()
+                }
+            }
+        })
+    }
+
+    fn commit(
+        &self,
+        prepared: Prepared,
+        strictly: bool,
+        running: Option<&mut Loaded>,
+    ) -> Result<Started<Loaded>, Vec<Problem>> {
+        let attaching = if strictly { Attaching::Strictly } else { Attaching::AsFarAsPossible };
+        let loaded = prepared.commit(&self.host, &self.options, attaching, running)?;
         let (view, problems) = (loaded.view(), loaded.problems().to_vec());
-        let programs = loaded.verdicts().to_vec();
-        Ok(Started { loaded, view, problems, programs })
+        let (programs, carried) = (loaded.verdicts().to_vec(), loaded.carried().to_vec());
+        Ok(Started { loaded, view, problems, programs, carried })
+    }
+
+    fn settle(&self, loaded: &mut Loaded) {
+        loaded.settle();
     }
 
     fn goes_on(&self) -> bool {
@@ -42,4 +106,18 @@ impl Kernel for BpfKernel {
     fn retire(&self, loaded: Vec<Loaded>) {
         bpf::retire_all(loaded);
     }
+}
+
+/// What would be loaded needs rights that are gone.
+fn given_up(spec: &LoadSpec) -> Problem {
+    let place =
+        Place { config: Some(spec.name.clone()), file: Some(spec.object.clone()), ..Place::default() };
+    Problem::error(
+        "privilege",
+        place,
+        "the object cannot be loaded: the exporter gave up the rights to do it",
+    )
+    .expected("cap_bpf among --capabilities.keep, with whatever else its programs need to attach")
+    .found("a --capabilities.keep without cap_bpf and cap_sys_admin: only metrics can change")
+    .help("restart the exporter to load it, or keep the capabilities (docs/security.md)")
 }

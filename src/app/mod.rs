@@ -10,6 +10,7 @@ pub mod logging;
 pub mod notify;
 pub mod privileges;
 pub mod signals;
+mod supervise;
 
 mod check;
 mod configs;

@@ -1,6 +1,7 @@
 //! Capabilities that stay once everything is attached (`--capabilities.keep`).
 //!
-//! The kernel keeps capabilities per thread, and a new thread has its creator's. So the
+//! The kernel keeps capabilities per thread, and a new thread has its creator's. The supervisor's
+//! thread alone keeps all that stays; every other thread keeps of that what reading takes. So the
 //! main thread drops before it starts any thread that stays; [`reduce`] then looks at
 //! every thread of the process and fails when one was forgotten. A thread that has to
 //! start earlier calls [`reduce_this_thread`] itself.
@@ -47,13 +48,35 @@ pub enum PrivilegeError {
     },
 }
 
-/// Reduces the calling thread and makes sure that no other thread of the process has more.
+/// Reduces the calling thread to what reading takes, and makes sure that no other thread of the process
+/// has more than what is to stay.
 ///
 /// # Errors
 /// When the kernel refuses, or another thread has more than what is to stay.
 pub fn reduce(keep: &Keep) -> Result<(), PrivilegeError> {
-    reduce_this_thread(keep)?;
+    reduce_this_thread(&for_reading(keep))?;
     verify(keep)
+}
+
+/// Of what is to stay, what threads need that serve scrapes: kernels before 5.19 want `CAP_BPF` for maps,
+/// kallsyms wants `CAP_SYSLOG`, and files of others `CAP_DAC_READ_SEARCH`.
+#[must_use]
+pub fn for_reading(keep: &Keep) -> Keep {
+    const READING: [Capability; 3] =
+        [Capability::CAP_BPF, Capability::CAP_SYSLOG, Capability::CAP_DAC_READ_SEARCH];
+    match keep {
+        Keep::All => Keep::All,
+        Keep::Only(kept) => {
+            Keep::Only(kept.iter().copied().filter(|kept| READING.contains(&kept.0)).collect())
+        }
+    }
+}
+
+/// Whether the calling thread may load programs.
+#[must_use]
+pub fn may_load() -> bool {
+    let has = |capability| caps::has_cap(None, CapSet::Effective, capability).unwrap_or(false);
+    has(Capability::CAP_BPF) || has(Capability::CAP_SYS_ADMIN)
 }
 
 /// Sets the permitted and effective capabilities of the calling thread to exactly what is to stay;

@@ -7,19 +7,20 @@ use std::time::Instant;
 
 use anyhow::Context;
 
-use super::configs;
+use super::configs::ConfigFolder;
 use super::descriptors::{self, Reserve};
 use super::handler::Handler;
 use super::kernel::BpfKernel;
 use super::listeners::HandedOver;
 use super::signals::{Signal, Signals};
+use super::supervise::Supervising;
 use super::verdict::{self, Tolerance};
 use super::{listeners, logging, notify, privileges};
-use crate::bpf::{self, Loaded};
-use crate::cli::{Keep, Options};
+use crate::bpf;
+use crate::cli::Options;
 use crate::host::Host;
-use crate::reload::{ReadConfig, Supervisor};
-use crate::scrape::{Generation, Live};
+use crate::reload::{Folder, Found, Order, Reloader, Supervisor, WatchMode, Watcher};
+use crate::scrape::{Generation, Live, Scraper, Settings};
 use crate::server::{self, Listener, Routes, Server};
 use crate::spec::Spec;
 
@@ -39,19 +40,22 @@ pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
     let statistics = statistics(options);
     let host = Arc::new(Host::new(options.roots.clone()).with_kernel_btf(options.btf.clone()));
     notify::status("parsing config...");
-    let read = match configs::read(options, &host) {
-        Ok(read) => read,
+    let mut folder = ConfigFolder::new(options, &host);
+    let found = match folder.read() {
+        Ok(found) => found,
         Err(problems) => {
             verdict::log(&problems);
             return Ok(ExitCode::from(WRONG_CONFIGURATION));
         }
     };
+    verdict::log(&found.problems);
     if options.config.check {
-        return Ok(check(options, host, read, signals.stop_flag()));
+        return Ok(check(options, host, found, signals.stop_flag()));
     }
     // The port is taken before anything is attached: a port in use is the commonest mistake.
     let listeners = listeners::bind(&options.web.listen, handed_over)?;
-    serve(options, host, read, signals, listeners, statistics, began)
+    let start = Start { options, host, folder, found, began };
+    start.serve(signals, listeners, statistics)
 }
 
 /// Has the kernel measure programs for as long as the answer lives.
@@ -63,10 +67,11 @@ fn statistics(options: &Options) -> Option<bpf::StatisticsGuard> {
 }
 
 /// Loads and attaches, says what is wrong, and ends.
-fn check(options: &Options, host: Arc<Host>, read: Vec<ReadConfig>, stop: Arc<AtomicBool>) -> ExitCode {
+fn check(options: &Options, host: Arc<Host>, found: Found, stop: Arc<AtomicBool>) -> ExitCode {
     let live = Arc::new(Live::default());
+    let scraper = Arc::new(Scraper::new(Arc::clone(&live), Settings::default()));
     let kernel = BpfKernel::new(options, host, Arc::clone(&stop));
-    let supervisor = Supervisor::start(kernel, read, Arc::clone(&live));
+    let supervisor = Supervisor::start(kernel, found, scraper);
     if stop.load(Ordering::Relaxed) {
         supervisor.retire();
         tracing::error!("stopped by a signal before all configs were checked");
@@ -84,67 +89,101 @@ fn check(options: &Options, host: Arc<Host>, read: Vec<ReadConfig>, stop: Arc<At
     ExitCode::from(WRONG_CONFIGURATION)
 }
 
-fn serve(
-    options: &Options,
+/// What serving begins with.
+struct Start<'a> {
+    options: &'a Options,
     host: Arc<Host>,
-    read: Vec<ReadConfig>,
-    mut signals: Signals,
-    listeners: Vec<Listener>,
-    statistics: Option<bpf::StatisticsGuard>,
+    folder: ConfigFolder,
+    found: Found,
     began: Instant,
-) -> anyhow::Result<ExitCode> {
-    let live = Arc::new(Live::default());
-    for listener in &listeners {
-        tracing::info!(address = listeners::place(listener), "listening");
-    }
-    let handler = Arc::new(Handler::new(options, &host, Arc::clone(&live), statistics));
-    let web = start_server(options, listeners, Arc::clone(&handler))?;
-
-    notify::status("attaching configs...");
-    let asks_for_symbols = read.iter().filter_map(|config| config.spec.as_ref()).any(Spec::asks_for_symbols);
-    let symbols = asks_for_symbols.then(|| host.read_symbols());
-    let reserve = Reserve::take();
-    let stop = signals.stop_flag();
-    let kernel = BpfKernel::new(options, Arc::clone(&host), Arc::clone(&stop));
-    let supervisor = Supervisor::start(kernel, read, Arc::clone(&live));
-    drop(reserve);
-    // Only the start asks for the kernel's types, which take megabytes.
-    host.release_kernel_types();
-    if stop.load(Ordering::Relaxed) {
-        // What is missing now is no problem of any config.
-        tracing::info!("stopped by a signal while the configs were being loaded");
-        end(web, supervisor);
-        return Ok(ExitCode::SUCCESS);
-    }
-    bpf::mark_attached();
-    verdict::log_generation(&live.current());
-    if options.config.strict && !verdict::is_good(&live.current(), Tolerance::Nothing) {
-        web.stop();
-        supervisor.retire();
-        tracing::error!("--config.strict tolerates no problem and no program that is not attached");
-        return Ok(ExitCode::from(WRONG_CONFIGURATION));
-    }
-    if let Some(Err(error)) = symbols {
-        tracing::warn!(%error, "labels decoded by ksym and kstack show addresses instead of names");
-    }
-    privileges::reduce(&options.keep)?;
-    let mut unreadable = Vec::new();
-    if options.keep != Keep::All {
-        // Before Linux 5.19 even a reader that holds the descriptor may need CAP_BPF.
-        unreadable.extend(supervisor.loaded().iter().flat_map(Loaded::probe_reads));
-        verdict::log(&unreadable);
-    }
-    handler.begin(unreadable);
-    announce(&live.current(), began);
-    wait(&mut signals);
-    end(web, supervisor);
-    Ok(ExitCode::SUCCESS)
 }
 
-fn end(web: Server, supervisor: Supervisor<BpfKernel>) {
-    notify::stopping();
-    web.stop();
-    supervisor.retire();
+impl Start<'_> {
+    fn serve(
+        self,
+        mut signals: Signals,
+        listeners: Vec<Listener>,
+        statistics: Option<bpf::StatisticsGuard>,
+    ) -> anyhow::Result<ExitCode> {
+        let Start { options, host, folder, found, began } = self;
+        for listener in &listeners {
+            tracing::info!(address = listeners::place(listener), "listening");
+        }
+        let (reloader, orders) = Reloader::new();
+        let handler = Arc::new(Handler::new(options, &host, reloader.clone(), statistics));
+        let web = start_server(options, listeners, Arc::clone(&handler))?;
+
+        notify::status("attaching configs...");
+        let asks_for_symbols =
+            found.configs.iter().filter_map(|config| config.spec.as_ref()).any(Spec::asks_for_symbols);
+        let symbols = asks_for_symbols.then(|| host.read_symbols());
+        let reserve = Reserve::take();
+        let stop = signals.stop_flag();
+        let kernel = BpfKernel::new(options, Arc::clone(&host), Arc::clone(&stop));
+        let is_reduced = kernel.reduced_flag();
+        let mut supervisor = Supervisor::start(kernel, found, handler.scraper());
+        drop(reserve);
+        // Only loads and checks ask for the kernel's types, which take megabytes.
+        host.release_kernel_types();
+        if stop.load(Ordering::Relaxed) {
+            // What is missing now is no problem of any config.
+            tracing::info!("stopped by a signal while the configs were being loaded");
+            notify::stopping();
+            web.stop();
+            supervisor.retire();
+            return Ok(ExitCode::SUCCESS);
+        }
+        bpf::mark_attached();
+        let live = handler.scraper().live().current();
+        verdict::log_generation(&live);
+        if options.config.strict {
+            supervisor.be_strict();
+            if !verdict::is_good(&live, Tolerance::Nothing) {
+                web.stop();
+                supervisor.retire();
+                tracing::error!("--config.strict tolerates no problem and no program that is not attached");
+                return Ok(ExitCode::from(WRONG_CONFIGURATION));
+            }
+        }
+        if let Some(Err(error)) = symbols {
+            tracing::warn!(%error, "labels decoded by ksym and kstack show addresses instead of names");
+        }
+        let supervising =
+            Supervising::start(supervisor, folder, host, options.keep.clone(), is_reduced, orders)?;
+        let outcome = privileges::reduce(&options.keep)
+            .context("capabilities")
+            .and_then(|()| watch(options, &reloader).context("the watcher's thread cannot start"));
+        match outcome {
+            Ok(watcher) => {
+                handler.watch(Arc::clone(&watcher));
+                supervising.go_on(watcher);
+            }
+            Err(error) => {
+                supervising.wait();
+                return Err(error);
+            }
+        }
+        handler.begin();
+        announce(&live, began);
+        drop(live);
+        if options.config.watch != WatchMode::Off {
+            // What changed since the files were read was not watched yet.
+            reloader.order(Order::Look);
+        }
+        wait(&mut signals, &reloader);
+        notify::stopping();
+        web.stop();
+        reloader.order(Order::Stop);
+        supervising.wait();
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Has changes of the files looked at.
+fn watch(options: &Options, reloader: &Reloader) -> std::io::Result<Arc<Watcher>> {
+    let reloader = reloader.clone();
+    let look = move |_| reloader.order(Order::Look);
+    Watcher::start(options.config.watch, options.config.timing, look).map(Arc::new)
 }
 
 /// Starts the server from a thread that has given up what is not kept: capabilities are per
@@ -155,11 +194,15 @@ fn start_server(
     listeners: Vec<Listener>,
     handler: Arc<Handler>,
 ) -> anyhow::Result<Server> {
-    let routes = Routes { telemetry_path: options.web.telemetry_path.clone(), debug: options.debug };
+    let routes = Routes {
+        telemetry_path: options.web.telemetry_path.clone(),
+        debug: options.debug,
+        lifecycle: options.web.lifecycle,
+    };
     let limits = options.web.limits.clone();
     std::thread::scope(|scope| {
         let start = || {
-            privileges::reduce_this_thread(&options.keep)?;
+            privileges::reduce_this_thread(&privileges::for_reading(&options.keep))?;
             server::start(listeners, handler, routes, limits).context("the HTTP server cannot start")
         };
         let starter = std::thread::Builder::new()
@@ -179,7 +222,7 @@ fn announce(generation: &Generation, began: Instant) {
     tracing::info!(configs = configs.len(), loaded, milliseconds = began.elapsed().as_millis(), "serving");
 }
 
-fn wait(signals: &mut Signals) {
+fn wait(signals: &mut Signals, reloader: &Reloader) {
     loop {
         match signals.next() {
             Signal::Stop { name } => {
@@ -187,9 +230,8 @@ fn wait(signals: &mut Signals) {
                 return;
             }
             Signal::Hangup => {
-                tracing::warn!(
-                    "SIGHUP is ignored: files are read at the start only; restart to follow their changes"
-                );
+                tracing::info!(signal = "SIGHUP", "reloading");
+                reloader.order(Order::Reload(None));
             }
         }
     }

@@ -1,63 +1,44 @@
-//! From checked bytes to programs at work in the kernel.
+//! From checked bytes to programs and maps in the kernel, of which none is attached yet.
 
 use std::ffi::OsStr;
-use std::os::fd::AsFd;
 use std::path::Path;
-use std::sync::Arc;
 
-use libbpf_rs::{MapCore, Object, ObjectBuilder, OpenObject, ProgramType};
+use libbpf_rs::{Object, ObjectBuilder, OpenObject, ProgramType};
 
 use crate::host::Host;
 use crate::problem::{Place, Problem};
-use crate::snapshot::{NamedSource, ProgramVerdict, Verdict};
 use crate::spec::LoadSpec;
 
 use super::explain::{self, Failure, Machine, OpenProgramFacts};
-use super::loaded::{Attachments, Held, Loaded};
-use super::programs::{LoadedProgram, ProgramTable};
-use super::read::MapSource;
 use super::select::{Candidate, Selection};
-use super::{Options, attach, globals, log, maps, possible, raw};
+use super::{Options, attach, globals, log, maps, possible};
 
-/// Loads a config's object and attaches its programs.
+/// Opens and loads a config's object; nothing is attached yet. What `selection` says is not decided anew.
+/// `adapt` may change the object before the load.
 ///
-/// A program that cannot be attached costs only itself: see [`Loaded::problems`]. Of one that is
-/// optional or has a next alternative neither that nor a refused load is a problem: it is switched
-/// off and the rest is loaded again, each time with one program less.
+/// Of a program that is optional or has a next alternative a refused load is no problem: it is
+/// switched off and the rest is loaded again, each time with one program less.
 ///
 /// # Errors
-/// Why the config cannot be loaded: nothing of it is in the kernel then.
-pub fn load(spec: &LoadSpec, host: &Host, options: &Options) -> Result<Loaded, Vec<Problem>> {
-    into_kernel(spec, host, options, |_| (), |object, selection| attach_all(spec, host, object, selection))
-}
-
-/// Loads a config's object and hands it to `finish`, which says which programs failed there;
-/// `prepare` may change it before the load.
-///
-/// # Errors
-/// Why it cannot be loaded.
-pub(super) fn into_kernel<T>(
+/// Why it cannot be loaded: nothing of it is in the kernel then.
+pub(super) fn into_kernel(
     spec: &LoadSpec,
     host: &Host,
     options: &Options,
-    prepare: impl Fn(&mut OpenObject),
-    finish: impl Fn(Object, &Selection) -> Result<T, Vec<FailedProgram>>,
-) -> Result<T, Vec<Problem>> {
+    mut selection: Option<Selection>,
+    adapt: &impl Fn(&mut OpenObject) -> Result<(), Vec<Problem>>,
+) -> Result<(Object, Selection), Vec<Problem>> {
     if options.debug {
         log::want_debug();
     }
-    let mut selection = None;
     loop {
-        let (result, log) = log::capture(|| open_and_load(spec, host, options, &mut selection, &prepare));
+        let (result, log) = log::capture(|| open_and_load(spec, host, options, &mut selection, adapt));
         for reason in log.reasons() {
             tracing::debug!(config = spec.name, "libbpf: {reason}");
         }
         let mut known = selection.unwrap_or_default();
         match result {
-            Ok(object) => match finish(object, &known) {
-                Ok(finished) => return Ok(finished),
-                Err(failed) => give_up(spec, &mut known, failed),
-            },
+            Ok(object) => return Ok((object, known)),
             Err(Stopped::Known(problems)) => return Err(problems),
             Err(Stopped::Failed(failure)) => {
                 let problem = explain::failure(&failure, &log, spec, &Machine::look(host));
@@ -81,7 +62,8 @@ fn blamed(problem: &Problem, selection: &Selection) -> Option<FailedProgram> {
     (is_its_own && may_go).then(|| (name.clone(), problem.message.clone()))
 }
 
-fn give_up(spec: &LoadSpec, selection: &mut Selection, failed: Vec<FailedProgram>) {
+/// Leaves programs out of the next try.
+pub(super) fn give_up(spec: &LoadSpec, selection: &mut Selection, failed: Vec<FailedProgram>) {
     for (program, reason) in failed {
         tracing::info!(config = spec.name, program, reason, "left out");
         selection.give_up(&program, reason);
@@ -98,7 +80,7 @@ fn open_and_load(
     host: &Host,
     options: &Options,
     selection: &mut Option<Selection>,
-    prepare: &impl Fn(&mut OpenObject),
+    adapt: &impl Fn(&mut OpenObject) -> Result<(), Vec<Problem>>,
 ) -> Result<Object, Stopped> {
     let mut builder = ObjectBuilder::default();
     let opening = |error: libbpf_rs::Error| Stopped::Failed(Failure::Open(explain::errno_of(&error)));
@@ -117,7 +99,7 @@ fn open_and_load(
     maps::set_options(&mut object, spec).map_err(Stopped::Known)?;
     globals::set_values(&mut object, spec).map_err(Stopped::Known)?;
     globals::set_addresses(&mut object, spec, host).map_err(Stopped::Known)?;
-    prepare(&mut object);
+    adapt(&mut object).map_err(Stopped::Known)?;
     let programs = facts(&object);
     let btf_path = options.btf_path.clone();
     object.load().map_err(|error| {
@@ -174,71 +156,4 @@ fn select(spec: &LoadSpec, host: &Host, object: &OpenObject) -> Selection {
         outcome
     });
     selection
-}
-
-/// Attaches what was loaded; the programs that failed and have a next alternative, when there are any:
-/// then nothing stays attached.
-fn attach_all(
-    spec: &LoadSpec,
-    host: &Host,
-    object: Object,
-    selection: &Selection,
-) -> Result<Loaded, Vec<FailedProgram>> {
-    let mut attachments = Attachments::default();
-    let mut table = ProgramTable::default();
-    let (mut verdicts, mut problems, mut replaceable) = (Vec::new(), Vec::new(), Vec::new());
-    for program in object.progs_mut() {
-        let name = program.name().to_string_lossy().into_owned();
-        let Some(descriptor) = raw::program_fd(&program) else {
-            verdicts.push(selection.verdict(&name));
-            continue;
-        };
-        let outcome = attach::attach(&program, host);
-        let attached = outcome.is_ok();
-        match outcome {
-            Ok(attached) => {
-                attachments.add(attached);
-                verdicts.push(ProgramVerdict::new(&name, Verdict::Attached, ""));
-            }
-            Err(error) => {
-                let problem = explain::attachment(error, spec, &name, &program, host);
-                let is_optional = selection.is_optional(&name);
-                let verdict = if is_optional { Verdict::Unsupported } else { Verdict::Broken };
-                verdicts.push(ProgramVerdict::new(&name, verdict, &problem.message));
-                if selection.has_next(&name) {
-                    replaceable.push((name.clone(), problem.message));
-                } else if is_optional {
-                    tracing::info!(config = spec.name, program = name, reason = problem.message, "left out");
-                } else {
-                    problems.push(problem);
-                }
-            }
-        }
-        match descriptor.try_clone_to_owned() {
-            Ok(descriptor) => table.programs.push(LoadedProgram { name, attached, descriptor }),
-            Err(error) => tracing::warn!(config = spec.name, program = name, %error, "no statistics of it"),
-        }
-    }
-    let maps = sources(spec, &object);
-    let held = Held { links: attachments, maps, object };
-    let loaded = Loaded { name: spec.name.clone(), held, programs: Arc::new(table), verdicts, problems };
-    if replaceable.is_empty() {
-        return Ok(loaded);
-    }
-    loaded.retire();
-    Err(replaceable)
-}
-
-/// Sources for all maps that can be read whole.
-fn sources(spec: &LoadSpec, object: &Object) -> Vec<NamedSource> {
-    let mut sources = Vec::new();
-    for map in object.maps() {
-        let name = map.name().to_string_lossy().into_owned();
-        match map.as_fd().try_clone_to_owned().and_then(MapSource::new) {
-            Ok(source) => sources.push(NamedSource { map: name, source: Arc::new(source) }),
-            Err(error) if error.kind() == std::io::ErrorKind::Unsupported => {}
-            Err(error) => tracing::warn!(config = spec.name, map = name, %error, "the map cannot be read"),
-        }
-    }
-    sources
 }

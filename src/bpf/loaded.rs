@@ -1,23 +1,27 @@
 //! What the kernel holds for one config, and how it lets go of it.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::thread::{self, JoinHandle};
 
 use libbpf_rs::{Link, Object};
 
-use crate::problem::{Place, Problem};
-use crate::snapshot::{Limits, NamedSource, ProgramVerdict, ReadError, Verdict, View};
+use crate::problem::Problem;
+use crate::snapshot::{NamedSource, ProgramVerdict, Verdict, View};
+use crate::spec::LoadSpec;
 
+use super::attach::Attached;
+use super::exchange::Attachment;
 use super::programs::ProgramTable;
 
 /// Object and attachments of one config. The supervisor owns it alone; dropping it detaches.
 pub struct Loaded {
-    pub(super) name: String,
+    pub(super) spec: LoadSpec,
     pub(super) held: Held<Attachments, Vec<NamedSource>, Object>,
     pub(super) programs: Arc<ProgramTable>,
     pub(super) verdicts: Vec<ProgramVerdict>,
     pub(super) problems: Vec<Problem>,
+    /// Maps that were its predecessor's.
+    pub(super) carried: Vec<String>,
 }
 
 /// What is freed field by field, from the top: libbpf frees an object's USDT manager with the
@@ -32,10 +36,41 @@ pub(super) struct Held<Links, Maps, Object> {
 /// The links of one object.
 #[derive(Debug, Default)]
 pub(super) struct Attachments {
-    /// Links that do not know of each other.
-    pub(super) links: Vec<Link>,
-    /// Links that share the object's USDT manager, which takes no lock.
-    pub(super) usdt: Vec<Link>,
+    pub(super) held: Vec<Attachment<Attached>>,
+    /// What is being detached already.
+    pub(super) detaching: Detaching,
+}
+
+/// Threads that detach. USDT links use the object, so that it has to live until they are gone.
+#[derive(Debug, Default)]
+pub(super) struct Detaching(Vec<JoinHandle<()>>);
+
+impl Detaching {
+    /// Begins to let go of something that takes its time.
+    pub(super) fn begin<T: Send + 'static>(&mut self, held: T) {
+        // Of a thread that cannot start the closure is dropped here, and what it holds with it.
+        if let Ok(thread) = thread::Builder::new().name("detach".into()).spawn(move || drop(held)) {
+            self.0.push(thread);
+        }
+    }
+
+    /// Takes over what another one waits for.
+    pub(super) fn join(&mut self, mut other: Self) {
+        self.0.append(&mut other.0);
+    }
+
+    /// Waits until all of it is gone.
+    pub(super) fn wait(&mut self) {
+        for thread in self.0.drain(..) {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Detaching {
+    fn drop(&mut self) {
+        self.wait();
+    }
 }
 
 /// Detaching waits for the kernel's RCU (66 to 93 ms a link), not for the CPU.
@@ -45,14 +80,31 @@ impl Loaded {
     /// The config's name.
     #[must_use]
     pub fn name(&self) -> &str {
-        &self.name
+        &self.spec.name
+    }
+
+    /// What it was loaded by.
+    #[must_use]
+    pub fn spec(&self) -> &LoadSpec {
+        &self.spec
+    }
+
+    /// Maps that it took over from what was loaded before it.
+    #[must_use]
+    pub fn carried(&self) -> &[String] {
+        &self.carried
+    }
+
+    /// Waits until the programs that are being detached have run for the last time.
+    pub fn settle(&mut self) {
+        self.held.links.detaching.wait();
     }
 
     /// What a scrape may see: descriptors of its own for maps and programs. It keeps nothing attached.
     #[must_use]
     pub fn view(&self) -> View {
         View {
-            config: self.name.clone(),
+            config: self.spec.name.clone(),
             sources: self.held.maps.clone(),
             programs: Arc::clone(&self.programs) as _,
         }
@@ -82,37 +134,15 @@ impl Loaded {
         &self.problems
     }
 
-    /// Reads the beginning of every map, and tells which ones the kernel refuses: what this thread
-    /// may do can be less than when the maps were made.
-    #[must_use]
-    pub fn probe_reads(&self) -> Vec<Problem> {
-        let limits = Limits { deadline: Instant::now() + Duration::from_secs(10), max_bytes: 0 };
-        // The first entries are enough to know.
-        let refusal = |named: &NamedSource| {
-            let error = named.source.read(&limits, &mut |_| Err(ReadError::TooLarge(0))).err()?;
-            if !matches!(error, ReadError::Kernel { .. }) {
-                return None;
-            }
-            let place =
-                Place { config: Some(self.name.clone()), map: Some(named.map.clone()), ..Place::default() };
-            Some(Problem::error(
-                "read-refused",
-                place,
-                format!("the map `{}` cannot be read: {error}", named.map),
-            ))
-        };
-        self.held.maps.iter().filter_map(refusal).collect()
-    }
-
     /// How many links hold its programs.
     #[must_use]
     pub fn link_count(&self) -> usize {
-        self.held.links.links.len() + self.held.links.usdt.len()
+        self.held.links.held.iter().map(|attachment| attachment.link.link_count()).sum()
     }
 
     /// Detaches all programs and frees the object. Takes about as long as detaching one program.
     pub fn retire(self) {
-        tracing::debug!(config = self.name, links = self.link_count(), "detaching");
+        tracing::debug!(config = self.spec.name, links = self.link_count(), "detaching");
         drop(self);
     }
 }
@@ -122,7 +152,7 @@ impl std::fmt::Debug for Loaded {
         let maps: Vec<&str> = self.held.maps.iter().map(|named| named.map.as_str()).collect();
         formatter
             .debug_struct("Loaded")
-            .field("name", &self.name)
+            .field("name", &self.spec.name)
             .field("object", &self.held.object)
             .field("maps", &maps)
             .field("links", &self.link_count())
@@ -138,8 +168,16 @@ pub fn retire_all(all: Vec<Loaded>) {
 
 impl Drop for Attachments {
     fn drop(&mut self) {
-        let mut groups: Vec<Vec<Link>> = self.links.drain(..).map(|link| vec![link]).collect();
-        groups.push(std::mem::take(&mut self.usdt));
+        let mut groups: Vec<Vec<Link>> = Vec::new();
+        // Links that share the object's USDT manager, which takes no lock.
+        let mut usdt = Vec::new();
+        for attachment in self.held.drain(..) {
+            match attachment.link {
+                Attached::Links(links) => groups.extend(links.into_iter().map(|link| vec![link])),
+                Attached::Usdt(link) => usdt.push(link),
+            }
+        }
+        groups.push(usdt);
         side_by_side(groups, drop);
     }
 }

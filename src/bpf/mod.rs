@@ -1,11 +1,15 @@
 //! The only hands in the kernel: load, attach, read.
 //!
-//! [`load()`] turns checked bytes into a [`Loaded`], which the supervisor owns alone;
+//! [`prepare`] turns checked bytes into programs and maps, and committing that makes a [`Loaded`] of it, which
+//! takes over from its predecessor if there is one. The supervisor owns it alone;
 //! what a scrape may see of it is a [`crate::snapshot::View`] with descriptors of its
 //! own. This is the only room that names libbpf, and only its files `raw`,
 //! `print`, `mark` and `usdt` hold `unsafe`.
 
 mod attach;
+mod carry;
+mod commit;
+mod exchange;
 mod explain;
 mod globals;
 mod load;
@@ -25,7 +29,7 @@ mod verify;
 
 use std::path::PathBuf;
 
-pub use load::load;
+pub use commit::{Attaching, Prepared, load, prepare};
 pub use loaded::{Loaded, retire_all};
 pub use mark::mark_attached;
 pub use read::{MapSource, Method};

@@ -2,6 +2,8 @@
 
 use std::os::fd::AsFd;
 
+use libbpf_rs::OpenObject;
+
 use crate::host::Host;
 use crate::problem::Problem;
 use crate::spec::LoadSpec;
@@ -23,7 +25,11 @@ pub struct Verified {
 /// # Errors
 /// Why the kernel does not take it.
 pub fn verify(spec: &LoadSpec, host: &Host, options: &Options) -> Result<Vec<Verified>, Vec<Problem>> {
-    let object = into_kernel(spec, host, options, raw::forget_pins, |object, _| Ok(object))?;
+    let adapt = |object: &mut OpenObject| {
+        raw::forget_pins(object);
+        Ok(())
+    };
+    let (object, _) = into_kernel(spec, host, options, None, &adapt)?;
     let verified = object.progs().filter_map(|program| {
         let facts = raw::program_facts(raw::program_fd(&program)?.as_fd()).ok();
         let instructions = facts.map(|facts| facts.verified_instructions).filter(|count| *count > 0);

@@ -11,6 +11,7 @@ mod enums;
 mod error;
 mod layout;
 mod resolve;
+mod shape;
 mod types;
 
 #[cfg(test)]

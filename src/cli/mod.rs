@@ -27,6 +27,7 @@ pub use init::InitOptions;
 pub use inspect::{InspectFormat, InspectOptions, Report};
 
 use crate::host::Roots;
+use crate::reload::{WatchMode, WatchTiming};
 use crate::server::Limits;
 
 /// The default of `--config.dir`.
@@ -91,6 +92,12 @@ pub struct ConfigOptions {
     pub auto: bool,
     /// `--config.skip-cache-size`
     pub skip_cache_size: usize,
+    /// `--config.watch`: how changes of the files are noticed.
+    pub watch: WatchMode,
+    /// `--config.quiet-period`, `--config.poll-interval`: how long to wait for what.
+    pub timing: WatchTiming,
+    /// `--config.allow-insecure-permissions`: files that others can change are followed, too.
+    pub allow_insecure: bool,
 }
 
 /// `--log.*`
@@ -144,6 +151,8 @@ pub struct WebOptions {
     pub listen: Vec<Listen>,
     /// `--web.telemetry-path`
     pub telemetry_path: String,
+    /// `--web.enable-lifecycle`: a reload can be asked for over HTTP.
+    pub lifecycle: bool,
     /// What a client may cost.
     pub limits: Limits,
 }

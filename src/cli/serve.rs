@@ -10,6 +10,7 @@ use super::{
     address, capabilities, duration,
 };
 use crate::host::Roots;
+use crate::reload::{WatchMode, WatchTiming};
 use crate::server::Limits;
 
 /// What `--bpf.stats` can be.
@@ -19,6 +20,27 @@ enum Stats {
     On,
     /// Programs are measured when the sysctl kernel.bpf_stats_enabled says so.
     Off,
+}
+
+/// What `--config.watch` can be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Watch {
+    /// By events, with a slow re-check; by looking again and again where there are none.
+    Auto,
+    /// By looking again and again.
+    Poll,
+    /// Only when a reload is asked for.
+    Off,
+}
+
+impl From<Watch> for WatchMode {
+    fn from(watch: Watch) -> Self {
+        match watch {
+            Watch::Auto => Self::Auto,
+            Watch::Poll => Self::Poll,
+            Watch::Off => Self::Off,
+        }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -57,6 +79,32 @@ pub(super) struct Arguments {
         help_heading = "Configs"
     )]
     config_skip_cache_size: usize,
+
+    /// How changes of configs and objects are noticed while the exporter runs.
+    #[arg(
+        long = "config.watch",
+        value_name = "HOW",
+        default_value = "auto",
+        value_enum,
+        help_heading = "Configs"
+    )]
+    config_watch: Watch,
+
+    /// Files are read when they have not changed for so long.
+    #[arg(long = "config.quiet-period", value_name = "DURATION", default_value = "100ms", value_parser = some_time,
+          help_heading = "Configs")]
+    config_quiet_period: Duration,
+
+    /// Time between two looks at files whose changes are not told.
+    #[arg(long = "config.poll-interval", value_name = "DURATION", default_value = "2s", value_parser = some_time,
+          help_heading = "Configs")]
+    config_poll_interval: Duration,
+
+    /// Follow files, too, that others than root and the exporter's user can change.
+    #[arg(long = "config.allow-insecure-permissions", help_heading = "Configs", action = ArgAction::Set, num_args = 0..=1,
+          require_equals = true, default_value = "false", default_missing_value = "true", hide_default_value = true,
+          value_name = "BOOL", hide_possible_values = true)]
+    config_allow_insecure_permissions: bool,
 
     /// Folder of objects that are not beside their config.
     #[arg(long = "object.dir", value_name = "DIR", help_heading = "Configs")]
@@ -109,6 +157,12 @@ pub(super) struct Arguments {
     #[arg(long = "web.telemetry-path", value_name = "PATH", default_value = "/metrics", value_parser = telemetry_path,
           help_heading = "Web")]
     web_telemetry_path: String,
+
+    /// Reload when /-/reload is asked for by POST.
+    #[arg(long = "web.enable-lifecycle", help_heading = "Web", action = ArgAction::Set, num_args = 0..=1,
+          require_equals = true, default_value = "false", default_missing_value = "true", hide_default_value = true,
+          value_name = "BOOL", hide_possible_values = true)]
+    web_enable_lifecycle: bool,
 
     /// Connections at a time; when there are more, the client that holds the most loses one.
     #[arg(long = "web.max-connections", value_name = "COUNT", default_value_t = 256,
@@ -200,6 +254,9 @@ impl Arguments {
                 strict: self.config_strict,
                 auto: self.config_auto,
                 skip_cache_size: self.config_skip_cache_size,
+                watch: self.config_watch.into(),
+                timing: timing(self.config_quiet_period, self.config_poll_interval),
+                allow_insecure: self.config_allow_insecure_permissions,
             },
             namespace: self.metrics_namespace,
             debug: self.debug,
@@ -207,6 +264,7 @@ impl Arguments {
             web: WebOptions {
                 listen: self.web_listen_address,
                 telemetry_path: self.web_telemetry_path,
+                lifecycle: self.web_enable_lifecycle,
                 limits: Limits {
                     max_connections: self.web_max_connections,
                     header_timeout: bounded(self.web_header_timeout),
@@ -229,6 +287,12 @@ impl Arguments {
             ready: self.ready_require,
         }
     }
+}
+
+/// A wait for quiet ends in any case after some times the quiet period.
+fn timing(quiet: Duration, poll: Duration) -> WatchTiming {
+    let usual = WatchTiming::default();
+    WatchTiming { quiet, poll, bound: usual.bound.max(quiet * 4), ..usual }
 }
 
 /// Go's servers take 0 for "not bounded".

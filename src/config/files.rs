@@ -5,6 +5,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use super::raw::Found;
+use super::rights;
 use super::{ConfigFile, Options};
 use crate::problem::{Place, Position, Problem};
 
@@ -14,25 +15,38 @@ const MAX_TEXT: u64 = 4 << 20;
 /// Bytes of an object.
 const MAX_OBJECT: u64 = 64 << 20;
 
-/// The text of a config.
-pub(super) fn text(file: &ConfigFile) -> Result<String, Box<Problem>> {
+/// A file that was read.
+pub(super) struct Opened {
+    /// What it held.
+    pub(super) bytes: Vec<u8>,
+    /// Why others can change it.
+    pub(super) weakness: Option<String>,
+}
+
+/// The bytes of a config.
+pub(super) fn config(file: &ConfigFile) -> Result<Opened, Box<Problem>> {
     let refuse = |code, message: &str, found: String| {
         Box::new(Problem::error(code, file.place(), message).found(found))
     };
-    let bytes = match bounded(&file.path, MAX_TEXT) {
-        Ok(Some(bytes)) => bytes,
+    match bounded(&file.path, MAX_TEXT) {
+        Ok(Some(opened)) => Ok(opened),
         Ok(None) => {
             let found = format!("more than {} MiB", MAX_TEXT >> 20);
-            return Err(refuse("too-large", "the file is too large for a config", found));
+            Err(refuse("too-large", "the file is too large for a config", found))
         }
-        Err(error) => return Err(refuse("unreadable", "the config cannot be read", error.to_string())),
-    };
-    decode(bytes).map_err(|valid| {
+        Err(error) => Err(refuse("unreadable", "the config cannot be read", error.to_string())),
+    }
+}
+
+/// The text of a config.
+pub(super) fn text(file: &ConfigFile, bytes: &[u8]) -> Result<String, Box<Problem>> {
+    decode(bytes.to_vec()).map_err(|valid| {
         let text = String::from_utf8_lossy(&valid);
         let last = text.lines().last().unwrap_or_default();
         let (line, column) = if text.ends_with('\n') { (1, 1) } else { (0, last.chars().count() + 1) };
         let line = text.lines().count() + line;
-        let mut problem = *refuse("not-utf8", "the config is not text", "bytes that are not UTF-8".into());
+        let mut problem = Problem::error("not-utf8", file.place(), "the config is not text")
+            .found("bytes that are not UTF-8");
         problem.place.position = Some(Position { line: line.max(1), column });
         Box::new(problem.help("save the file as UTF-8"))
     })
@@ -59,14 +73,10 @@ fn decode(bytes: Vec<u8>) -> Result<String, Vec<u8>> {
     Ok(text)
 }
 
-/// Finds the object of a config: what `object:` says, else by the name of the config.
-pub(super) fn find_object(
-    file: &ConfigFile,
-    written: Option<&Found<String>>,
-    options: &Options,
-) -> Result<PathBuf, Box<Problem>> {
+/// Where the object of a config may be, the best place first: what `object:` says, else by the name of the config.
+pub(super) fn object_places(file: &ConfigFile, written: Option<&str>, options: &Options) -> Vec<PathBuf> {
     let names = match written {
-        Some(found) => vec![found.value.clone()],
+        Some(name) => vec![name.to_owned()],
         None => {
             // Of a config in a folder below, the object is beside it.
             let stem = file.name.rsplit('/').next().unwrap_or_default();
@@ -74,15 +84,25 @@ pub(super) fn find_object(
         }
     };
     let beside = file.path.parent().map_or_else(PathBuf::new, Path::to_owned);
-    let mut tried: Vec<PathBuf> = Vec::new();
+    let mut places: Vec<PathBuf> = Vec::new();
     for dir in std::iter::once(&beside).chain(&options.object_dir) {
         for name in &names {
             let path = dir.join(name);
-            if !tried.contains(&path) {
-                tried.push(path);
+            if !places.contains(&path) {
+                places.push(path);
             }
         }
     }
+    places
+}
+
+/// Finds the object of a config.
+pub(super) fn find_object(
+    file: &ConfigFile,
+    written: Option<&Found<String>>,
+    options: &Options,
+) -> Result<PathBuf, Box<Problem>> {
+    let tried = object_places(file, written.map(|found| found.value.as_str()), options);
     if let Some(path) = tried.iter().find(|path| path.exists()) {
         return Ok(path.clone());
     }
@@ -102,12 +122,12 @@ pub(super) fn find_object(
 }
 
 /// The bytes of an object.
-pub(super) fn object(file: &ConfigFile, path: &Path) -> Result<Vec<u8>, Box<Problem>> {
+pub(super) fn object(file: &ConfigFile, path: &Path) -> Result<Opened, Box<Problem>> {
     let refuse = |code, message: &str, found: String| {
         Box::new(Problem::error(code, object_place(file, path), message).found(found))
     };
     match bounded(path, MAX_OBJECT) {
-        Ok(Some(bytes)) => Ok(bytes),
+        Ok(Some(opened)) => Ok(opened),
         Ok(None) => {
             let found = format!("more than {} MiB", MAX_OBJECT >> 20);
             Err(refuse("too-large", "the file is too large for an object", found))
@@ -122,14 +142,16 @@ pub(super) fn object_place(file: &ConfigFile, path: &Path) -> Place {
 }
 
 /// A file's bytes; none when it holds more than allowed.
-pub(super) fn bounded(path: &Path, limit: u64) -> io::Result<Option<Vec<u8>>> {
+pub(super) fn bounded(path: &Path, limit: u64) -> io::Result<Option<Opened>> {
     // A pipe would be waited for, a device read for ever.
     if !std::fs::metadata(path)?.is_file() {
         return Err(io::Error::other("not a file"));
     }
     let mut bytes = Vec::new();
-    File::open(path)?.take(limit + 1).read_to_end(&mut bytes)?;
-    Ok((bytes.len() as u64 <= limit).then_some(bytes))
+    let file = File::open(path)?;
+    let weakness = rights::weakness(path, &file.metadata()?);
+    file.take(limit + 1).read_to_end(&mut bytes)?;
+    Ok((bytes.len() as u64 <= limit).then_some(Opened { bytes, weakness }))
 }
 
 #[cfg(test)]
@@ -158,8 +180,7 @@ mod tests {
             [(&b"a: 1\nb: \xff\n"[..], 2, 4), (b"\x80", 1, 1), (b"a\n\x80", 2, 1), (b"\xc3\xbc\x80", 1, 2)]
         {
             let file = ConfigFile::new(dir.path().join("x.yaml"));
-            std::fs::write(&file.path, bytes).unwrap();
-            let problem = text(&file).unwrap_err();
+            let problem = text(&file, bytes).unwrap_err();
             assert_eq!((problem.code, problem.place.position), ("not-utf8", Some(Position { line, column })));
         }
     }
@@ -167,7 +188,7 @@ mod tests {
     #[test]
     fn what_is_no_file_or_too_large_is_refused() {
         let dir = tempfile::tempdir().unwrap();
-        let code = |path: &Path| text(&ConfigFile::new(path)).unwrap_err().code;
+        let code = |path: &Path| config(&ConfigFile::new(path)).err().unwrap().code;
         assert_eq!(code(dir.path()), "unreadable");
         assert_eq!(code(Path::new("/dev/zero")), "unreadable");
         assert_eq!(code(&dir.path().join("none.yaml")), "unreadable");
@@ -175,7 +196,7 @@ mod tests {
         File::create(&large).unwrap().set_len(MAX_TEXT + 1).unwrap();
         assert_eq!(code(&large), "too-large");
         File::create(&large).unwrap().set_len(MAX_TEXT).unwrap();
-        assert!(text(&ConfigFile::new(&large)).is_ok());
+        assert!(config(&ConfigFile::new(&large)).is_ok());
     }
 
     #[test]
@@ -186,6 +207,7 @@ mod tests {
             namespace: String::new(),
             object_dir: Some(objects.path().to_owned()),
             host: std::sync::Arc::new(crate::host::Host::new(crate::host::Roots::default())),
+            insecure: crate::config::Insecure::Allowed,
         };
         let missing = find_object(&file, None, &options).unwrap_err();
         assert_eq!(missing.code, "missing-object");

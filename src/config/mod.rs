@@ -13,7 +13,9 @@ mod draft;
 pub mod duration;
 mod files;
 mod findings;
+mod origin;
 mod raw;
+mod rights;
 mod schema;
 mod suggest;
 mod yaml;
@@ -22,9 +24,11 @@ use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-pub use check::{is_namespace, settle_families};
+pub use check::{is_namespace, settle_families, settle_in_order};
 pub use discover::{ConfigFile, Discovered, discover, without_config};
 pub use draft::draft;
+pub use origin::Origin;
+pub use rights::Insecure;
 pub use schema::schema;
 
 use self::findings::{Findings, Spot};
@@ -42,6 +46,8 @@ pub struct Options {
     pub object_dir: Option<PathBuf>,
     /// The machine's names for decoders, and the running kernel's types for enums.
     pub host: Arc<Host>,
+    /// What becomes of files that others can change.
+    pub insecure: Insecure,
 }
 
 /// A config that was read and checked.
@@ -73,6 +79,8 @@ pub struct Examined {
     pub text: Option<String>,
     /// The object's file and what it says of itself; none when it could not be read.
     pub object: Option<(PathBuf, ObjectInfo)>,
+    /// What it was read from.
+    pub origin: Origin,
 }
 
 /// Reads a config with its object and checks the one against the other.
@@ -81,51 +89,84 @@ pub fn read(file: &ConfigFile, options: &Options) -> Checked {
     examine(file, options).checked
 }
 
-/// The same for those who want to look at text and object, too.
+/// The same for those who want to look at text, object and files, too.
 #[must_use]
 pub fn examine(file: &ConfigFile, options: &Options) -> Examined {
+    let mut examined = Examined::default();
+    examined.checked = examine_into(file, options, &mut examined);
+    examined.checked.problems = sorted(std::mem::take(&mut examined.checked.problems));
+    examined
+}
+
+fn examine_into(file: &ConfigFile, options: &Options, examined: &mut Examined) -> Checked {
     let refused = |problems| Checked { spec: None, problems };
-    let text = match files::text(file) {
+    let opened = match files::config(file) {
+        Ok(opened) => opened,
+        Err(problem) => return refused(vec![*problem]),
+    };
+    examined.origin.found_config(&opened);
+    let mut weak: Vec<Problem> = weak(options, file.place(), &opened).into_iter().collect();
+    let text = match files::text(file, &opened.bytes) {
         Ok(text) => text,
-        Err(problem) => return Examined { checked: refused(vec![*problem]), ..Examined::default() },
+        Err(problem) => return refused(vec![*problem]),
     };
-    let (raw, mut findings) = match parse(file, &text) {
+    let text = &*examined.text.insert(text);
+    let (raw, mut findings) = match parse(file, text) {
         Ok(parsed) => parsed,
-        Err(problems) => {
-            return Examined { checked: refused(problems), text: Some(text), object: None };
-        }
+        Err(problems) => return refused(problems),
     };
+    examined.origin.found_object_name(raw.object.as_ref().map(|found| found.value.as_str()));
     let loaded = files::find_object(file, raw.object.as_ref(), options).and_then(|path| {
-        let bytes: Arc<[u8]> = files::object(file, &path)?.into();
+        let opened = files::object(file, &path)?;
+        weak.extend(self::weak(options, files::object_place(file, &path), &opened));
+        let bytes = examined.origin.found_object(&path, opened);
         let info = parse_object(file, &path, &bytes)?;
         Ok((path, bytes, info))
     });
-    match loaded {
+    let mut spec = None;
+    let mut problems = match loaded {
         Ok((path, bytes, info)) => {
             let object = ObjectFile { path: &path, bytes: &bytes, info: &info };
-            let spec = checked(file, &raw, &object, options, &mut findings);
-            let checked = Checked { spec, problems: sorted(findings.settle(&text)) };
-            Examined { checked, text: Some(text), object: Some((path, info)) }
+            spec = checked(file, &raw, &object, options, &mut findings);
+            examined.object = Some((path, info));
+            findings.settle(text)
         }
         Err(problem) => {
-            let mut problems = findings.settle(&text);
+            let mut problems = findings.settle(text);
             problems.push(*problem);
-            Examined { checked: refused(sorted(problems)), text: Some(text), object: None }
+            problems
         }
-    }
+    };
+    let spec = spec.filter(|_| !weak.iter().any(Problem::is_error));
+    problems.extend(weak);
+    Checked { spec, problems }
+}
+
+/// What is said of a file that others can change.
+fn weak(options: &Options, place: Place, opened: &files::Opened) -> Option<Problem> {
+    rights::problem(options.insecure, place, opened.weakness.as_deref()?)
 }
 
 /// Reads an object without a config, by the config that is drafted for it.
 #[must_use]
-pub fn read_drafted(file: &ConfigFile, object: &Path, options: &Options) -> Checked {
-    let read = || {
-        let bytes: Arc<[u8]> = files::object(file, object)?.into();
+pub fn read_drafted(file: &ConfigFile, object: &Path, options: &Options) -> (Checked, Origin) {
+    let mut origin = Origin::drafted();
+    let mut read = || {
+        let opened = files::object(file, object)?;
+        let weak = weak(options, files::object_place(file, object), &opened);
+        let bytes = origin.found_object(object, opened);
         let info = parse_object(file, object, &bytes)?;
         let name = object.file_name().unwrap_or_default().to_string_lossy();
         let text = draft(&info, &name);
-        Ok(check_text(file, &text, &ObjectFile { path: object, bytes: &bytes, info: &info }, options))
+        let mut checked =
+            check_text(file, &text, &ObjectFile { path: object, bytes: &bytes, info: &info }, options);
+        checked.spec = checked.spec.filter(|_| !weak.as_ref().is_some_and(Problem::is_error));
+        checked.problems.extend(weak);
+        Ok(checked)
     };
-    read().unwrap_or_else(|problem: Box<Problem>| Checked { spec: None, problems: vec![*problem] })
+    let checked =
+        read().unwrap_or_else(|problem: Box<Problem>| Checked { spec: None, problems: vec![*problem] });
+    (checked, origin)
 }
 
 /// Checks the text of a config against an object that was read already.
@@ -194,6 +235,7 @@ fn checked(
         namespace: namespace.as_deref().unwrap_or(&options.namespace),
         host: &options.host,
     };
+    let maps = check::capacities(&context, &mut sink, raw);
     let load = LoadSpec {
         name: file.name.clone(),
         object: object.path.to_owned(),
@@ -202,7 +244,8 @@ fn checked(
         globals: check::globals(&context, &mut sink, raw),
         programs: check::programs(&context, &mut sink, raw),
         choices: check::choices(&context, &mut sink, raw),
-        maps: check::capacities(&context, &mut sink, raw),
+        carried: check::carried(&context, raw, &maps),
+        maps,
     };
     let metrics: Vec<_> =
         raw.metrics.iter().filter_map(|metric| check::metric(&context, &mut sink, metric)).collect();

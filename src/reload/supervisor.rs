@@ -1,160 +1,359 @@
-//! Loads each config on its own and publishes one generation of all that succeeded.
+//! Owns everything that is loaded, and brings to work what the files say.
 
-use std::num::NonZero;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+mod jobs;
 
-use crate::problem::{Problem, Severity};
-use crate::scrape::{ConfigState, Generation, Live, Member};
-use crate::snapshot::{ProgramVerdict, Verdict, View};
-use crate::spec::{LoadSpec, Spec};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
 
-/// Objects are loaded by at most this many threads: each load holds the
-/// kernel's parsed BTF (about 30 MB) for its time.
-const MAX_LOADERS: usize = 8;
+use super::difference::{Accepted, Rules, Standing, Step, difference};
+use super::found::Found;
+use super::kernel::{Kernel, Started};
+use super::report::{Change, Report};
+use super::unit::{Running, Unit};
+use crate::problem::Problem;
+use crate::scrape::{Generation, Member, Replaced, Scraper};
+use crate::spec::{MetricKind, Spec};
+use jobs::Job;
 
-/// The kernel, as the supervisor needs it.
-pub trait Kernel: Sync {
-    /// What is loaded: programs, links, maps. Dropping it detaches and closes.
-    type Loaded: Send;
+/// A config whose file is missing goes on for so long: editors and tools that unpack archives take a
+/// file away before they bring it back.
+const GRACE: Duration = Duration::from_secs(1);
 
-    /// Loads an object and attaches its programs.
-    ///
-    /// # Errors
-    /// Why nothing of it is loaded.
-    fn load(&self, spec: &LoadSpec) -> Result<Started<Self::Loaded>, Vec<Problem>>;
+/// How long the last read of maps that are given up may take.
+const LAST_READ: Duration = Duration::from_secs(10);
 
-    /// Whether more is to be loaded: not when the process was asked to end meanwhile.
-    fn goes_on(&self) -> bool {
-        true
+/// When and why the files are looked at.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment {
+    /// What the clock on the wall says.
+    pub time: SystemTime,
+    /// The same for measuring.
+    pub instant: Instant,
+    /// Somebody asked for it: what failed is tried again, and what is missing is gone.
+    pub is_asked_for: bool,
+}
+
+impl Moment {
+    /// Now.
+    #[must_use]
+    pub fn now(is_asked_for: bool) -> Self {
+        Self { time: SystemTime::now(), instant: Instant::now(), is_asked_for }
     }
-
-    /// Detaches and closes all of these; side by side where that is safe, because one takes long.
-    fn retire(&self, loaded: Vec<Self::Loaded>);
-}
-
-/// What a load gave.
-pub struct Started<T> {
-    /// Owned by the supervisor until it retires it.
-    pub loaded: T,
-    /// What scrapes may see of it.
-    pub view: View,
-    /// What went wrong without costing the config, such as a program that did not attach.
-    pub problems: Vec<Problem>,
-    /// What became of its programs.
-    pub programs: Vec<ProgramVerdict>,
-}
-
-/// A config as it was read: its spec, unless it is wrong as a whole.
-pub struct ReadConfig {
-    /// Its name: the stem of its file.
-    pub name: String,
-    /// What it means; none when a problem costs the whole config.
-    pub spec: Option<Spec>,
-    /// Everything that is wrong with it.
-    pub problems: Vec<Problem>,
 }
 
 /// Owns everything that is loaded.
 pub struct Supervisor<K: Kernel> {
     kernel: K,
-    live: Arc<Live>,
-    loaded: Vec<K::Loaded>,
+    scraper: Arc<Scraper>,
+    units: BTreeMap<String, Unit<K::Loaded>>,
+    problems: Vec<Problem>,
+    is_strict: bool,
+}
+
+/// What one look led to, while it is being carried out.
+struct Turn<L> {
+    moment: Moment,
+    is_reload: bool,
+    changes: BTreeMap<String, Change>,
+    remarks: Vec<Problem>,
+    replaced: Vec<Replaced>,
+    retired: Vec<L>,
 }
 
 impl<K: Kernel> Supervisor<K> {
-    /// Loads every config that can be, each on its own, and publishes the generation.
-    pub fn start(kernel: K, configs: Vec<ReadConfig>, live: Arc<Live>) -> Self {
-        let started = load_all(&kernel, &configs);
-        let mut loaded = Vec::new();
-        let mut members = Vec::new();
-        let mut states = Vec::new();
-        for (config, result) in configs.into_iter().zip(started) {
-            let ReadConfig { name, spec, mut problems } = config;
-            let (mut is_loaded, mut programs) = (false, None);
-            match (result, spec) {
-                (Some(Ok(started)), Some(spec)) => {
-                    is_loaded = true;
-                    problems.extend(started.problems);
-                    programs = Some(started.programs);
-                    loaded.push(started.loaded);
-                    members.push(Member { view_spec: spec.view, view: started.view });
-                }
-                (Some(Err(failure)), _) => problems.extend(failure),
-                (None, _) | (_, None) => {}
-            }
-            let warnings = problems.iter().filter(|problem| problem.severity == Severity::Warning).count();
-            let programs = programs.unwrap_or_else(|| broken(&problems));
-            states.push(ConfigState { name, loaded: is_loaded, warnings, problems, programs });
+    /// Loads every config that can be, each on its own, and publishes the generation. At the start a wrong
+    /// metric costs only itself.
+    pub fn start(kernel: K, found: Found, scraper: Arc<Scraper>) -> Self {
+        let mut supervisor =
+            Self { kernel, scraper, units: BTreeMap::new(), problems: Vec::new(), is_strict: false };
+        supervisor.take_in(found, Moment::now(true), false);
+        supervisor
+    }
+
+    /// From now on no problem is tolerated in what is brought to work (`--config.strict`).
+    pub fn be_strict(&mut self) {
+        self.is_strict = true;
+    }
+
+    /// Brings to work what the files say, where that is better than what is at work.
+    pub fn reload(&mut self, found: Found, moment: Moment) -> Report {
+        self.take_in(found, moment, true)
+    }
+
+    /// It cannot be told which configs there are: all go on.
+    pub fn refuse(&mut self, problems: Vec<Problem>) -> Report {
+        if self.problems != problems {
+            self.problems = problems.clone();
+            self.publish(&[]);
         }
-        live.swap(Generation::plan(members, states));
-        Self { kernel, live, loaded }
+        Report { problems, serving: self.serving(), ..Report::default() }
+    }
+
+    /// Looks whether scrapes can read what is at work, and publishes what is found.
+    pub fn probe(&mut self) -> Vec<Problem> {
+        let mut found = Vec::new();
+        for running in self.units.values_mut().filter_map(|unit| unit.running.as_mut()) {
+            let problems = self.kernel.probe(&running.view);
+            running.problems.extend(problems.iter().cloned());
+            found.extend(problems);
+        }
+        if !found.is_empty() {
+            self.publish(&[]);
+        }
+        found
     }
 
     /// Ends the serving of numbers and then detaches and closes everything.
     pub fn retire(self) {
-        self.live.swap(Generation::default());
-        self.kernel.retire(self.loaded);
+        self.scraper.live().swap(Generation::default());
+        let loaded = self.units.into_values().filter_map(|unit| unit.running);
+        self.kernel.retire(loaded.map(|running| running.loaded).collect());
     }
 
     /// What is loaded, for questions that only its owner can answer.
-    pub fn loaded(&self) -> &[K::Loaded] {
-        &self.loaded
+    pub fn loaded(&self) -> impl Iterator<Item = &K::Loaded> {
+        self.units.values().filter_map(|unit| unit.running.as_ref()).map(|running| &running.loaded)
+    }
+
+    /// How many configs are served.
+    #[must_use]
+    pub fn serving(&self) -> usize {
+        self.loaded().count()
+    }
+
+    fn take_in(&mut self, mut found: Found, moment: Moment, is_reload: bool) -> Report {
+        // A config that was asked for by its name and is served: its file went away like any other's.
+        found.configs.retain(|config| {
+            let is_served = |unit: &Unit<K::Loaded>| unit.running.is_some();
+            !config.is_missing || !self.units.get(&config.name).is_some_and(is_served)
+        });
+        let look_again = self.notice_missing(&found, moment);
+        let rules = Rules { strict: self.is_strict, retry: moment.is_asked_for };
+        let seen: Vec<_> = found.configs.iter().map(|config| (config.name.clone(), config.seen())).collect();
+        let steps = difference(&self.standing(moment), found.configs, rules);
+        let is_new_problem = self.problems != found.problems;
+        self.problems.clone_from(&found.problems);
+        if steps.is_empty() && is_reload && !is_new_problem {
+            let problems = if moment.is_asked_for { found.problems } else { Vec::new() };
+            return Report { problems, look_again, serving: self.serving(), ..Report::default() };
+        }
+        for (name, seen) in seen {
+            self.units.entry(name).or_default().seen = Some(seen);
+        }
+        let mut turn = Turn {
+            moment,
+            is_reload,
+            changes: BTreeMap::new(),
+            remarks: Vec::new(),
+            replaced: Vec::new(),
+            retired: Vec::new(),
+        };
+        self.carry_out(steps, &mut turn);
+        turn.remarks.extend(self.publish(&turn.replaced));
+        self.kernel.retire(turn.retired);
+        Report {
+            changes: turn.changes.into_iter().collect(),
+            problems: found.problems,
+            remarks: turn.remarks,
+            serving: self.serving(),
+            look_again,
+        }
+    }
+
+    /// Notes which files are missing; when to look again whether they are back.
+    fn notice_missing(&mut self, found: &Found, moment: Moment) -> Option<Duration> {
+        let mut look_again = None;
+        for (name, unit) in &mut self.units {
+            if found.configs.iter().any(|config| config.name == *name) {
+                unit.missing_since = None;
+                continue;
+            }
+            let since = *unit.missing_since.get_or_insert(moment.instant);
+            if !is_gone(unit, moment) {
+                look_again = Some(GRACE.saturating_sub(moment.instant.saturating_duration_since(since)));
+            }
+        }
+        look_again
+    }
+
+    fn standing(&self, moment: Moment) -> Vec<Standing<'_>> {
+        self.units
+            .iter()
+            .map(|(name, unit)| Standing {
+                name,
+                running: unit.running.as_ref().map(|running| &running.spec),
+                problems: unit.running.as_ref().map_or(&[], |running| running.problems.as_slice()),
+                seen: unit.seen.as_ref(),
+                is_current: unit.running.is_some() && unit.refused.is_empty(),
+                is_in_the_way: unit.is_in_the_way,
+                is_gone: unit.missing_since.is_some() && is_gone(unit, moment),
+            })
+            .collect()
+    }
+
+    /// Does what has to be done: views first, because they cannot fail, then successors of what is running.
+    /// What is to go goes before something new comes, which may want its place.
+    fn carry_out(&mut self, steps: Vec<(String, Step)>, turn: &mut Turn<K::Loaded>) {
+        let (mut jobs, mut removed) = (Vec::new(), Vec::new());
+        for (name, step) in steps {
+            match step {
+                Step::Load(accepted) => jobs.push((name, accepted)),
+                Step::View(accepted) => self.view(&name, accepted, turn),
+                Step::Move { from, to } => self.rename(from, name, to, turn),
+                Step::Refuse { problems, is_in_the_way } => {
+                    self.unit(&name).is_in_the_way = is_in_the_way;
+                    self.refuse_one(name, problems, turn);
+                }
+                Step::Remove => removed.push(name),
+            }
+        }
+        let jobs: Vec<Job<K>> =
+            jobs.into_iter().map(|(name, to)| Job::new(self.unit(&name).running.take(), name, to)).collect();
+        let mut jobs = jobs::prepare(&self.kernel, jobs);
+        // Those of what is running first: none of them wants a place that is about to be free.
+        jobs.sort_by_key(|job| job.running.is_none());
+        let first_new = jobs.iter().position(|job| job.running.is_none()).unwrap_or(jobs.len());
+        let new = jobs.split_off(first_new);
+        for job in jobs {
+            self.commit(job, turn);
+        }
+        let mut loaded = Vec::new();
+        for name in removed {
+            loaded.extend(self.remove(name, turn));
+        }
+        if new.is_empty() {
+            turn.retired.extend(loaded);
+        } else {
+            self.kernel.retire(loaded);
+        }
+        for job in new {
+            self.commit(job, turn);
+        }
+    }
+
+    fn unit(&mut self, name: &str) -> &mut Unit<K::Loaded> {
+        self.units.entry(name.to_owned()).or_default()
+    }
+
+    /// The numbers mean something else; the kernel is not touched.
+    fn view(&mut self, name: &str, accepted: Accepted, turn: &mut Turn<K::Loaded>) {
+        let unit = self.units.entry(name.to_owned()).or_default();
+        let Some(running) = &mut unit.running else { return };
+        let member = Member { view_spec: accepted.spec.view.clone(), view: running.view.clone() };
+        let unfit = Generation::unfit(&member);
+        if !unfit.is_empty() {
+            return self.refuse_one(name.to_owned(), unfit, turn);
+        }
+        turn.remarks.extend(accepted.problems.iter().cloned());
+        // What is known of the programs goes on with them.
+        let of_programs = running.problems.iter().filter(|problem| problem.place.program.is_some()).cloned();
+        running.problems = accepted.problems.into_iter().chain(of_programs.collect::<Vec<_>>()).collect();
+        running.spec = accepted.spec;
+        running.provenance = accepted.provenance;
+        unit.succeed(turn.moment.time, turn.is_reload);
+        turn.changes.insert(name.to_owned(), Change::Viewed);
+    }
+
+    /// What is at work goes on under another name.
+    fn rename(&mut self, from: String, name: String, to: Accepted, turn: &mut Turn<K::Loaded>) {
+        let Some(mut running) = self.units.remove(&from).and_then(|unit| unit.running) else { return };
+        running.view.config.clone_from(&name);
+        self.unit(&name).running = Some(running);
+        self.view(&name, to, turn);
+        if turn.changes.get(&name) == Some(&Change::Viewed) {
+            turn.changes.insert(name, Change::Moved { from });
+        }
+    }
+
+    /// What the files say is not brought to work.
+    fn refuse_one(&mut self, name: String, problems: Vec<Problem>, turn: &mut Turn<K::Loaded>) {
+        let is_reload = turn.is_reload;
+        let unit = self.unit(&name);
+        unit.fail(problems.clone(), is_reload);
+        let goes_on = unit.running.is_some();
+        turn.changes.insert(name, Change::Refused { goes_on, problems });
+    }
+
+    /// Forgets a config; what is to be let go of it.
+    fn remove(&mut self, name: String, turn: &mut Turn<K::Loaded>) -> Option<K::Loaded> {
+        let unit = self.units.remove(&name)?;
+        turn.changes.insert(name, Change::Removed);
+        unit.running.map(|running| running.loaded)
+    }
+
+    /// Brings what was prepared to work.
+    fn commit(&mut self, job: Job<K>, turn: &mut Turn<K::Loaded>) {
+        let Job { name, to: Accepted { spec, mut problems, provenance }, mut running, prepared } = job;
+        let is_strict = self.is_strict;
+        let outcome = prepared.and_then(|prepared| {
+            let loaded = running.as_mut().map(|running| &mut running.loaded);
+            self.kernel.commit(prepared, is_strict, loaded)
+        });
+        let started = match outcome {
+            Ok(started) => started,
+            Err(failure) => {
+                self.unit(&name).running = running;
+                problems.extend(failure);
+                return self.refuse_one(name, problems, turn);
+            }
+        };
+        let Started { loaded, view, problems: of_programs, programs, carried } = started;
+        let change = match running {
+            Some(old) => self.hand_over(&name, old, &carried, turn),
+            None => Change::Added,
+        };
+        problems.extend(of_programs);
+        turn.remarks.extend(problems.iter().cloned());
+        let unit = self.unit(&name);
+        unit.running = Some(Running { spec, loaded, view, problems, programs, provenance });
+        unit.succeed(turn.moment.time, turn.is_reload);
+        turn.changes.insert(name, change);
+    }
+
+    /// Sees to the maps of what was replaced: those that are not carried are read a last time, when the
+    /// programs that count in them have ended.
+    fn hand_over(
+        &self,
+        name: &str,
+        mut old: Running<K::Loaded>,
+        carried: &[String],
+        turn: &mut Turn<K::Loaded>,
+    ) -> Change {
+        let maps = old.view.sources.iter().map(|source| &source.map);
+        let given_up: Vec<String> = maps.filter(|map| !carried.contains(map)).cloned().collect();
+        let counted = given_up.iter().filter(|map| counts_in(&old.spec, map));
+        turn.replaced.extend(counted.map(|map| Replaced { config: name.to_owned(), map: map.clone() }));
+        if given_up.iter().any(|map| counts_in(&old.spec, map)) {
+            self.kernel.settle(&mut old.loaded);
+        }
+        turn.retired.push(old.loaded);
+        let fresh = given_up.iter().filter(|map| !map.contains('.')).count();
+        Change::Replaced { carried: carried.len(), fresh }
+    }
+
+    /// Makes live what is at work now; what could not be kept of what was counted before.
+    fn publish(&self, replaced: &[Replaced]) -> Vec<Problem> {
+        let running = self.units.values().filter_map(|unit| unit.running.as_ref());
+        let members = running
+            .map(|running| Member { view_spec: running.spec.view.clone(), view: running.view.clone() })
+            .collect();
+        let states = self.units.iter().map(|(name, unit)| unit.state(name)).collect();
+        let generation = Generation::plan(members, states).with_problems(self.problems.clone());
+        let (_, problems) = self.scraper.publish(generation, replaced, Instant::now() + LAST_READ);
+        problems
     }
 }
 
-/// Of a config that is not loaded, the programs that are known to be why.
-fn broken(problems: &[Problem]) -> Vec<ProgramVerdict> {
-    let mut verdicts: Vec<ProgramVerdict> = Vec::new();
-    for problem in problems.iter().filter(|problem| problem.is_error()) {
-        let Some(program) = &problem.place.program else { continue };
-        if verdicts.iter().all(|verdict| verdict.program != *program) {
-            verdicts.push(ProgramVerdict::new(program, Verdict::Broken, &problem.message));
-        }
-    }
-    verdicts
+/// Whether the file of a config is missing for good.
+fn is_gone<L>(unit: &Unit<L>, moment: Moment) -> bool {
+    let waited = unit.missing_since.map(|since| moment.instant.saturating_duration_since(since));
+    moment.is_asked_for || unit.running.is_none() || waited.is_some_and(|waited| waited >= GRACE)
 }
 
-/// Whether a config is worth loading: programs whose every metric was refused would cost and show nothing.
-fn is_loadable(config: &ReadConfig) -> bool {
-    config.spec.as_ref().is_some_and(|spec| {
-        !spec.view.metrics.is_empty()
-            || !config.problems.iter().any(|problem| problem.severity == Severity::Error)
-    })
-}
-
-type LoadResult<T> = Option<Result<Started<T>, Vec<Problem>>>;
-
-/// Loads on as many threads as there are processors, because most of a load is
-/// the parsing of the kernel's BTF. The results are in the configs' order.
-fn load_all<K: Kernel>(kernel: &K, configs: &[ReadConfig]) -> Vec<LoadResult<K::Loaded>> {
-    let next = AtomicUsize::new(0);
-    let slots: Vec<Mutex<LoadResult<K::Loaded>>> = configs.iter().map(|_| Mutex::new(None)).collect();
-    let loader = || {
-        while let Some((config, slot)) = {
-            let index = next.fetch_add(1, Ordering::Relaxed);
-            configs.get(index).zip(slots.get(index))
-        } {
-            if !kernel.goes_on() {
-                break;
-            }
-            if let Some(spec) = config.spec.as_ref().filter(|_| is_loadable(config)) {
-                let result = kernel.load(&spec.load);
-                *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
-            }
-        }
-    };
-    let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
-    std::thread::scope(|scope| {
-        for _ in 1..processors.min(configs.len()).min(MAX_LOADERS) {
-            // Without another thread this one loads everything.
-            if std::thread::Builder::new().name("load".into()).spawn_scoped(scope, loader).is_err() {
-                break;
-            }
-        }
-        loader();
-    });
-    slots.into_iter().map(|slot| slot.into_inner().unwrap_or_else(PoisonError::into_inner)).collect()
+/// Whether something that must not fall is read from a map.
+fn counts_in(spec: &Spec, map: &str) -> bool {
+    spec.view.metrics.iter().any(|metric| metric.map == map && metric.kind != MetricKind::Gauge)
 }
 
 #[cfg(test)]

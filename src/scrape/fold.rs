@@ -12,7 +12,7 @@ use super::skip_cache::SkipCache;
 use super::state::{Memory, States, Tally, lock};
 use crate::decode::{DecodeError, Outcome};
 use crate::series::{Buckets, Groups, Number, Slot};
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Numbers, Snapshot};
 use crate::spec::MetricKind;
 
 /// What phase one made of a family.
@@ -69,7 +69,7 @@ pub(super) fn fold(
 }
 
 /// What multiplies the number of a slot.
-fn slot_scale(plan: &FamilyPlan, contributor: &Contributor) -> impl Fn(usize) -> f64 + use<> {
+pub(super) fn slot_scale(plan: &FamilyPlan, contributor: &Contributor) -> impl Fn(usize) -> f64 + use<> {
     let nowhere = contributor.array.as_ref().is_some_and(|array| array.sum.is_none());
     // A sum that the value does not have is not zero: nobody knows it.
     let multiplier = |buckets: &Buckets| if nowhere { f64::NAN } else { buckets.multiplier };
@@ -82,19 +82,23 @@ fn slot_scale(plan: &FamilyPlan, contributor: &Contributor) -> impl Fn(usize) ->
     }
 }
 
-/// Whether all keys of a snapshot give distinct label sets. Once one did not, the metric's
-/// rows are grouped for good: what a merged counter says must not depend on which keys are left.
+/// Whether all keys of a snapshot give distinct label sets, and nothing is to be added to what
+/// they say. Once one did not, the metric's rows are grouped for good: what a merged counter says
+/// must not depend on which keys are left.
 fn stays_direct(
     contributor: &Contributor,
     distinct: &Distinct,
     snapshot: &Snapshot,
     states: &States,
 ) -> bool {
+    let state = states.metric(&contributor.identity);
+    let mut memory = state.memory();
+    if memory.remembers(&contributor.ledger) {
+        return false;
+    }
     if distinct.is_unconditional() {
         return true;
     }
-    let state = states.metric(&contributor.identity);
-    let mut memory = state.memory();
     memory.grouped = memory.grouped || !snapshot.keys().all(|key| distinct.holds(key));
     !memory.grouped
 }
@@ -111,38 +115,39 @@ fn group(
     let state = states.metric(&contributor.identity);
     let mut memory = state.memory();
     let mut skipped = lock(&contributor.skipped);
-    let mut pass = Pass {
-        contributor,
-        buckets: plan.buckets(),
-        skip_cache_size: if contributor.rows.is_volatile() { 0 } else { settings.skip_cache_size },
-        skipped: &mut skipped,
-        tally: Tally::default(),
-        list: Vec::new(),
-        scratch: Vec::new(),
-        long_key: Vec::new(),
-    };
-    let bits = |nth: usize| numbers.bits.get(nth).copied().unwrap_or(0);
+    let mut pass = Pass::new(plan, contributor, settings, &mut skipped);
     if plan.kind == MetricKind::Gauge {
         pass.rows(snapshot, numbers.lanes, &mut memory, |_, _, nth, taken| {
             if let Some((list, slot)) = taken {
-                groups.add(list, slot, numbers.kind.number(bits(nth)).scaled(contributor.scale));
+                groups.add(
+                    list,
+                    slot,
+                    numbers
+                        .kind
+                        .number(numbers.bits.get(nth).copied().unwrap_or(0))
+                        .scaled(contributor.scale),
+                );
             }
         });
     } else {
-        memory.ledger(&contributor.ledger).begin();
-        match &contributor.array {
-            Some(array) => array.tell(&mut pass, snapshot, numbers, &mut memory),
-            None => pass.rows(snapshot, numbers.lanes, &mut memory, |memory, key, nth, taken| {
-                match (&mut memory.ledger, taken) {
-                    (Some(ledger), Some((list, slot))) => ledger.add(key, list, slot, bits(nth)),
-                    (Some(ledger), None) => ledger.hold(key),
-                    (None, _) => {}
-                }
-            }),
-        }
+        pass.tell(snapshot, numbers, &mut memory);
         memory.ledger(&contributor.ledger).finish(groups, slot_scale(plan, contributor));
     }
     state.count(&pass.tally);
+}
+
+/// Tells the ledger of a metric what its source holds, of which nothing is published as it is.
+pub(super) fn remember(
+    plan: &FamilyPlan,
+    contributor: &Contributor,
+    snapshot: &Snapshot,
+    memory: &mut Memory,
+    settings: &Settings,
+) {
+    let Some(numbers) = snapshot.numbers(contributor.column) else { return };
+    let mut skipped = lock(&contributor.skipped);
+    Pass::new(plan, contributor, settings, &mut skipped).tell(snapshot, numbers, memory);
+    memory.ledger(&contributor.ledger).close();
 }
 
 /// The labels and the slot of a row; none when it is there and cannot be published.
@@ -160,7 +165,41 @@ pub(super) struct Pass<'a> {
     long_key: Vec<u8>,
 }
 
-impl Pass<'_> {
+impl<'a> Pass<'a> {
+    fn new(
+        plan: &'a FamilyPlan,
+        contributor: &'a Contributor,
+        settings: &Settings,
+        skipped: &'a mut SkipCache,
+    ) -> Self {
+        Self {
+            contributor,
+            buckets: plan.buckets(),
+            skip_cache_size: if contributor.rows.is_volatile() { 0 } else { settings.skip_cache_size },
+            skipped,
+            tally: Tally::default(),
+            list: Vec::new(),
+            scratch: Vec::new(),
+            long_key: Vec::new(),
+        }
+    }
+
+    /// Tells the ledger what every row says.
+    fn tell(&mut self, snapshot: &Snapshot, numbers: Numbers<'_>, memory: &mut Memory) {
+        memory.ledger(&self.contributor.ledger).begin();
+        if let Some(array) = &self.contributor.array {
+            return array.tell(self, snapshot, numbers, memory);
+        }
+        let bits = |nth: usize| numbers.bits.get(nth).copied().unwrap_or(0);
+        self.rows(snapshot, numbers.lanes, memory, |memory, key, nth, taken| {
+            match (&mut memory.ledger, taken) {
+                (Some(ledger), Some((list, slot))) => ledger.add(key, list, slot, bits(nth)),
+                (Some(ledger), None) => ledger.hold(key),
+                (None, _) => {}
+            }
+        });
+    }
+
     /// How many cells of a label set are shown.
     pub(super) fn stride(&self) -> usize {
         self.buckets.map_or(1, |buckets| buckets.len() + 2)

@@ -1,6 +1,7 @@
 //! What is live: all views, and one plan per family name.
 
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::SystemTime;
 
 use super::plan::{FamilyPlan, PlannedSource, Planner};
 use crate::problem::{Problem, Severity};
@@ -21,6 +22,8 @@ pub struct Member {
 pub struct ConfigState {
     /// The config's name.
     pub name: String,
+    /// Whether nobody wrote it: it was drafted from its object.
+    pub drafted: bool,
     /// Whether it is loaded and served.
     pub loaded: bool,
     /// How many of its problems are warnings.
@@ -29,6 +32,27 @@ pub struct ConfigState {
     pub problems: Vec<Problem>,
     /// What became of its programs, as far as that is known.
     pub programs: Vec<ProgramVerdict>,
+    /// Of a loaded config, why what its files say now is not what is served.
+    pub refused: Vec<Problem>,
+    /// SHA-256 of the file that is served, as hex digits.
+    pub config_sha256: Option<String>,
+    /// SHA-256 of the object that is loaded, as hex digits.
+    pub object_sha256: Option<String>,
+    /// How its reloads went.
+    pub reloads: Reloads,
+}
+
+/// How the reloads of a config went. Its first load is the last success until there is another.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reloads {
+    /// How many succeeded.
+    pub succeeded: u64,
+    /// How many failed.
+    pub failed: u64,
+    /// Whether what its files say is at work.
+    pub is_last_good: bool,
+    /// When that began.
+    pub last_success: Option<SystemTime>,
 }
 
 /// All that a scrape can see. It is replaced as a whole.
@@ -39,6 +63,7 @@ pub struct Generation {
     pub(super) families: Vec<FamilyPlan>,
     views: Vec<View>,
     configs: Vec<ConfigState>,
+    problems: Vec<Problem>,
 }
 
 impl Generation {
@@ -65,7 +90,29 @@ impl Generation {
         }
         configs.sort_by(|left, right| left.name.cmp(&right.name));
         let (sources, families) = planner.finish();
-        Self { sources, families, views: members.into_iter().map(|member| member.view).collect(), configs }
+        let views = members.into_iter().map(|member| member.view).collect();
+        Self { sources, families, views, configs, problems: Vec::new() }
+    }
+
+    /// The same with what is wrong with no config in particular.
+    #[must_use]
+    pub fn with_problems(self, problems: Vec<Problem>) -> Self {
+        Self { problems, ..self }
+    }
+
+    /// What is wrong with no config in particular.
+    #[must_use]
+    pub fn problems(&self) -> &[Problem] {
+        &self.problems
+    }
+
+    /// What of a config's metrics cannot be read from what was loaded for it.
+    #[must_use]
+    pub fn unfit(member: &Member) -> Vec<Problem> {
+        let mut planner = Planner::default();
+        let problems =
+            member.view_spec.metrics.iter().filter_map(|metric| planner.add(&member.view, metric).err());
+        problems.map(|problem| *problem).collect()
     }
 
     /// Every config of the folder, by name, with its problems.

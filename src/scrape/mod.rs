@@ -12,6 +12,7 @@ mod fold;
 mod generation;
 mod maps;
 mod plan;
+mod publish;
 mod reading;
 mod render;
 mod rows;
@@ -19,6 +20,7 @@ mod self_metrics;
 mod skip_cache;
 mod slots;
 mod state;
+mod succession;
 mod turnstile;
 mod weave;
 
@@ -30,7 +32,8 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-pub use generation::{ConfigState, Generation, Live, Member};
+pub use generation::{ConfigState, Generation, Live, Member, Reloads};
+pub use publish::Replaced;
 pub use self_metrics::{BuildInfo, reserved};
 
 use crate::page::{self, Coding};

@@ -61,6 +61,11 @@ impl PlannedSource {
         Duration::from_micros(self.last_read.load(Ordering::Relaxed))
     }
 
+    /// Expects a read to take as long as that of another source did.
+    pub(super) fn expect_read_of(&self, other: &Self) {
+        self.last_read.store(other.last_read.load(Ordering::Relaxed), Ordering::Relaxed);
+    }
+
     pub(super) fn remember_read(&self, took: Duration) {
         self.last_read.store(u64::try_from(took.as_micros()).unwrap_or(u64::MAX).max(1), Ordering::Relaxed);
     }
@@ -220,11 +225,13 @@ fn ledger_shape(metric: &MetricSpec) -> LedgerShape {
         stride: 1,
         kind: column.kind(),
         total: None,
-        meaning: format!("{} {column:?} {labels:?}", metric.map),
+        keys: format!("{} {column:?}", metric.map),
+        series: format!("{labels:?}"),
     };
     if let MetricKind::Histogram(histogram) = &metric.kind {
         shape.stride = histogram.buckets.len() + 2;
-        shape.meaning.push_str(&format!(" {:?}", histogram.buckets));
+        shape.keys.push_str(&format!(" {:?}", histogram.buckets));
+        shape.series.push_str(&format!(" {:?}", histogram.buckets.bounds()));
     }
     if let Some((buckets, array)) = array(metric) {
         ArrayPlan::shape(buckets, array, &mut shape);

@@ -69,7 +69,8 @@ pub(super) fn read(
 ) -> Reading {
     states.retain(&generation);
     let limits = Limits { deadline, max_bytes: settings.max_snapshot_bytes };
-    let mut sources = read_sources(&generation.sources, &limits);
+    let planned: Vec<&PlannedSource> = generation.sources.iter().collect();
+    let mut sources = read_sources(&planned, &limits);
     let mut spent: BTreeMap<String, Duration> = BTreeMap::new();
     for (planned, read) in generation.sources.iter().zip(&sources) {
         *spent.entry(planned.config.clone()).or_default() += read.took;
@@ -84,12 +85,12 @@ pub(super) fn read(
 }
 
 /// Reads all sources, quick ones first, so that a slow one can make nobody late but itself.
-fn read_sources(planned: &[PlannedSource], limits: &Limits) -> Vec<SourceRead> {
+pub(super) fn read_sources(planned: &[&PlannedSource], limits: &Limits) -> Vec<SourceRead> {
     let mut order: Vec<usize> = (0..planned.len()).collect();
     order.sort_by_key(|index| {
         planned.get(*index).map(|source| (source.last_read(), source.source.max_entries().unwrap_or(0)))
     });
-    let known: Duration = planned.iter().map(PlannedSource::last_read).sum();
+    let known: Duration = planned.iter().map(|source| source.last_read()).sum();
     let new = planned.iter().any(|source| source.last_read().is_zero());
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(planned.len());
     let threads = if new || known > WORTH_A_THREAD { threads.min(4) } else { 1 };

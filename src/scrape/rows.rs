@@ -81,6 +81,17 @@ impl RowPlan {
         }
     }
 
+    /// Whether the same bytes are decoded by the same decoders, so that what was skipped still is.
+    pub(super) fn decodes_like(&self, other: &Self) -> bool {
+        let same =
+            |one: &Label, other: &Label| one.field == other.field && Arc::ptr_eq(&one.chain, &other.chain);
+        let (own, others) = (self.labels.iter().chain(&self.slot), other.labels.iter().chain(&other.slot));
+        self.labels.len() == other.labels.len()
+            && self.slot.is_some() == other.slot.is_some()
+            && self.split == other.split
+            && own.zip(others).all(|(one, other)| same(one, other))
+    }
+
     /// Whether each lane of a value is a row of its own.
     pub(super) fn is_split(&self) -> bool {
         self.split

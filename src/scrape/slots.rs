@@ -34,7 +34,7 @@ impl ArrayPlan {
     /// that are shown the number of all observations.
     pub(super) fn shape(buckets: &Buckets, array: &SlotArray, shape: &mut LedgerShape) {
         shape.key_size += CELL_SIZE;
-        shape.meaning.push_str(&format!(" {array:?}"));
+        shape.keys.push_str(&format!(" {array:?}"));
         if array.sum.is_some_and(|sum| sum.number_kind() == NumberKind::I64) {
             // No slot comes near the numbers of which the two kinds think differently.
             shape.kind = NumberKind::I64;

@@ -34,7 +34,7 @@ pub(super) struct MetricState {
 #[derive(Debug, Default)]
 pub(super) struct Memory {
     /// There once its rows were grouped: from then on they always are, so that the series
-    /// made of several keys cannot fall back to what one of them says.
+    /// made of several keys, or of a base and a key, cannot fall back to what one of them says.
     pub(super) ledger: Option<Ledger>,
     /// Whether a key was seen that forbids the direct path.
     pub(super) grouped: bool,
@@ -67,6 +67,16 @@ impl States {
     /// What is counted of sources.
     pub(super) fn sources(&self) -> MutexGuard<'_, SourceStates> {
         lock(&self.sources)
+    }
+
+    /// Gives the states of metrics to those that go on as them, each at once under its new name.
+    pub(super) fn rename(&self, names: &[(&Identity, &Identity)]) {
+        let mut metrics = lock(&self.metrics);
+        let moved: Vec<_> =
+            names.iter().filter_map(|(old, new)| Some((*new, metrics.remove(old)?))).collect();
+        for (new, state) in moved {
+            metrics.insert(new.clone(), state);
+        }
     }
 
     /// Forgets what no metric and no source of the generation needs.
@@ -115,11 +125,15 @@ impl Tally {
 }
 
 impl Memory {
+    /// Whether there is a ledger that still means the same; one that does not is dropped.
+    pub(super) fn remembers(&mut self, shape: &LedgerShape) -> bool {
+        self.ledger.take_if(|ledger| ledger.shape() != shape);
+        self.ledger.is_some()
+    }
+
     /// The ledger, a new one when what it would remember means something else now.
     pub(super) fn ledger(&mut self, shape: &LedgerShape) -> &mut Ledger {
-        if self.ledger.as_ref().is_some_and(|ledger| ledger.shape() != shape) {
-            self.ledger = None;
-        }
+        self.ledger.take_if(|ledger| ledger.shape() != shape);
         self.ledger.get_or_insert_with(|| Ledger::new(shape.clone()))
     }
 }

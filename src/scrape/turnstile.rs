@@ -19,6 +19,10 @@ struct Turns<T> {
     started: u64,
     finished: u64,
     waiting: usize,
+    /// Who waits for a turn alone.
+    claims: usize,
+    /// Whether the next turn belongs to those who wait for shared work, because the last was one alone.
+    owed: bool,
     /// The latest deadline of all who wait for the next work.
     deadline: Option<Instant>,
     latest: Option<Arc<T>>,
@@ -26,8 +30,16 @@ struct Turns<T> {
 
 impl<T> Default for Turnstile<T> {
     fn default() -> Self {
-        let turns =
-            Turns { running: false, started: 0, finished: 0, waiting: 0, deadline: None, latest: None };
+        let turns = Turns {
+            running: false,
+            started: 0,
+            finished: 0,
+            waiting: 0,
+            claims: 0,
+            owed: false,
+            deadline: None,
+            latest: None,
+        };
         Self { turns: Mutex::new(turns), finished: Condvar::new() }
     }
 }
@@ -70,9 +82,10 @@ impl<T> Turnstile<T> {
                 }
                 return result;
             }
-            if !turns.running {
+            if !turns.running && (turns.claims == 0 || turns.owed) {
                 turns.waiting -= 1;
                 turns.running = true;
+                turns.owed = false;
                 turns.started += 1;
                 let deadline = turns.deadline.take().map_or(deadline, |latest| latest.max(deadline));
                 drop(turns);
@@ -84,10 +97,31 @@ impl<T> Turnstile<T> {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 turns.waiting -= 1;
+                if turns.waiting == 0 {
+                    // Whoever was owed the turn does not want it any more.
+                    self.finished.notify_all();
+                }
                 return None;
             }
             turns = self.finished.wait_timeout(turns, left).unwrap_or_else(PoisonError::into_inner).0;
         }
+    }
+
+    /// Works while no shared work is done: after what runs now, before what has not begun.
+    ///
+    /// Who waits for shared work meanwhile is served next, before another turn alone.
+    pub(super) fn alone<R>(&self, work: impl FnOnce() -> R) -> R {
+        let mut turns = lock(&self.turns);
+        turns.claims += 1;
+        while turns.running || (turns.owed && turns.waiting > 0) {
+            turns = self.finished.wait(turns).unwrap_or_else(PoisonError::into_inner);
+        }
+        turns.claims -= 1;
+        turns.running = true;
+        turns.owed = true;
+        drop(turns);
+        let _opens_again = Running { turnstile: self, result: None };
+        work()
     }
 }
 
@@ -168,6 +202,76 @@ mod tests {
         for turn in 0..3 {
             assert_eq!(turnstile.shared(soon(), |_| turn).as_deref(), Some(&turn));
         }
+    }
+
+    #[test]
+    fn a_turn_alone_waits_for_the_work_and_is_shared_by_nobody() {
+        let turnstile = Turnstile::<usize>::default();
+        let works = AtomicUsize::new(0);
+        let (began, gate) = (std::sync::Barrier::new(2), std::sync::Barrier::new(2));
+        std::thread::scope(|scope| {
+            let first = scope.spawn(|| {
+                turnstile.shared(soon(), |_| {
+                    began.wait();
+                    gate.wait();
+                    works.fetch_add(1, Ordering::SeqCst)
+                })
+            });
+            began.wait();
+            let shared = || turnstile.shared(soon(), |_| works.fetch_add(1, Ordering::SeqCst));
+            let before = scope.spawn(shared);
+            while lock(&turnstile.turns).waiting < 1 {
+                std::thread::yield_now();
+            }
+            let alone = [(); 2].map(|()| {
+                scope.spawn(|| {
+                    turnstile.alone(|| {
+                        let turn = works.fetch_add(1, Ordering::SeqCst);
+                        // Nobody works meanwhile, however long it takes.
+                        std::thread::sleep(Duration::from_millis(20));
+                        assert_eq!(works.load(Ordering::SeqCst), turn + 1);
+                        turn
+                    })
+                })
+            });
+            while lock(&turnstile.turns).claims < 2 {
+                std::thread::yield_now();
+            }
+            let after = scope.spawn(shared);
+            while lock(&turnstile.turns).waiting < 2 {
+                std::thread::yield_now();
+            }
+            gate.wait();
+            assert_eq!(first.join().unwrap().as_deref(), Some(&0));
+            let mut turns = alone.map(|thread| thread.join().unwrap());
+            turns.sort_unstable();
+            // Who waited is served between the two, by one work.
+            assert_eq!(turns, [1, 3]);
+            for thread in [before, after] {
+                assert_eq!(thread.join().unwrap().as_deref(), Some(&2));
+            }
+        });
+    }
+
+    #[test]
+    fn who_gives_up_waiting_owes_and_is_owed_nothing() {
+        let turnstile = Turnstile::<u32>::default();
+        let (began, gate) = (std::sync::Barrier::new(2), std::sync::Barrier::new(2));
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                turnstile.alone(|| {
+                    began.wait();
+                    gate.wait();
+                })
+            });
+            began.wait();
+            assert!(turnstile.shared(Instant::now() + Duration::from_millis(5), |_| 1).is_none());
+            let next = scope.spawn(|| turnstile.alone(|| 2));
+            gate.wait();
+            assert_eq!(next.join().unwrap(), 2);
+            assert_eq!(turnstile.shared(soon(), |_| 3).as_deref(), Some(&3));
+            assert_eq!(turnstile.alone(|| 4), 4);
+        });
     }
 
     #[test]

@@ -11,6 +11,8 @@ pub enum ConfigState {
     Serving,
     /// Some of its metrics or programs are missing.
     Degraded,
+    /// Its files have changed, and what they say now was refused.
+    LastGood,
     /// Nothing of it is served.
     Failed,
 }
@@ -22,6 +24,7 @@ impl ConfigState {
         match self {
             Self::Serving => "serving",
             Self::Degraded => "degraded",
+            Self::LastGood => "outdated",
             Self::Failed => "failed",
         }
     }
@@ -32,6 +35,8 @@ impl ConfigState {
 pub struct ConfigStatus {
     /// Its name.
     pub name: String,
+    /// Whether nobody wrote it: it was drafted from its object.
+    pub drafted: bool,
     /// How it is.
     pub state: ConfigState,
     /// How many metrics it serves.
@@ -42,6 +47,8 @@ pub struct ConfigStatus {
     pub programs: usize,
     /// What is wrong, rendered for people; may have several lines each.
     pub problems: Vec<String>,
+    /// Why what its files say now is not what is served.
+    pub refused: Vec<String>,
     /// What became of its programs.
     pub verdicts: Vec<ProgramRow>,
 }
@@ -74,11 +81,13 @@ pub struct Status {
     pub configs: Vec<ConfigStatus>,
     /// What is wrong with no config in particular.
     pub problems: Vec<String>,
+    /// How changes of the files are noticed; empty before they are.
+    pub watching: String,
 }
 
 const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;margin:2em auto;max-width:60em;padding:0 1em}\
     table{border-collapse:collapse;width:100%}td,th{text-align:left;padding:.3em .8em;border-bottom:1px solid #ccc}\
-    pre{margin:.2em 0 .6em;white-space:pre-wrap;font-size:14px}.failed{color:#b00020}.degraded{color:#8a5a00}\
+    pre{margin:.2em 0 .6em;white-space:pre-wrap;font-size:14px}.failed{color:#b00020}.degraded,.outdated{color:#8a5a00}\
     .serving{color:#0a6b2d}";
 
 /// The landing page.
@@ -108,6 +117,9 @@ fn render(html: &mut String, status: &Status) -> fmt::Result {
         html.push_str("<li><a href=\"/maps\">Maps</a></li>\n");
     }
     html.push_str("</ul>\n");
+    if !status.watching.is_empty() {
+        writeln!(html, "<p>Changes of the files: {}.</p>", Escaped(&status.watching))?;
+    }
     for problem in &status.problems {
         writeln!(html, "<pre class=\"failed\">{}</pre>", Escaped(problem))?;
     }
@@ -129,9 +141,10 @@ fn render(html: &mut String, status: &Status) -> fmt::Result {
 fn render_config(html: &mut String, config: &ConfigStatus) -> fmt::Result {
     let state = config.state.word();
     let ConfigStatus { metrics, attached, programs, .. } = config;
+    let drafted = if config.drafted { " <small>drafted from its object</small>" } else { "" };
     writeln!(
         html,
-        "<tr><td>{}</td><td class=\"{state}\">{state}</td><td>{metrics}</td><td>{attached} of {programs}</td></tr>",
+        "<tr><td>{}{drafted}</td><td class=\"{state}\">{state}</td><td>{metrics}</td><td>{attached} of {programs}</td></tr>",
         Escaped(&config.name)
     )?;
     if !config.verdicts.is_empty() {
@@ -152,6 +165,16 @@ fn render_config(html: &mut String, config: &ConfigStatus) -> fmt::Result {
             html.push_str("</li>\n");
         }
         html.push_str("</ul></details></td></tr>\n");
+    }
+    if !config.refused.is_empty() {
+        html.push_str(
+            "<tr><td></td><td colspan=\"3\">The last good version is served, because its files were changed to \
+             something that cannot be:",
+        );
+        for problem in &config.refused {
+            write!(html, "<pre class=\"failed\">{}</pre>", Escaped(problem))?;
+        }
+        html.push_str("</td></tr>\n");
     }
     if !config.problems.is_empty() {
         html.push_str("<tr><td></td><td colspan=\"3\">");
@@ -221,14 +244,17 @@ mod tests {
             ready: true,
             configs: vec![ConfigStatus {
                 name: "biolatency".into(),
+                drafted: false,
                 state: ConfigState::Degraded,
                 metrics: 2,
                 attached: 1,
                 programs: 3,
                 problems: vec!["line 3: unknown decoder".into()],
+                refused: Vec::new(),
                 verdicts: vec![row("old", true), row("new", false)],
             }],
             problems: Vec::new(),
+            watching: "events".into(),
         }
     }
 
@@ -245,6 +271,7 @@ mod tests {
             "Version 1.2.3, ready.",
             "href=\"/metrics\"",
             "<td>biolatency</td>",
+            "Changes of the files: events.",
             "degraded",
             "1 of 3",
             "unknown decoder",
@@ -255,6 +282,10 @@ mod tests {
             assert!(html.contains(part), "{part} is not in {html}");
         }
         assert!(!html.contains("/maps"));
+        assert!(!html.contains("drafted"));
+        let mut drafted = status();
+        drafted.configs[0].drafted = true;
+        assert!(page(&drafted).contains("<td>biolatency <small>drafted from its object</small></td>"));
         assert!(page(&Status { debug: true, ..status() }).contains("href=\"/maps\""));
         assert!(page(&Status { configs: Vec::new(), ..status() }).contains("There are no configs."));
     }

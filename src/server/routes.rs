@@ -13,6 +13,8 @@ pub enum Page {
     Ready,
     /// `/maps`, with `--debug` only: what the maps hold.
     Maps,
+    /// `/-/reload`, by POST or PUT and with `--web.enable-lifecycle` only.
+    Reload,
 }
 
 impl Page {
@@ -32,10 +34,12 @@ pub enum Route {
     Healthy,
     /// `/maps` without `--debug`.
     MapsNeedDebug,
+    /// `/-/reload` without `--web.enable-lifecycle`.
+    LifecycleNeedsFlag,
     /// Nothing is served here.
     NotFound,
-    /// A page, but neither GET nor HEAD.
-    MethodNotAllowed,
+    /// A page, but not by this method; the methods that are allowed.
+    MethodNotAllowed(&'static str),
 }
 
 /// What the routes depend on.
@@ -45,6 +49,8 @@ pub struct Routes {
     pub telemetry_path: String,
     /// Whether `/maps` is served.
     pub debug: bool,
+    /// Whether `/-/reload` is.
+    pub lifecycle: bool,
 }
 
 /// Finds the route for a method and a path (without its query).
@@ -60,12 +66,18 @@ pub fn route(method: &str, path: &str, routes: &Routes) -> Route {
             b"/-/ready" => Route::Page(Page::Ready),
             b"/maps" if routes.debug => Route::Page(Page::Maps),
             b"/maps" => Route::MapsNeedDebug,
+            b"/-/reload" if routes.lifecycle => Route::Page(Page::Reload),
+            b"/-/reload" => Route::LifecycleNeedsFlag,
             _ => Route::NotFound,
         }
     };
     match (found, method) {
-        (Route::NotFound | Route::MapsNeedDebug, _) | (_, "GET" | "HEAD") => found,
-        _ => Route::MethodNotAllowed,
+        (Route::Page(Page::Reload), "POST" | "PUT") => found,
+        (Route::Page(Page::Reload), _) => Route::MethodNotAllowed("POST, PUT"),
+        (Route::NotFound | Route::MapsNeedDebug | Route::LifecycleNeedsFlag, _) | (_, "GET" | "HEAD") => {
+            found
+        }
+        _ => Route::MethodNotAllowed("GET, HEAD"),
     }
 }
 
@@ -100,13 +112,13 @@ mod tests {
 
     #[track_caller]
     fn check(method: &str, path: &str, expected: Route) {
-        let routes = Routes { telemetry_path: "/metrics".into(), debug: false };
+        let routes = Routes { telemetry_path: "/metrics".into(), debug: false, lifecycle: false };
         assert_eq!(route(method, path, &routes), expected, "{method} {path}");
     }
 
     #[track_caller]
     fn check_at(telemetry_path: &str, path: &str, expected: Route) {
-        let routes = Routes { telemetry_path: telemetry_path.into(), debug: true };
+        let routes = Routes { telemetry_path: telemetry_path.into(), debug: true, lifecycle: true };
         assert_eq!(route("GET", path, &routes), expected, "{path} with metrics at {telemetry_path}");
     }
 
@@ -128,9 +140,9 @@ mod tests {
 
     #[test]
     fn other_methods_are_not_allowed_where_something_is_served() {
-        check("POST", "/metrics", Route::MethodNotAllowed);
-        check("PUT", "/-/healthy", Route::MethodNotAllowed);
-        check("get", "/", Route::MethodNotAllowed);
+        check("POST", "/metrics", Route::MethodNotAllowed("GET, HEAD"));
+        check("PUT", "/-/healthy", Route::MethodNotAllowed("GET, HEAD"));
+        check("get", "/", Route::MethodNotAllowed("GET, HEAD"));
         check("POST", "/nothing", Route::NotFound);
         check("DELETE", "/maps", Route::MapsNeedDebug);
     }
@@ -139,6 +151,17 @@ mod tests {
     fn maps_need_debug() {
         check("GET", "/maps", Route::MapsNeedDebug);
         check_at("/metrics", "/maps", Route::Page(Page::Maps));
+    }
+
+    #[test]
+    fn a_reload_is_asked_for_by_post_and_needs_its_flag() {
+        check("POST", "/-/reload", Route::LifecycleNeedsFlag);
+        check("GET", "/-/reload", Route::LifecycleNeedsFlag);
+        let routes = Routes { telemetry_path: "/metrics".into(), debug: false, lifecycle: true };
+        for method in ["POST", "PUT"] {
+            assert_eq!(route(method, "/-/reload", &routes), Route::Page(Page::Reload));
+        }
+        assert_eq!(route("GET", "/-/reload", &routes), Route::MethodNotAllowed("POST, PUT"));
     }
 
     #[test]

@@ -23,6 +23,9 @@ use super::{Handler, Limits, Request, Response};
 /// Requests for cheap pages that are worked on at a time, so that no scrape holds them up.
 const CHEAP_WORKERS: usize = 2;
 
+/// Reloads that are waited for at a time; they are carried out one after another anyway.
+const RELOAD_WORKERS: usize = 1;
+
 /// What all connections share.
 pub(super) struct Service {
     pub(super) handler: Arc<dyn Handler>,
@@ -32,6 +35,7 @@ pub(super) struct Service {
     rights: Rights,
     workers: Arc<Semaphore>,
     cheap_workers: Arc<Semaphore>,
+    reload_workers: Arc<Semaphore>,
 }
 
 impl Service {
@@ -43,13 +47,14 @@ impl Service {
             rights: Rights::new(&limits),
             workers: Arc::new(Semaphore::new(limits.workers)),
             cheap_workers: Arc::new(Semaphore::new(CHEAP_WORKERS)),
+            reload_workers: Arc::new(Semaphore::new(RELOAD_WORKERS)),
             limits,
         }
     }
 
     /// Threads that are needed to work on as many requests as are allowed at a time.
     pub(super) fn threads(limits: &Limits) -> usize {
-        limits.workers + CHEAP_WORKERS
+        limits.workers + CHEAP_WORKERS + RELOAD_WORKERS
     }
 
     /// Answers a request.
@@ -69,9 +74,13 @@ impl Service {
             Route::MapsNeedDebug => {
                 (Response::text(404, "What the maps hold is served with the flag --debug only.\n"), None)
             }
-            Route::MethodNotAllowed => {
-                let text = "This page can be read (GET, HEAD), nothing else.\n";
-                (Response::text(405, text).header("allow", "GET, HEAD"), None)
+            Route::LifecycleNeedsFlag => (
+                Response::text(403, "Reloads can be asked for with the flag --web.enable-lifecycle only.\n"),
+                None,
+            ),
+            Route::MethodNotAllowed(allowed) => {
+                let text = format!("This page is there for {allowed}, nothing else.\n");
+                (Response::text(405, text).header("allow", allowed), None)
             }
         };
         tracing::debug!(
@@ -115,7 +124,11 @@ impl Service {
         } else {
             None
         };
-        let workers = if page.is_dear() { &self.workers } else { &self.cheap_workers };
+        let workers = match page {
+            Page::Reload => &self.reload_workers,
+            page if page.is_dear() => &self.workers,
+            _ => &self.cheap_workers,
+        };
         let turn = tokio::time::timeout_at(until.into(), workers.clone().acquire_owned()).await;
         let Ok(Ok(worker)) = turn else {
             return (busy("Others are being answered, and the time to wait is over.\n"), None);

@@ -13,6 +13,7 @@ mod verdict;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::problem::{Place, Problem};
 pub use bits::Bits;
 pub use column::{Column, Reduce, ValueKind, ValueSpec};
 pub use held::{Numbers, Snapshot};
@@ -170,5 +171,24 @@ impl View {
     #[must_use]
     pub fn source(&self, map: &str) -> Option<&Arc<dyn Source>> {
         self.sources.iter().find(|named| named.map == map).map(|named| &named.source)
+    }
+
+    /// Reads the beginning of every map, and tells which ones the kernel refuses: what this thread
+    /// may do can be less than when the maps were made.
+    #[must_use]
+    pub fn probe(&self) -> Vec<Problem> {
+        let limits = Limits { deadline: Instant::now() + Duration::from_secs(10), max_bytes: 0 };
+        // The first entries are enough to know.
+        let refusal = |named: &NamedSource| {
+            let error = named.source.read(&limits, &mut |_| Err(ReadError::TooLarge(0))).err()?;
+            if !matches!(error, ReadError::Kernel { .. }) {
+                return None;
+            }
+            let place =
+                Place { config: Some(self.config.clone()), map: Some(named.map.clone()), ..Place::default() };
+            let message = format!("the map `{}` cannot be read: {error}", named.map);
+            Some(Problem::error("read-refused", place, message))
+        };
+        self.sources.iter().filter_map(refusal).collect()
     }
 }

@@ -34,3 +34,26 @@ pub struct MapSetting {
     /// Its capacity.
     pub max_entries: Option<u32>,
 }
+
+/// What a map is. Of two objects, maps with equal definitions hold the same, so that the one can be handed to the other.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MapDefinition {
+    /// The map's name.
+    pub name: String,
+    /// The kernel's number of its kind.
+    pub kind: u32,
+    /// Bytes of a key.
+    pub key_size: u32,
+    /// Bytes of a value.
+    pub value_size: u32,
+    /// Its capacity, as the config sets it.
+    pub max_entries: u32,
+    /// Flags of its creation.
+    pub flags: u32,
+    /// What some kinds want beside the flags.
+    pub extra: u64,
+    /// The NUMA node that it asks for.
+    pub numa_node: Option<u32>,
+    /// The members of a key and of a value, comparable between objects; empty when it declares no types.
+    pub types: [String; 2],
+}

@@ -12,7 +12,7 @@ use crate::decode::Chain;
 use crate::problem::{Place, Position};
 use crate::series::Buckets;
 pub use crate::snapshot::{Bits, Reduce, ValueKind, ValueSpec};
-pub use load::{GlobalPatch, MapSetting, ProgramSetting};
+pub use load::{GlobalPatch, MapDefinition, MapSetting, ProgramSetting};
 
 /// A config after it was checked against its object.
 #[derive(Clone, Debug)]
@@ -34,7 +34,7 @@ impl Spec {
 }
 
 /// What the kernel is asked for.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct LoadSpec {
     /// The config's name: the stem of its file.
     pub name: String,
@@ -53,6 +53,31 @@ pub struct LoadSpec {
     pub choices: Vec<Vec<String>>,
     /// Maps that are not as the object defines them.
     pub maps: Vec<MapSetting>,
+    /// Maps that a reload may hand over, when the other object's definition is equal.
+    pub carried: Vec<MapDefinition>,
+}
+
+impl LoadSpec {
+    /// Whether the kernel would be asked for the same: then what is loaded can stay. Where the object
+    /// lies does not matter, nor what a later reload may hand over.
+    #[must_use]
+    pub fn loads_the_same(&self, other: &Self) -> bool {
+        let Self { name, object: _, object_bytes, kaddrs, globals, programs, choices, maps, carried: _ } =
+            self;
+        *name == other.name
+            && *object_bytes == other.object_bytes
+            && *kaddrs == other.kaddrs
+            && *globals == other.globals
+            && *programs == other.programs
+            && *choices == other.choices
+            && *maps == other.maps
+    }
+
+    /// Names of the maps that this load can take over from another one.
+    pub fn takes_over<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = &'a str> {
+        let equal = self.carried.iter().filter(|map| other.carried.contains(map));
+        equal.map(|map| map.name.as_str())
+    }
 }
 
 /// What the numbers mean.

@@ -11,13 +11,10 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::common::{golden, objects};
+use crate::common::{folder, golden, objects};
 
 /// Each with one mistake: its code, its place, and nothing else.
 mod corpus;
-
-/// The YAML in the documentation.
-mod docs;
 
 /// What is worth saying of names, sizes, licences and the kernel.
 mod advice;
@@ -61,11 +58,11 @@ SEC("raw_tp/sched_wakeup") int other(void *ctx) { return 0; }
 "#;
 
 /// A folder of configs beside their objects.
-struct Folder(tempfile::TempDir);
+struct Folder(folder::Folder);
 
 impl Folder {
     fn new(files: &[(&str, &str)]) -> Self {
-        let folder = Self(tempfile::tempdir().unwrap());
+        let folder = Self(folder::Folder::new());
         for (name, text) in files {
             folder.add(name, text, SOURCE);
         }
@@ -74,8 +71,7 @@ impl Folder {
 
     /// A config, and an object of its name from C.
     fn add(&self, name: &str, text: &str, source: &str) {
-        std::fs::write(self.0.path().join(format!("{name}.yaml")), text).unwrap();
-        std::fs::copy(objects::compile(source), self.0.path().join(format!("{name}.bpf.o"))).unwrap();
+        self.0.compiled_pair(name, text, source);
     }
 
     /// Runs `bpftally check` in the folder.

@@ -6,19 +6,15 @@
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
-use bpftally::config::{Checked, ConfigFile, ObjectFile, Options, check_text};
-use bpftally::elf::ObjectInfo;
+use bpftally::config::{Checked, ConfigFile, Insecure, Options, check_text};
 use bpftally::host::{Host, Roots};
 use bpftally::problem::Problem;
 use bpftally::spec::{Bits, LabelSource, MetricKind, MetricSpec, Reduce, Slots, ValueKind, ValueSpec};
 
-use crate::common::objects;
+use crate::common::objects::{self, Object};
 
 /// Files that are wrong: each says what, and where.
 pub mod bad;
-
-/// What docs/config.md says.
-mod docs;
 
 /// Enums by name, and metrics that start at zero.
 mod enums;
@@ -37,8 +33,9 @@ mod good;
 
 /// What is set before the load: globals, programs, choices, maps.
 mod load;
+
 /// The JSON Schema of configs.
-mod schema;
+pub mod schema;
 
 /// Maps of every kind that can and cannot be read, with keys of many sizes.
 pub const SOURCE: &str = r#"
@@ -99,20 +96,9 @@ SEC("raw_tp/sched_switch") int probe(void *ctx)
 }
 "#;
 
-struct Object {
-    path: PathBuf,
-    bytes: Arc<[u8]>,
-    info: ObjectInfo,
-}
-
 fn object() -> &'static Object {
     static OBJECT: OnceLock<Object> = OnceLock::new();
-    OBJECT.get_or_init(|| {
-        let path = objects::compile(SOURCE);
-        let bytes: Arc<[u8]> = std::fs::read(&path).unwrap().into();
-        let info = ObjectInfo::parse(&bytes).unwrap();
-        Object { path, bytes, info }
-    })
+    OBJECT.get_or_init(|| Object::of(SOURCE))
 }
 
 fn options() -> Options {
@@ -120,15 +106,14 @@ fn options() -> Options {
         namespace: "ebpf_exporter".into(),
         object_dir: None,
         host: Arc::new(Host::new(Roots::default())),
+        insecure: Insecure::Allowed,
     }
 }
 
 /// Checks a text against the test object, under a name.
 fn checked_as(name: &str, text: &str) -> Checked {
-    let object = object();
     let file = ConfigFile::new(format!("/configs/{name}.yaml"));
-    let object = ObjectFile { path: &object.path, bytes: &object.bytes, info: &object.info };
-    check_text(&file, text, &object, &options())
+    check_text(&file, text, &object().file(), &options())
 }
 
 fn checked(text: &str) -> Checked {

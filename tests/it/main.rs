@@ -17,6 +17,9 @@ mod check;
 /// YAML in the styles the reference accepts, and what each bad file says.
 mod config;
 
+/// The examples of the documentation: all of them are right, and work.
+mod docs;
+
 /// The machine's names: real cgroups, interfaces, devices, symbols.
 mod host;
 

@@ -32,7 +32,7 @@ struct Running {
 fn start(limits: Limits, answer: impl Fn(&Request) -> Response + Send + Sync + 'static) -> Running {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
-    let routes = Routes { telemetry_path: "/metrics".into(), debug: false };
+    let routes = Routes { telemetry_path: "/metrics".into(), debug: false, lifecycle: false };
     let server = server::start(vec![listener.into()], Arc::new(By(answer)), routes, limits).unwrap();
     Running { server, address }
 }
@@ -547,7 +547,7 @@ fn a_unix_socket_is_served_too() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("socket");
     let listener = server::Listener::Unix(UnixListener::bind(&path).unwrap());
-    let routes = Routes { telemetry_path: "/metrics".into(), debug: false };
+    let routes = Routes { telemetry_path: "/metrics".into(), debug: false, lifecycle: false };
     let server = server::start(vec![listener], Arc::new(By(hello)), routes, Limits::default()).unwrap();
     let mut stream = UnixStream::connect(&path).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();

@@ -21,6 +21,8 @@ const CRATES: &[(&str, &[&str])] = &[
     ("anyhow", &["src/app/", "src/main.rs"]),
     ("clap", &["src/cli/"]),
     ("caps::", &["src/app/", "src/bpf/"]),
+    // In `src/app/` this is the name of a module that speaks with systemd.
+    ("notify", &["src/reload/watch/notifier.rs", "src/app/"]),
     ("sd_notify", &["src/app/"]),
     ("signal_hook", &["src/app/"]),
     ("flate2", &["src/page/", "src/host/"]),

@@ -66,6 +66,7 @@ impl<'a> Checker<'a> {
             namespace: options.namespace.clone(),
             object_dir: options.object_dir.clone(),
             host,
+            insecure: config::Insecure::Allowed,
         };
         Self { options, how, cpus, kernel: OnceCell::new() }
     }

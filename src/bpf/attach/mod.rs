@@ -6,11 +6,12 @@ mod xdp;
 
 use std::path::Path;
 
+use libbpf_rs::query::LinkTypeInfo;
 use libbpf_rs::{Link, OpenObject, Program, ProgramMut};
 
 use crate::host::Host;
 
-use super::loaded::Attachments;
+use super::explain::errno_of;
 use super::log::{self, Log};
 
 /// Where libbpf looks for tracepoints; the first one that is there.
@@ -83,12 +84,55 @@ fn refused(errno: i32) -> AttachError {
     AttachError::Refused { errno, log: Log::default() }
 }
 
-impl Attachments {
-    /// Keeps what holds one program.
-    pub(super) fn add(&mut self, attached: Attached) {
-        match attached {
-            Attached::Links(links) => self.links.extend(links),
-            Attached::Usdt(link) => self.usdt.push(link),
+/// Where a program is attached, such that two programs with equal places are at the same one.
+pub(super) fn place(program: &Program<'_>) -> String {
+    let section = section(program);
+    match xdp::interface(&section) {
+        // With fragments or without: an interface has one place.
+        Some(interface) => format!("xdp/{interface}"),
+        None => section,
+    }
+}
+
+impl Attached {
+    /// Whether the kernel can exchange the program behind it, so that no event is missed or counted twice.
+    pub(super) fn is_exact(&self) -> bool {
+        let Self::Links(links) = self else { return false };
+        let [link] = links.as_slice() else { return false };
+        link.info().is_ok_and(|info| {
+            matches!(
+                info.info,
+                LinkTypeInfo::Xdp(_)
+                    | LinkTypeInfo::Tcx(_)
+                    | LinkTypeInfo::Netkit(_)
+                    | LinkTypeInfo::Cgroup(_)
+                    | LinkTypeInfo::NetNs(_)
+                    | LinkTypeInfo::Iter(_)
+            )
+        })
+    }
+
+    /// Puts another program behind it.
+    pub(super) fn update(&mut self, program: &Program<'_>) -> Result<(), AttachError> {
+        let Self::Links(links) = self else { return Err(refused(libc::EOPNOTSUPP)) };
+        links
+            .iter_mut()
+            .try_for_each(|link| link.update_prog(program))
+            .map_err(|error| refused(errno_of(&error)))
+    }
+
+    /// How many links there are.
+    pub(super) fn link_count(&self) -> usize {
+        match self {
+            Self::Links(links) => links.len(),
+            Self::Usdt(_) => 1,
         }
+    }
+}
+
+impl AttachError {
+    /// Whether the place has room for one program, and another one is there.
+    pub(super) fn is_taken(&self) -> bool {
+        matches!(self, Self::Refused { errno: libc::EBUSY | libc::EEXIST, .. })
     }
 }

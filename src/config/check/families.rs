@@ -22,14 +22,18 @@ struct Claim {
     sources: Vec<(String, String, ValueSpec)>,
 }
 
-/// Removes metrics whose family is another's, or the exporter's own, and says so.
+/// Removes metrics whose family is another's, or the exporter's own, and says so. Configs come in the order
+/// of their names.
 pub fn settle_families(specs: &mut [Spec], reserved: &dyn Fn(&str) -> bool) -> Vec<Problem> {
-    let mut order: Vec<usize> = (0..specs.len()).collect();
-    order.sort_by(|one, other| specs[*one].view.name.cmp(&specs[*other].view.name));
+    specs.sort_by(|one, other| one.view.name.cmp(&other.view.name));
+    settle_in_order(specs, reserved)
+}
+
+/// The same among configs in the order of their precedence.
+pub fn settle_in_order(specs: &mut [Spec], reserved: &dyn Fn(&str) -> bool) -> Vec<Problem> {
     let mut registry = Registry::default();
     let mut problems = Vec::new();
-    for index in order {
-        let Some(spec) = specs.get_mut(index) else { continue };
+    for spec in specs {
         let config = spec.view.name.clone();
         spec.view.metrics.retain(|metric| match registry.claim(&config, metric, reserved) {
             Ok(()) => true,

@@ -5,6 +5,7 @@
 
 mod buckets;
 mod capacity;
+mod carry;
 mod decoders;
 mod defaults;
 mod enums;
@@ -27,7 +28,8 @@ use std::cell::OnceCell;
 use std::sync::Arc;
 
 pub(crate) use capacity::capacities;
-pub use families::settle_families;
+pub(crate) use carry::carried;
+pub use families::{settle_families, settle_in_order};
 pub(crate) use globals::globals;
 pub(crate) use kaddrs::kaddrs;
 pub use names::is_namespace;

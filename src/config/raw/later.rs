@@ -30,7 +30,6 @@ pub(super) const MAP: &[Later] = &[
         what: "a map that somebody else loaded",
         help: "pin the map by its name in the object's source (LIBBPF_PIN_BY_NAME)",
     },
-    Later { key: "carry", what: "a map that keeps its entries over a reload", help: "remove it" },
 ];
 
 /// Of every metric.

@@ -20,7 +20,10 @@ pub(super) const PROGRAM: Keys = Keys {
 pub(super) const MAP: Keys = Keys {
     what: "a map's options",
     example: "{max_entries: 1024}",
-    known: &[&[Key::new("max_entries", Shape::Integer, "How many entries it can hold")]],
+    known: &[&[
+        Key::new("max_entries", Shape::Integer, "How many entries it can hold"),
+        Key::new("carry", Shape::Boolean, "Whether it keeps its entries when its object is replaced"),
+    ]],
     later: later::MAP,
 };
 
@@ -67,6 +70,7 @@ pub(crate) struct RawChoice {
 pub(crate) struct RawMap {
     pub(crate) name: Found<String>,
     pub(crate) max_entries: Option<Found<i64>>,
+    pub(crate) carry: Option<bool>,
 }
 
 /// The assignments of a mapping from names; of a name that is given again the last one counts.
@@ -148,10 +152,14 @@ pub(super) fn maps(reader: &mut Reader, node: &Node, path: &str) -> Vec<RawMap> 
     let what = "a mapping from maps to their options, such as {my_map: {max_entries: 1024}}";
     let mut maps = Vec::new();
     for (name, field) in named(reader, node, path, what) {
-        let mut map = RawMap { name, max_entries: None };
+        let mut map = RawMap { name, max_entries: None, carry: None };
         let path = map.name.spot.path.clone();
         for option in reader.fields(field.value, &path, &MAP) {
-            map.max_entries = reader.integer(option.value, &join(&path, option.name));
+            let path = join(&path, option.name);
+            match option.name {
+                "carry" => map.carry = reader.boolean(option.value, &path).map(|found| found.value),
+                _ => map.max_entries = reader.integer(option.value, &path),
+            }
         }
         maps.push(map);
     }

@@ -1,8 +1,11 @@
 //! How configs, their metrics and their maps fare.
 
+use std::time::SystemTime;
+
 use super::family::Families;
 use super::names;
 use crate::scrape::fold::Folded;
+use crate::scrape::generation::ConfigState;
 use crate::scrape::plan::Contributor;
 use crate::scrape::reading::Reading;
 use crate::scrape::render::Rendered;
@@ -16,6 +19,7 @@ pub(super) fn collect(reading: &Reading, rendered: &Rendered, states: &States, f
         if config.loaded {
             families.add(&names::ENABLED_CONFIGS, &[("name", &config.name)], 1.0);
         }
+        reloads(config, families);
     }
     for view in reading.generation.views() {
         let labels = [("config", view.config.as_str())];
@@ -29,6 +33,25 @@ pub(super) fn collect(reading: &Reading, rendered: &Rendered, states: &States, f
         metric(contributor, rendered, states, families);
     }
     maps(reading, states, families);
+}
+
+/// Which files are served, and how following them went.
+fn reloads(config: &ConfigState, families: &mut Families) {
+    let name = ("config", config.name.as_str());
+    if config.loaded {
+        let digest = |digest: &Option<String>| digest.clone().unwrap_or_default();
+        let (file, object) = (digest(&config.config_sha256), digest(&config.object_sha256));
+        let labels = [name, ("config_sha256", file.as_str()), ("object_sha256", object.as_str())];
+        families.add(&names::CONFIG_INFO, &labels, 1.0);
+    }
+    let reloads = &config.reloads;
+    families.add(&names::CONFIG_RELOADS, &[name, ("result", "success")], count(reloads.succeeded));
+    families.add(&names::CONFIG_RELOADS, &[name, ("result", "failure")], count(reloads.failed));
+    families.add(&names::CONFIG_LAST_RELOAD_SUCCESSFUL, &[name], flag(reloads.is_last_good));
+    let since = reloads.last_success.and_then(|at| at.duration_since(SystemTime::UNIX_EPOCH).ok());
+    if let Some(since) = since {
+        families.add(&names::CONFIG_LAST_RELOAD_SUCCESS, &[name], since.as_secs_f64());
+    }
 }
 
 /// Whether every map was read and every family of a config is on the page.

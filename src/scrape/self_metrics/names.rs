@@ -40,6 +40,14 @@ names! {
         "Whether a config is loaded and served";
     CONFIG_WARNINGS GAUGE "ebpf_exporter_config_warnings"
         "Warnings about a config, which strict would refuse";
+    CONFIG_INFO GAUGE "ebpf_exporter_config_info"
+        "The files of a config that are served, by their SHA-256; the value is always 1";
+    CONFIG_RELOADS COUNTER "ebpf_exporter_config_reloads_total"
+        "Reloads of a config since the exporter was started, by result: success or failure";
+    CONFIG_LAST_RELOAD_SUCCESSFUL GAUGE "ebpf_exporter_config_last_reload_successful"
+        "Whether what the files of a config say is what is served";
+    CONFIG_LAST_RELOAD_SUCCESS GAUGE "ebpf_exporter_config_last_reload_success_timestamp_seconds"
+        "When a config was last loaded or reloaded with success, as seconds since unix epoch";
     CONFIG_SCRAPE_DURATION GAUGE "ebpf_exporter_config_scrape_duration_seconds"
         "Time that this scrape spent on reading and rendering a config";
     CONFIG_SCRAPE_SUCCESS GAUGE "ebpf_exporter_config_scrape_success"

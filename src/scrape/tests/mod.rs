@@ -1,10 +1,12 @@
 //! Whole scrapes over literal sources.
 
 mod arrays;
+mod bases;
 mod failures;
 mod histograms;
 mod metrics;
 mod page;
+mod reloads;
 mod sharing;
 mod zeros;
 

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use super::objects;
+
 /// A temporary folder with pairs in it; gone when dropped.
 pub struct Folder {
     folder: tempfile::TempDir,
@@ -36,5 +38,11 @@ impl Folder {
     pub fn pair(&self, name: &str, yaml: &str, object: &Path) {
         self.file(&format!("{name}.yaml"), yaml);
         std::fs::copy(object, self.path().join(format!("{name}.bpf.o"))).unwrap();
+    }
+
+    /// The same with an object from C.
+    #[track_caller]
+    pub fn compiled_pair(&self, name: &str, yaml: &str, source: &str) {
+        self.pair(name, yaml, &objects::compile(source));
     }
 }

@@ -3,6 +3,10 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
+
+use bpftally::config::ObjectFile;
+use bpftally::elf::ObjectInfo;
 
 /// Includes and types that every test program starts with.
 const PRELUDE: &str = include_str!("../corpus/prelude.h");
@@ -12,6 +16,37 @@ const INCLUDES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/corpus");
 
 /// How objects are compiled that are not wrong on purpose.
 const FLAGS: &[&str] = &["-target", "bpf", "-g", "-O2", "-mcpu=v3"];
+
+/// An object, read as the exporter reads it.
+pub struct Object {
+    /// Where it is.
+    pub path: PathBuf,
+    /// What the file holds.
+    pub bytes: Arc<[u8]>,
+    /// What it says of itself.
+    pub info: ObjectInfo,
+}
+
+impl Object {
+    /// Reads a file.
+    #[track_caller]
+    pub fn read(path: PathBuf) -> Self {
+        let bytes: Arc<[u8]> = std::fs::read(&path).unwrap().into();
+        let info = ObjectInfo::parse(&bytes).unwrap();
+        Self { path, bytes, info }
+    }
+
+    /// Compiles C (after the prelude).
+    #[track_caller]
+    pub fn of(source: &str) -> Self {
+        Self::read(compile(source))
+    }
+
+    /// As a config takes it.
+    pub fn file(&self) -> ObjectFile<'_> {
+        ObjectFile { path: &self.path, bytes: &self.bytes, info: &self.info }
+    }
+}
 
 /// Compiles C (after the prelude) to a BPF object and returns its path, which is the same for the same source.
 #[track_caller]
@@ -33,6 +68,12 @@ pub fn compile_file(compiler: &str, path: &Path) -> PathBuf {
     let own = first.strip_prefix("/* clang: ").and_then(|rest| rest.strip_suffix(" */"));
     let flags: Vec<&str> = own.map_or_else(|| FLAGS.to_vec(), |own| own.split(' ').collect());
     compile_by(compiler, &text, &flags)
+}
+
+/// Compiles C as it is.
+#[track_caller]
+pub fn compile_whole(text: &str, flags: &[&str]) -> PathBuf {
+    compile_by("clang", text, flags)
 }
 
 #[track_caller]

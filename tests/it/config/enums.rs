@@ -28,15 +28,9 @@ SEC("raw_tp/sched_switch") int probe(void *ctx)
 
 fn checked_with(kernel: Host, text: &str) -> Checked {
     static OBJECT: OnceLock<Object> = OnceLock::new();
-    let object = OBJECT.get_or_init(|| {
-        let path = objects::compile(SOURCE);
-        let bytes: Arc<[u8]> = std::fs::read(&path).unwrap().into();
-        let info = ObjectInfo::parse(&bytes).unwrap();
-        Object { path, bytes, info }
-    });
+    let object = OBJECT.get_or_init(|| Object::of(SOURCE));
     let options = Options { host: Arc::new(kernel), ..options() };
-    let object = ObjectFile { path: &object.path, bytes: &object.bytes, info: &object.info };
-    check_text(&ConfigFile::new("/configs/test.yaml"), text, &object, &options)
+    check_text(&ConfigFile::new("/configs/test.yaml"), text, &object.file(), &options)
 }
 
 fn running() -> Host {

@@ -67,19 +67,12 @@ SEC("kprobe/do_exit") int third(void *ctx) { return 0; }
 
 fn object() -> &'static Object {
     static OBJECT: OnceLock<Object> = OnceLock::new();
-    OBJECT.get_or_init(|| {
-        let path = objects::compile(&SOURCE.replace("bool_t", "_Bool"));
-        let bytes: Arc<[u8]> = std::fs::read(&path).unwrap().into();
-        let info = ObjectInfo::parse(&bytes).unwrap();
-        Object { path, bytes, info }
-    })
+    OBJECT.get_or_init(|| Object::of(&SOURCE.replace("bool_t", "_Bool")))
 }
 
 fn checked(text: &str) -> Checked {
-    let object = object();
-    let object = ObjectFile { path: &object.path, bytes: &object.bytes, info: &object.info };
     let text = format!("{text}\nmetrics: {{counters: []}}\n");
-    check_text(&ConfigFile::new("/configs/test.yaml"), &text, &object, &options())
+    check_text(&ConfigFile::new("/configs/test.yaml"), &text, &object().file(), &options())
 }
 
 #[track_caller]
@@ -275,20 +268,17 @@ fn what_is_set_twice_is_told_once() {
 /// Static variables of two functions, and a variable inside of a function.
 #[test]
 fn a_name_that_two_variables_have_is_none() {
-    let path = objects::compile(
+    let object = Object::of(
         r#"
         static __noinline int one(void) { static volatile u32 seen = 1; return seen++; }
         static __noinline int other(void) { static volatile u32 seen = 2, own = 3; return seen++ + own++; }
         SEC("raw_tp/sched_switch") int program(void *ctx) { return one() + other(); }
         "#,
     );
-    let bytes: Arc<[u8]> = std::fs::read(&path).unwrap().into();
-    let info = ObjectInfo::parse(&bytes).unwrap();
-    let object = ObjectFile { path: &path, bytes: &bytes, info: &info };
-    let names: Vec<&str> = info.variables.iter().map(|variable| variable.name.as_str()).collect();
+    let names: Vec<&str> = object.info.variables.iter().map(|variable| variable.name.as_str()).collect();
     let of = |text: &str| {
         let text = format!("{text}\nmetrics: {{counters: []}}\n");
-        check_text(&ConfigFile::new("/configs/test.yaml"), &text, &object, &options())
+        check_text(&ConfigFile::new("/configs/test.yaml"), &text, &object.file(), &options())
     };
     let own = names.iter().find(|name| name.ends_with("own")).unwrap();
     assert_eq!(of(&format!("globals: {{{own}: 4}}")).spec.unwrap().load.globals[0].bytes, [4, 0, 0, 0]);

@@ -42,11 +42,7 @@ fn map(layout: &Layout, name: &str, number: usize) -> String {
 }
 
 fn check_with(source: &str, text: &str) -> Checked {
-    let path = objects::compile(source);
-    let bytes: Arc<[u8]> = std::fs::read(&path).unwrap().into();
-    let info = ObjectInfo::parse(&bytes).unwrap();
-    let object = ObjectFile { path: &path, bytes: &bytes, info: &info };
-    check_text(&ConfigFile::new("/configs/test.yaml"), text, &object, &options())
+    check_text(&ConfigFile::new("/configs/test.yaml"), text, &Object::of(source).file(), &options())
 }
 
 /// Every layout is served without a word, and means what is expected.

@@ -4,7 +4,7 @@ use bpftally::config::schema;
 use regex_automata::meta::Regex;
 use serde_json::Value;
 
-use super::docs::examples;
+use crate::docs::examples;
 
 #[test]
 fn the_committed_copy_is_up_to_date() {
@@ -64,7 +64,7 @@ fn is_of(value: &Value, name: &Value) -> bool {
 }
 
 /// A YAML text as JSON, its keys as text, as editors see it.
-fn json(yaml: &str) -> Value {
+pub fn json(yaml: &str) -> Value {
     fn convert(value: serde_yaml::Value) -> Value {
         match value {
             serde_yaml::Value::Mapping(mapping) => {
@@ -90,8 +90,8 @@ fn check(yaml: &str, expected: bool) {
 
 #[test]
 fn what_is_documented_and_shipped_is_valid() {
-    for text in examples() {
-        check(&text, true);
+    for example in examples() {
+        check(&example.yaml, true);
     }
     let mut count = 0;
     for entry in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/configs")).unwrap() {

@@ -4,8 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use bpftally::config::{ConfigFile, ObjectFile, Options, check_text};
-use bpftally::elf::ObjectInfo;
+use bpftally::config::{ConfigFile, Insecure, Options, check_text};
 use bpftally::page::Coding;
 use bpftally::scrape::{Generation, Live, Member, ScrapeOptions, Scraper, Settings};
 use bpftally::snapshot::{Batch, Limits, NamedSource, ReadError, ReadStatistics, Shape, Source, View};
@@ -14,6 +13,7 @@ use super::Workload;
 use crate::common::exporter::{Exporter, value_of, values_of};
 use crate::common::folder::Folder;
 use crate::common::kernel;
+use crate::common::objects::Object;
 
 /// Serves a config while calls are made from four threads, and returns the page.
 #[track_caller]
@@ -274,12 +274,9 @@ fn all_metrics_of_a_map_share_one_read() {
     let body = format!(
         "struct key key = {{ 3 }}; {LOOKUP} __sync_fetch_and_add(&value->packets, 1); __sync_fetch_and_add(&value->bytes, 100); __sync_fetch_and_add(&value->slots[1], 1);"
     );
-    let path = calls.object(&format!("{types} {}", map("HASH")), &body);
-    let bytes: Arc<[u8]> = std::fs::read(&path).unwrap().into();
-    let info = ObjectInfo::parse(&bytes).unwrap();
-    let object = ObjectFile { path: &path, bytes: &bytes, info: &info };
+    let object = Object::read(calls.object(&format!("{types} {}", map("HASH")), &body));
     let host = Arc::new(kernel::host());
-    let options = Options { namespace: String::new(), object_dir: None, host };
+    let options = Options { namespace: String::new(), object_dir: None, host, insecure: Insecure::Allowed };
     let text = "metrics:
   counters:
     - {name: packets_total, map: m, help: h, value: packets, labels: [id]}
@@ -287,7 +284,7 @@ fn all_metrics_of_a_map_share_one_read() {
   histograms:
     - {name: sizes, map: m, help: h, bucket_type: log2, slots: slots, sum: bytes, count: packets, labels: [id]}
 ";
-    let checked = check_text(&ConfigFile::new("/configs/shared.yaml"), text, &object, &options);
+    let checked = check_text(&ConfigFile::new("/configs/shared.yaml"), text, &object.file(), &options);
     assert!(checked.problems.is_empty(), "{:#?}", checked.problems);
     let spec = checked.spec.unwrap();
     let loaded = kernel::try_load(&spec.load).unwrap();

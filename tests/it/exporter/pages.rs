@@ -44,6 +44,18 @@ fn every_path_answers_as_documented() {
 }
 
 #[test]
+fn a_config_that_nobody_wrote_is_told() {
+    let folder = Folder::new();
+    let object = Workload::new().good_object("calls_total");
+    folder.pair("written", &good_yaml("calls_total"), &object);
+    folder.file("mine.bpf.o", std::fs::read(object).unwrap());
+    let exporter = Exporter::start(&[&folder.argument(), "--config.auto"]);
+    let page = exporter.get("/").text();
+    assert!(page.contains("<td>mine <small>drafted from its object</small></td>"), "{page}");
+    assert!(page.contains("<td>written</td>"), "{page}");
+}
+
+#[test]
 fn maps_are_shown_for_debugging_only() {
     let calls = Workload::new();
     let folder = Folder::new();

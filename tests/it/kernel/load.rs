@@ -367,7 +367,7 @@ fn maps_are_read_after_capabilities_are_dropped() {
     let loaded = with_tracefs(|| load("getppid", super::attach::GETPPID));
     let view = loaded.view();
     keep_only(&[]);
-    assert_eq!(loaded.probe_reads(), []);
+    assert_eq!(loaded.view().probe(), []);
     assert_eq!(rows(view.source("by_cpu").unwrap().as_ref()).len(), 1);
     assert_eq!(view.programs.programs().len(), 1);
     loaded.retire();

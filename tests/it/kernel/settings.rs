@@ -1,13 +1,12 @@
 use std::sync::Arc;
 
 use bpftally::bpf::Loaded;
-use bpftally::config::{ConfigFile, ObjectFile, Options, check_text};
-use bpftally::elf::ObjectInfo;
+use bpftally::config::{ConfigFile, Insecure, Options, check_text};
 use bpftally::snapshot::Verdict;
 use bpftally::spec::LoadSpec;
 
 use crate::common::kernel::{host, rows, try_load, with_tracefs, without_kernel_btf, without_tracefs};
-use crate::common::objects;
+use crate::common::objects::Object;
 
 /// Counts calls of getppid() of one thread, which is set by a global: other tests of this process call it too.
 const MAPS: &str = r#"
@@ -29,11 +28,13 @@ static __always_inline int count(u32 key)
 #[track_caller]
 fn spec(source: &str, config: &str) -> LoadSpec {
     let number = libc_number();
-    let path = objects::compile(&format!("#define NUMBER {number}\n{MAPS}\n{source}"));
-    let bytes: Arc<[u8]> = std::fs::read(&path).unwrap().into();
-    let info = ObjectInfo::parse(&bytes).unwrap();
-    let object = ObjectFile { path: &path, bytes: &bytes, info: &info };
-    let options = Options { namespace: String::new(), object_dir: None, host: Arc::new(host()) };
+    let object = Object::of(&format!("#define NUMBER {number}\n{MAPS}\n{source}"));
+    let options = Options {
+        namespace: String::new(),
+        object_dir: None,
+        host: Arc::new(host()),
+        insecure: Insecure::Allowed,
+    };
     let has_globals = config.lines().any(|line| line.starts_with("globals:"));
     let globals = if has_globals { "" } else { "globals: {}\n" };
     let text = format!("{globals}{config}\nmetrics: {{counters: []}}\n")
@@ -43,7 +44,7 @@ fn spec(source: &str, config: &str) -> LoadSpec {
             1,
         )
         .replacen(", }", "}", 1);
-    let checked = check_text(&ConfigFile::new("/configs/test.yaml"), &text, &object, &options);
+    let checked = check_text(&ConfigFile::new("/configs/test.yaml"), &text, &object.file(), &options);
     checked.spec.unwrap_or_else(|| panic!("{:#?}", checked.problems)).load
 }
 

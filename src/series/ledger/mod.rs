@@ -7,6 +7,11 @@
 //!
 //! A series is published as long as one of its keys lives. Its retired sum is remembered a
 //! while longer, so that it goes on where it stopped when a key returns.
+//!
+//! When the map itself is replaced by an empty one, what its series said becomes their *base*
+//! (`base.rs`).
+
+mod base;
 
 use std::hash::BuildHasher;
 
@@ -18,9 +23,13 @@ use super::{Groups, LabelSets, Number, NumberKind};
 const KEY_BYTES: usize = 64 * 1024 * 1024;
 /// Series without a living key that one ledger remembers.
 const DEAD_SERIES: usize = 10_000;
+/// Series that are published for their base alone.
+const FOUNDED_SERIES: usize = 100_000;
 const NONE: u32 = u32::MAX;
 
 /// What a ledger's entries mean; when it changes, the old entries mean nothing.
+///
+/// Its series may still mean the same when only its keys do not: then they can become a base.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LedgerShape {
     /// Bytes of a key.
@@ -31,8 +40,10 @@ pub struct LedgerShape {
     pub kind: NumberKind,
     /// The slot that says what others should add up to, when there is one.
     pub total: Option<Total>,
-    /// Label names and whatever else gives slots and texts their meaning.
-    pub meaning: String,
+    /// What gives keys their meaning: the map, the place of the number, how slots are filled.
+    pub keys: String,
+    /// What gives series their meaning: label names and bounds.
+    pub series: String,
 }
 
 /// A slot that says what others should add up to: what they miss is counted in the last of them.
@@ -56,9 +67,20 @@ pub struct Ledger {
     /// By series and slot, in the shape's kind.
     retired: Vec<u64>,
     current: Vec<u64>,
+    /// By series and shown slot, as published; empty as long as there is none.
+    base: Vec<Number>,
     untracked: u64,
-    key_limit: usize,
-    dead_limit: usize,
+    /// Founded series that there was no room for, ever.
+    forgotten: u64,
+    limits: Limits,
+}
+
+/// How much one ledger remembers.
+#[derive(Clone, Copy, Debug)]
+struct Limits {
+    keys: usize,
+    dead: usize,
+    founded: usize,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -68,6 +90,8 @@ struct Life {
     seen: u64,
     /// When a key last counted for it, speaking or not.
     held: u64,
+    /// Whether it is published although no key speaks for it: its base does.
+    founded: bool,
 }
 
 /// Keys of one size, in slots that are used again.
@@ -94,11 +118,11 @@ impl Ledger {
     /// An empty memory.
     #[must_use]
     pub fn new(shape: LedgerShape) -> Self {
-        let key_limit = KEY_BYTES / (shape.key_size + size_of::<Entry>() + 8);
-        Self::bounded(shape, key_limit, DEAD_SERIES)
+        let keys = KEY_BYTES / (shape.key_size + size_of::<Entry>() + 8);
+        Self::bounded(shape, Limits { keys, dead: DEAD_SERIES, founded: FOUNDED_SERIES })
     }
 
-    fn bounded(shape: LedgerShape, key_limit: usize, dead_limit: usize) -> Self {
+    fn bounded(shape: LedgerShape, limits: Limits) -> Self {
         Self {
             keys: Keys { size: shape.key_size, ..Keys::default() },
             shape,
@@ -107,9 +131,10 @@ impl Ledger {
             lives: Vec::new(),
             retired: Vec::new(),
             current: Vec::new(),
+            base: Vec::new(),
             untracked: 0,
-            key_limit,
-            dead_limit,
+            forgotten: 0,
+            limits,
         }
     }
 
@@ -119,10 +144,11 @@ impl Ledger {
         &self.shape
     }
 
-    /// Keys of the last pass that there was no room to remember; their series may fall.
+    /// Keys of the last pass that there was no room to remember, whose series may fall, and
+    /// founded series that were forgotten.
     #[must_use]
     pub fn untracked(&self) -> u64 {
-        self.untracked
+        self.untracked + self.forgotten
     }
 
     /// Begins a pass over all rows of a read.
@@ -142,7 +168,7 @@ impl Ledger {
         let contribution = match self.keys.find(key) {
             Some(index) => self.update(index, cell, bits),
             None => {
-                if self.keys.table.len() < self.key_limit {
+                if self.keys.table.len() < self.limits.keys {
                     self.keys.insert(key, Entry { cell, last: bits, base: 0, seen: self.epoch });
                 } else {
                     self.untracked += 1;
@@ -172,20 +198,29 @@ impl Ledger {
 
     /// Ends a pass: retires what was not seen and adds every living series to `groups`.
     pub fn finish(&mut self, groups: &mut Groups, scale: impl Fn(usize) -> f64) {
-        self.retire_vanished();
-        self.forget_the_long_dead();
+        self.close();
         for (set, life) in (0u32..).zip(&self.lives) {
-            if life.seen == self.epoch {
+            if self.is_published(life) {
                 self.add_series(set, groups.group(self.sets.list(set)), &scale);
             }
         }
+    }
+
+    /// Ends a pass of which nothing is published: retires what was not seen.
+    pub fn close(&mut self) {
+        self.retire_vanished();
+        self.forget_the_silent();
+    }
+
+    fn is_published(&self, life: &Life) -> bool {
+        life.seen == self.epoch || life.founded
     }
 
     /// Adds what is remembered of series without a speaking key to those of `groups`, which
     /// live because another config speaks for them, or because they were there from the start: they must not fall.
     pub fn join(&self, groups: &mut Groups, scale: impl Fn(usize) -> f64) {
         for (set, life) in (0u32..).zip(&self.lives) {
-            if life.seen != self.epoch
+            if !self.is_published(life)
                 && life.held != 0
                 && let Some(group) = groups.known(self.sets.list(set))
             {
@@ -217,9 +252,23 @@ impl Ledger {
                 *last = last.plus(Number::U64(missing).scaled(scale(total.parts - 1)));
             }
         }
+        for (total, base) in group.iter_mut().zip(self.base_of(set)) {
+            *total = total.plus(*base);
+        }
     }
 
+    /// The series that a key speaks for.
     fn series(&mut self, list: &[u8]) -> usize {
+        let index = self.place(list);
+        if let Some(life) = self.lives.get_mut(index) {
+            life.seen = self.epoch;
+            life.held = self.epoch;
+        }
+        index
+    }
+
+    /// The place of a series, which is born when it is not there.
+    fn place(&mut self, list: &[u8]) -> usize {
         let (set, fresh) = self.sets.intern(list);
         let index = set as usize;
         if self.lives.len() <= index {
@@ -227,13 +276,10 @@ impl Ledger {
             self.lives.resize(series, Life::default());
             self.retired.resize(series * self.shape.stride, 0);
             self.current.resize(series * self.shape.stride, 0);
+            self.fit_base();
         }
-        if let Some(life) = self.lives.get_mut(index) {
-            if fresh {
-                life.born = self.epoch;
-            }
-            life.seen = self.epoch;
-            life.held = self.epoch;
+        if fresh && let Some(life) = self.lives.get_mut(index) {
+            life.born = self.epoch;
         }
         index
     }
@@ -252,13 +298,15 @@ impl Ledger {
         if fell || moved {
             add(kind, &mut self.retired, entry.cell, minus(kind, entry.last, entry.base));
         }
-        let series = usize::try_from(cell).unwrap_or(usize::MAX) / self.shape.stride;
-        let newborn = self.lives.get(series).is_some_and(|life| life.born == self.epoch);
+        let life = |cell| self.lives.get(usize::try_from(cell).unwrap_or(usize::MAX) / self.shape.stride);
+        let newborn = life(cell).is_some_and(|life| life.born == self.epoch);
+        let stays = life(entry.cell).is_some_and(|life| life.founded);
         // A key that moved to a series which was there before brings only what is new:
-        // the rest was counted where it came from, and would look like a burst.
+        // the rest was counted where it came from, and would look like a burst. It does too
+        // when it left a series that stays on the page with all that it brought there.
         entry.base = match (fell, moved) {
             (true, _) => 0,
-            (false, true) if newborn => 0,
+            (false, true) if newborn && !stays => 0,
             (false, true) => entry.last,
             (false, false) => entry.base,
         };
@@ -279,29 +327,41 @@ impl Ledger {
         }
     }
 
-    /// Bounds what is remembered of series without keys: the longest dead go first.
-    fn forget_the_long_dead(&mut self) {
-        let dead = |life: &Life| life.held != self.epoch && life.held != 0;
-        let count = self.lives.iter().filter(|life| dead(life)).count();
-        if count <= self.dead_limit {
-            return;
+    /// Bounds what is remembered of series without keys: the longest silent go first.
+    fn forget_the_silent(&mut self) {
+        self.forget(self.limits.dead, |life| !life.founded);
+        if !self.base.is_empty() {
+            self.forgotten += self.forget(self.limits.founded, |life| life.founded);
+        }
+    }
+
+    /// Forgets series of a kind that are silent and more than so many; how many they were.
+    fn forget(&mut self, limit: usize, is_of_kind: impl Fn(&Life) -> bool) -> u64 {
+        let epoch = self.epoch;
+        let silent = |life: &Life| life.held != epoch && life.held != 0 && is_of_kind(life);
+        let count = self.lives.iter().filter(|life| silent(life)).count();
+        if count <= limit {
+            return 0;
         }
         let mut order: Vec<(u64, u32)> = (0u32..)
             .zip(&self.lives)
-            .filter(|(_, life)| dead(life))
+            .filter(|(_, life)| silent(life))
             .map(|(set, life)| (life.held, set))
             .collect();
         order.sort_unstable();
-        for (_, set) in order.into_iter().take(count - self.dead_limit) {
-            self.sets.remove(set);
-            if let Some(life) = self.lives.get_mut(set as usize) {
+        order.truncate(count - limit);
+        for (_, set) in &order {
+            self.sets.remove(*set);
+            if let Some(life) = self.lives.get_mut(*set as usize) {
                 *life = Life::default();
             }
-            let start = set as usize * self.shape.stride;
+            let start = *set as usize * self.shape.stride;
             if let Some(cells) = self.retired.get_mut(start..start + self.shape.stride) {
                 cells.fill(0);
             }
+            self.clear_base(*set);
         }
+        order.len() as u64
     }
 }
 
@@ -390,9 +450,10 @@ mod tests {
             stride: 1,
             kind: NumberKind::U64,
             total: None,
-            meaning: String::new(),
+            keys: String::new(),
+            series: String::new(),
         };
-        Ledger::bounded(shape, key_limit, dead_limit)
+        Ledger::bounded(shape, Limits { keys: key_limit, dead: dead_limit, founded: 100 })
     }
 
     /// One pass of `(key, label, value)`.
@@ -527,8 +588,7 @@ mod tests {
                 NumberKind::F64 => f64::from(number).to_bits(),
                 _ => i64::from(number).cast_unsigned(),
             };
-            let shape = LedgerShape { key_size: 1, stride: 1, kind, total: None, meaning: String::new() };
-            let mut ledger = Ledger::new(shape);
+            let mut ledger = Ledger::new(LedgerShape { kind, ..ledger(100, 100).shape });
             for rows in [&[(1u8, 10), (2, -4)][..], &[(1, 12)]] {
                 ledger.begin();
                 for (key, number) in rows {
@@ -561,13 +621,7 @@ mod tests {
             assert_eq!(cells.iter().map(|cell| cell.to_count()).collect::<Vec<_>>(), expected);
         }
         let total = Some(Total { slot: 3, parts: 2 });
-        let mut ledger = Ledger::new(LedgerShape {
-            key_size: 1,
-            stride: 4,
-            kind: NumberKind::U64,
-            total,
-            meaning: String::new(),
-        });
+        let mut ledger = Ledger::new(LedgerShape { stride: 4, total, ..ledger(100, 100).shape });
         check(&mut ledger, &[(0, 0, 5), (1, 1, 1), (2, 2, 70), (3, 3, 10)], [5, 5, 70]);
         // A slot that was counted before its total says more than it.
         check(&mut ledger, &[(0, 0, 15), (1, 1, 1), (2, 2, 80), (3, 3, 15)], [15, 1, 80]);

@@ -1,0 +1,339 @@
+//! From an object in the kernel to programs at work, in the place of those of its predecessor.
+
+use std::os::fd::AsFd;
+use std::sync::Arc;
+
+use libbpf_rs::{Link, MapCore, Object, OpenObject, ProgramMut};
+
+use crate::host::Host;
+use crate::problem::{Place, Problem};
+use crate::snapshot::{NamedSource, ProgramVerdict, Verdict, View};
+use crate::spec::LoadSpec;
+
+use super::attach::{AttachError, Attached};
+use super::exchange::{Exchanged, Hooks, Planned, PutBack, exchange};
+use super::load::{FailedProgram, give_up, into_kernel};
+use super::loaded::{Attachments, Detaching, Held, Loaded};
+use super::programs::{LoadedProgram, ProgramTable};
+use super::read::MapSource;
+use super::select::Selection;
+use super::{Options, attach, carry, explain, raw};
+
+/// An object in the kernel of which nothing is attached yet.
+pub struct Prepared {
+    spec: LoadSpec,
+    selection: Selection,
+    sources: Vec<NamedSource>,
+    /// Maps that are the predecessor's.
+    carried: Vec<String>,
+    object: Object,
+}
+
+/// What a program that does not attach costs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Attaching {
+    /// Itself, as at the start; but nothing that is at work is given up for what does not work.
+    AsFarAsPossible,
+    /// Everything (`--config.strict`).
+    Strictly,
+}
+
+/// Loads a config's object and attaches its programs.
+///
+/// A program that cannot be attached costs only itself: see [`Loaded::problems`]. Of one that is
+/// optional or has a next alternative neither that nor a refused load is a problem: it is switched
+/// off and the rest is loaded again, each time with one program less.
+///
+/// # Errors
+/// Why the config cannot be loaded: nothing of it is in the kernel then.
+pub fn load(spec: &LoadSpec, host: &Host, options: &Options) -> Result<Loaded, Vec<Problem>> {
+    prepare(spec, host, options, None)?.commit(host, options, Attaching::AsFarAsPossible, None)
+}
+
+/// Loads a config's object beside what is running, with those of its maps that both define alike.
+///
+/// # Errors
+/// Why it cannot be loaded. What is running is as it was.
+pub fn prepare(
+    spec: &LoadSpec,
+    host: &Host,
+    options: &Options,
+    running: Option<&Loaded>,
+) -> Result<Prepared, Vec<Problem>> {
+    Prepared::new(spec, host, options, running, None)
+}
+
+impl Prepared {
+    fn new(
+        spec: &LoadSpec,
+        host: &Host,
+        options: &Options,
+        running: Option<&Loaded>,
+        selection: Option<Selection>,
+    ) -> Result<Self, Vec<Problem>> {
+        let carried = std::cell::RefCell::default();
+        let adapt = |object: &mut OpenObject| {
+            let handed_over = running.map(|running| carry::hand_over(object, spec, running));
+            carried.replace(handed_over.unwrap_or_default());
+            Ok(())
+        };
+        let (object, selection) = into_kernel(spec, host, options, selection, &adapt)?;
+        let sources = sources(spec, &object);
+        Ok(Self { spec: spec.clone(), selection, sources, carried: carried.into_inner(), object })
+    }
+
+    /// What a scrape may see of it.
+    #[must_use]
+    pub fn view(&self) -> View {
+        View {
+            config: self.spec.name.clone(),
+            sources: self.sources.clone(),
+            programs: Arc::new(ProgramTable::default()),
+        }
+    }
+
+    /// Attaches its programs, and detaches those of `running`, which is to be retired then. Programs that
+    /// are being detached may still run until [`Loaded::settle`].
+    ///
+    /// # Errors
+    /// Why not: `running` is as it was then.
+    pub fn commit(
+        mut self,
+        host: &Host,
+        options: &Options,
+        attaching: Attaching,
+        mut running: Option<&mut Loaded>,
+    ) -> Result<Loaded, Vec<Problem>> {
+        loop {
+            match self.attach(host, attaching, running.as_deref_mut()) {
+                Ok(loaded) => return Ok(loaded),
+                Err(Refused::ForGood(problems)) => return Err(problems),
+                Err(Refused::TryWithout { failed, spec, mut selection }) => {
+                    give_up(&spec, &mut selection, failed);
+                    self = Self::new(&spec, host, options, running.as_deref(), Some(selection))?;
+                }
+            }
+        }
+    }
+
+    fn attach(
+        mut self,
+        host: &Host,
+        attaching: Attaching,
+        running: Option<&mut Loaded>,
+    ) -> Result<Loaded, Refused> {
+        let planned: Vec<Planned> = self.object.progs_mut().filter_map(|program| planned(&program)).collect();
+        let selection = &self.selection;
+        let may_go_on = |name: &str, was_attached: bool| {
+            let is_bearable = attaching == Attaching::AsFarAsPossible && !was_attached;
+            !selection.has_next(name) && (selection.is_optional(name) || is_bearable)
+        };
+        let mut running = running;
+        let mut nothing = Vec::new();
+        let (old_object, old) = match running.as_deref_mut() {
+            Some(running) => (Some(&mut running.held.object), &mut running.held.links.held),
+            None => (None, &mut nothing),
+        };
+        let mut hooks = KernelHooks {
+            host,
+            new: &mut self.object,
+            old: old_object,
+            detaching: Detaching::default(),
+            usdt: Vec::new(),
+        };
+        let outcome = exchange(&mut hooks, &planned, old, may_go_on);
+        let mut detaching = hooks.finish();
+        match outcome {
+            Ok(exchanged) => {
+                if let Some(running) = running {
+                    running.held.links.detaching.join(detaching);
+                }
+                Ok(self.loaded(host, exchanged))
+            }
+            Err(put_back) => {
+                detaching.wait();
+                Err(self.refused(host, put_back))
+            }
+        }
+    }
+
+    /// What is at work now.
+    fn loaded(self, host: &Host, exchanged: Exchanged<Attached, AttachError>) -> Loaded {
+        let Exchanged { attachments, mut failures } = exchanged;
+        let (spec, selection) = (&self.spec, &self.selection);
+        let mut table = ProgramTable::default();
+        let (mut verdicts, mut problems) = (Vec::new(), Vec::new());
+        for program in self.object.progs_mut() {
+            let name = program.name().to_string_lossy().into_owned();
+            let Some(descriptor) = raw::program_fd(&program) else {
+                verdicts.push(selection.verdict(&name));
+                continue;
+            };
+            let attached = attachments.iter().any(|attachment| attachment.program == name);
+            if attached {
+                verdicts.push(ProgramVerdict::new(&name, Verdict::Attached, ""));
+            } else if let Some(error) = take(&mut failures, &name) {
+                let problem = explain::attachment(error, spec, &name, &program, host);
+                let is_optional = selection.is_optional(&name);
+                let verdict = if is_optional { Verdict::Unsupported } else { Verdict::Broken };
+                verdicts.push(ProgramVerdict::new(&name, verdict, &problem.message));
+                if is_optional {
+                    tracing::info!(config = spec.name, program = name, reason = problem.message, "left out");
+                } else {
+                    problems.push(problem);
+                }
+            }
+            match descriptor.try_clone_to_owned() {
+                Ok(descriptor) => table.programs.push(LoadedProgram { name, attached, descriptor }),
+                Err(error) => {
+                    tracing::warn!(config = spec.name, program = name, %error, "no statistics of it");
+                }
+            }
+        }
+        let links = Attachments { held: attachments, detaching: Detaching::default() };
+        let held = Held { links, maps: self.sources, object: self.object };
+        Loaded { spec: self.spec, held, programs: Arc::new(table), verdicts, problems, carried: self.carried }
+    }
+
+    /// Why nothing has changed: there may be another way, by the next alternative.
+    fn refused(self, host: &Host, put_back: PutBack<AttachError>) -> Refused {
+        let PutBack { mut failures, lost } = put_back;
+        let mut problems: Vec<Problem> =
+            lost.into_iter().map(|(name, error)| self.lost(&name, &error)).collect();
+        let is_final = !problems.is_empty();
+        let mut failed = Vec::new();
+        for program in self.object.progs_mut() {
+            let name = program.name().to_string_lossy().into_owned();
+            let Some(error) = take(&mut failures, &name) else { continue };
+            let problem = explain::attachment(error, &self.spec, &name, &program, host);
+            if self.selection.has_next(&name) {
+                failed.push((name, problem.message));
+            } else if !self.selection.is_optional(&name) {
+                problems.push(problem);
+            }
+        }
+        if failed.is_empty() || is_final {
+            return Refused::ForGood(problems);
+        }
+        Refused::TryWithout { failed, spec: Box::new(self.spec), selection: self.selection }
+    }
+
+    /// A program of the predecessor that is not at work any more.
+    fn lost(&self, name: &str, error: &AttachError) -> Problem {
+        let config = Some(self.spec.name.clone());
+        let place = Place { config, program: Some(name.to_owned()), ..Place::default() };
+        Problem::error("not-put-back", place, format!("the program `{name}` could not be attached again"))
+            .expected("it to be at work as before the reload, which was given up")
+            .found(format!("{error:?}"))
+            .help("reload once more, or restart the exporter")
+    }
+}
+
+/// Why a program is not attached.
+enum Refused {
+    /// There is no other way.
+    ForGood(Vec<Problem>),
+    /// These have a next alternative.
+    TryWithout { failed: Vec<FailedProgram>, spec: Box<LoadSpec>, selection: Selection },
+}
+
+fn take(failures: &mut Vec<(String, AttachError)>, name: &str) -> Option<AttachError> {
+    let index = failures.iter().position(|(failed, _)| failed == name)?;
+    Some(failures.swap_remove(index).1)
+}
+
+/// What is to be attached of a program; nothing of one that is not loaded.
+fn planned(program: &ProgramMut<'_>) -> Option<Planned> {
+    raw::program_fd(program)?;
+    Some(Planned { program: program.name().to_string_lossy().into_owned(), place: attach::place(program) })
+}
+
+/// The kernel's hooks, for the programs of two objects.
+struct KernelHooks<'a> {
+    host: &'a Host,
+    new: &'a mut Object,
+    old: Option<&'a mut Object>,
+    detaching: Detaching,
+    /// Links that are to be detached one after another.
+    usdt: Vec<Link>,
+}
+
+impl KernelHooks<'_> {
+    /// What is being detached.
+    fn finish(mut self) -> Detaching {
+        if !self.usdt.is_empty() {
+            self.detaching.begin(self.usdt);
+        }
+        self.detaching
+    }
+
+    fn object(&mut self, is_old: bool) -> Option<&mut Object> {
+        if is_old { self.old.as_deref_mut() } else { Some(self.new) }
+    }
+
+    fn with<T>(
+        &mut self,
+        is_old: bool,
+        name: &str,
+        work: impl FnOnce(&ProgramMut<'_>, &Host) -> Result<T, AttachError>,
+    ) -> Result<T, AttachError> {
+        let host = self.host;
+        let mut programs = self.object(is_old).into_iter().flat_map(|object| object.progs_mut());
+        let program = programs.find(|program| program.name().to_str() == Some(name));
+        program.map_or(Err(AttachError::NoPlace), |program| work(&program, host))
+    }
+}
+
+impl Hooks for KernelHooks<'_> {
+    type Link = Attached;
+    type Error = AttachError;
+
+    fn attach(&mut self, program: &str) -> Result<Attached, AttachError> {
+        self.with(false, program, attach::attach)
+    }
+
+    fn attach_old(&mut self, program: &str) -> Result<Attached, AttachError> {
+        self.with(true, program, attach::attach)
+    }
+
+    fn is_exact(&self, link: &Attached) -> bool {
+        link.is_exact()
+    }
+
+    fn update(&mut self, link: &mut Attached, program: &str) -> Result<(), AttachError> {
+        self.with(false, program, |program, _| link.update(program))
+    }
+
+    fn update_to_old(&mut self, link: &mut Attached, program: &str) -> Result<(), AttachError> {
+        self.with(true, program, |program, _| link.update(program))
+    }
+
+    fn is_taken(&self, error: &AttachError) -> bool {
+        error.is_taken()
+    }
+
+    fn detach(&mut self, link: Attached) {
+        match link {
+            Attached::Links(links) => self.detaching.begin(links),
+            Attached::Usdt(link) => self.usdt.push(link),
+        }
+    }
+
+    fn detach_now(&mut self, link: Attached) {
+        drop(link);
+    }
+}
+
+/// Sources for all maps that can be read whole.
+fn sources(spec: &LoadSpec, object: &Object) -> Vec<NamedSource> {
+    let mut sources = Vec::new();
+    for map in object.maps() {
+        let name = map.name().to_string_lossy().into_owned();
+        match map.as_fd().try_clone_to_owned().and_then(MapSource::new) {
+            Ok(source) => sources.push(NamedSource { map: name, source: Arc::new(source) }),
+            Err(error) if error.kind() == std::io::ErrorKind::Unsupported => {}
+            Err(error) => tracing::warn!(config = spec.name, map = name, %error, "the map cannot be read"),
+        }
+    }
+    sources
+}

@@ -1,0 +1,42 @@
+//! Which maps a reload may hand from one object to the next.
+
+use super::Context;
+use crate::config::raw::RawConfig;
+use crate::elf::{MapInfo, MapKind};
+use crate::spec::{MapDefinition, MapSetting};
+
+/// Every map that may be handed over, unless `carry: false` says otherwise.
+pub(crate) fn carried(context: &Context<'_>, raw: &RawConfig, settings: &[MapSetting]) -> Vec<MapDefinition> {
+    let starts_fresh = |map: &MapInfo| {
+        raw.maps.iter().any(|setting| setting.name.value == map.name && setting.carry == Some(false))
+    };
+    let maps = context.object.maps.iter().filter(|map| is_portable(map) && !starts_fresh(map));
+    maps.filter_map(|map| definition(context, map, settings)).collect()
+}
+
+/// Whether a map can serve two objects at a time. A map of programs or of maps is filled while its object is
+/// loaded, before the old programs are gone; a pinned one is shared by its path; a section of variables gets new
+/// initial values.
+fn is_portable(map: &MapInfo) -> bool {
+    const STRUCT_OPS: MapKind = MapKind(26);
+    const ARENA: MapKind = MapKind(33);
+    let is_filled = [MapKind::PROG_ARRAY, MapKind::PERF_EVENT_ARRAY, STRUCT_OPS, ARENA].contains(&map.kind);
+    !is_filled && !map.kind.is_map_in_map() && !map.pinned && !map.name.starts_with('.')
+}
+
+/// A map's definition; none when its types cannot be told apart from others.
+fn definition(context: &Context<'_>, map: &MapInfo, settings: &[MapSetting]) -> Option<MapDefinition> {
+    let shape = |id: Option<_>| id.map_or(Some(String::new()), |id| context.object.btf.shape(id));
+    let setting = settings.iter().find(|setting| setting.name == map.name);
+    Some(MapDefinition {
+        name: map.name.clone(),
+        kind: map.kind.0,
+        key_size: map.key_size,
+        value_size: map.value_size,
+        max_entries: setting.and_then(|setting| setting.max_entries).unwrap_or(map.max_entries),
+        flags: map.flags,
+        extra: map.map_extra,
+        numa_node: map.numa_node,
+        types: [shape(map.key_type)?, shape(map.value_type)?],
+    })
+}

@@ -1,0 +1,23 @@
+//! `bpftally check` on every block of YAML, as editors and CI see it.
+
+use serde_json::Value;
+
+use super::examples;
+use crate::common::exporter::run;
+
+#[test]
+fn every_example_is_right() {
+    let mut wrong = Vec::new();
+    for example in examples() {
+        let folder = example.folder(&example.object());
+        let file = folder.path().join("example.yaml").display().to_string();
+        let (_, text) = run(&["check", "--strict", "--format=json", &file]);
+        let found: Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
+        // That devices or cgroups may share a name is no mistake.
+        let is_wrong = |problem: &&Value| problem["code"] != "merged-keys";
+        for problem in found.as_array().unwrap().iter().filter(is_wrong) {
+            wrong.push(format!("{}: {problem:#}", example.place));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
