@@ -14,7 +14,7 @@ KERNELS ?= 5.10 6.12
 
 BUILD_PACKAGES := gcc make pkg-config libelf-dev zlib1g-dev
 OBJECT_PACKAGES := clang llvm libbpf-dev linux-libc-dev
-TEST_PACKAGES := curl iproute2 mount prometheus util-linux
+TEST_PACKAGES := bpftool clang-19 curl iproute2 mount prometheus util-linux
 
 # The runner of the tests: they load BPF programs, which takes root.
 RUNNER := CARGO_TARGET_$(shell echo $(TARGET) | tr a-z- A-Z_)_RUNNER

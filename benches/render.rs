@@ -83,7 +83,8 @@ fn label(name: &str, offset: usize, size: usize, decoder: &str) -> LabelSpec {
     let host = Arc::new(Host::new(Roots::default()));
     let chain = Chain::build(&[(decoder.to_owned(), Params::default())], size, &host);
     let source = LabelSource::Key { offset, size };
-    LabelSpec { name: name.to_owned(), source, chain: Arc::new(chain.expect("a good chain")) }
+    let chain = Arc::new(chain.expect("a good chain"));
+    LabelSpec { name: name.to_owned(), source, chain, path: String::new(), position: None }
 }
 
 fn metric(kind: MetricKind, key_size: usize, labels: Vec<LabelSpec>) -> MetricSpec {

@@ -52,7 +52,7 @@ impl Decode for InetIp {
 }
 
 /// By hand, as the next one: formatting through `Display` costs several times as much, and addresses are common.
-fn push_v4(out: &mut Vec<u8>, [first, others @ ..]: [u8; 4]) {
+pub(super) fn push_v4(out: &mut Vec<u8>, [first, others @ ..]: [u8; 4]) {
     text::push_number(out, first);
     for octet in others {
         out.push(b'.');
@@ -61,7 +61,7 @@ fn push_v4(out: &mut Vec<u8>, [first, others @ ..]: [u8; 4]) {
 }
 
 /// The canonical form: no leading zeros, and `::` for the first of the longest runs of zeros.
-fn push_v6(out: &mut Vec<u8>, segments: [u16; 8]) {
+pub(super) fn push_v6(out: &mut Vec<u8>, segments: [u16; 8]) {
     let zeros = longest_zeros(&segments);
     for (index, segment) in segments.into_iter().enumerate() {
         if index == zeros.start && !zeros.is_empty() {

@@ -150,6 +150,7 @@ fn the_claims_that_the_direct_path_lives_on_are_made() {
         ("int", 8, Injective::Always),
         ("hex", 5, Injective::Always),
         ("inet_ip", 16, Injective::Always),
+        ("inet_union", 16, Injective::Always),
         ("mac", 6, Injective::Always),
         ("port", 2, Injective::Always),
         ("errno", 4, Injective::Always),

@@ -22,6 +22,7 @@ mod errno;
 mod hex;
 mod ifname;
 mod inet_ip;
+mod inet_union;
 mod int;
 mod kstack;
 mod ksym;
@@ -222,6 +223,7 @@ pub const DECODERS: &[Entry] = &[
     hex::ENTRY,
     ifname::ENTRY,
     inet_ip::ENTRY,
+    inet_union::ENTRY,
     int::ENTRY,
     kstack::ENTRY,
     ksym::ENTRY,

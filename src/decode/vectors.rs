@@ -101,6 +101,18 @@ fn hex() {
 }
 
 #[test]
+fn inet_union() {
+    let of = |first: &[u8], last: &[u8]| [first, &vec![0; 16 - first.len() - last.len()], last].concat();
+    check(&["inet_union"], &of(&[192, 0, 2, 1], &[]), "192.0.2.1");
+    check(&["inet_union"], &of(&[0, 0, 2, 1], &[]), "0.0.2.1");
+    check(&["inet_union"], &of(&[], &[]), "::");
+    check(&["inet_union"], &of(&[], &[1]), "::1");
+    check(&["inet_union"], &of(&[0x20, 0x01, 0x0d, 0xb8], &[1]), "2001:db8::1");
+    check(&["inet_union"], &of(&[0x20, 0x01, 0x0d, 0xb8, 1], &[]), "2001:db8:100::");
+    check(&["inet_union"], &of(&[], &[0xff, 0xff, 10, 0, 0, 1]), "::ffff:10.0.0.1");
+}
+
+#[test]
 fn inet_ip() {
     check(&["inet_ip"], &[1, 2, 3, 4], "1.2.3.4");
     check(&["inet_ip"], &[255, 255, 255, 255], "255.255.255.255");

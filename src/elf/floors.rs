@@ -1,7 +1,8 @@
 //! Since which kernel there are kinds of maps, their flags, and instructions.
 //!
 //! From the history of `include/uapi/linux/bpf.h` and `kernel/bpf/verifier.c`: the first
-//! release that had them. What is not known for sure is left out.
+//! release that had them. What is not known for sure is left out. Kinds and flags are
+//! cross-checked as helpers are (`helpers.rs`).
 
 use std::fmt::{Display, Formatter, Result};
 

@@ -60,7 +60,12 @@ impl ObjectInfo {
     /// The first kernel that can take the object as it is, without the programs that are switched off.
     #[must_use]
     pub fn needs(&self) -> Option<Need> {
-        let programs = self.programs.iter().filter(|program| program.autoload);
+        self.needs_of(self.programs.iter().filter(|program| program.autoload))
+    }
+
+    /// The first kernel that can take these programs, and the maps and variables of the object.
+    #[must_use]
+    pub fn needs_of<'p>(&self, programs: impl Iterator<Item = &'p ProgramInfo>) -> Option<Need> {
         let programs = programs.filter_map(|program| self.program_needs(program));
         let maps = self.maps.iter().filter_map(MapInfo::needs);
         let data = (!self.variables.is_empty()).then(|| need(Kernel(5, 2), "global variables"));

@@ -3,6 +3,7 @@
 //! The rows are those of libbpf 1.7 (`section_defs` in `libbpf.c`), in its order, because the
 //! first that matches counts. Kernels are those that first had the program type or the way
 //! to attach, from the history of `include/uapi/linux/bpf.h`; none where it is not known.
+//! They are cross-checked as helpers are (`helpers.rs`).
 
 use super::floors::Kernel;
 

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::decode::Chain;
-use crate::problem::Place;
+use crate::problem::{Place, Position};
 use crate::series::Buckets;
 pub use crate::snapshot::{Bits, Reduce, ValueKind, ValueSpec};
 pub use load::{GlobalPatch, MapDefinition, MapSetting, ProgramSetting};
@@ -208,4 +208,8 @@ pub struct LabelSpec {
     pub source: LabelSource,
     /// How they become text.
     pub chain: Arc<Chain>,
+    /// Its path inside the YAML.
+    pub path: String,
+    /// Where it stands in the file of its metric.
+    pub position: Option<Position>,
 }

@@ -1,17 +1,17 @@
 //! `bpftally check`: what it tells, how, and with which exit code.
 //!
-//! Whole reports are kept in `tests/it/check/*.txt`; `BPFTALLY_REFRESH=1 cargo test --test it check::`
-//! writes them anew, for a look at the difference.
+//! Whole reports are kept in `tests/it/golden`; `UPDATE_GOLDEN=1 cargo test --test it check::` writes
+//! them anew, for a look at the difference.
 
 // Helpers of tests may panic as tests do.
 #![allow(clippy::unwrap_used)]
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
 
-use crate::common::{folder, objects};
+use crate::common::{folder, golden, objects};
 
 /// Each with one mistake: its code, its place, and nothing else.
 mod corpus;
@@ -29,24 +29,32 @@ const SOURCE: &str = r#"
 struct key { u32 device; u8 operation; char comm[16]; };
 struct pair { u64 packets, bytes; };
 struct blob { char bytes[24]; };
+struct hist { u32 slots[8]; u64 sum; double mean; };
+enum mode { FAST, SLOW };
 MAP(requests_total, HASH, struct key, u64, 1024)
 MAP(latency_seconds, HASH, u32, u64, 64)
 MAP(queue_tasks, PERCPU_ARRAY, u32, u64, 1)
 MAP(by_address_total, HASH, u64, u64, 64)
 MAP(traffic, HASH, u32, struct pair, 64)
 MAP(blobs, HASH, u32, struct blob, 64)
+MAP(hists, HASH, u32, struct hist, 64)
 struct { __uint(type, BPF_MAP_TYPE_RINGBUF); __uint(max_entries, 4096); } ring SEC(".maps");
 const volatile u64 kaddr_jiffies = 0;
 const volatile u32 kaddr_narrow = 0;
+const volatile u8 limit = 1;
+const volatile char label[4] = "abc";
+const volatile enum mode mode = FAST;
+const volatile u32 levels[2];
 
 SEC("raw_tp/sched_switch") int probe(void *ctx)
 {
     u32 key = 0;
     u64 *value = bpf_map_lookup_elem(&queue_tasks, &key);
     if (value)
-        *value += kaddr_jiffies + kaddr_narrow;
+        *value += kaddr_jiffies + kaddr_narrow + limit + label[0] + mode + levels[1];
     return 0;
 }
+SEC("raw_tp/sched_wakeup") int other(void *ctx) { return 0; }
 "#;
 
 /// A folder of configs beside their objects.
@@ -150,23 +158,12 @@ metrics:
     - {name: queue_tasks_total, map: queue_tasks, lables: [], help: a name that is a counter's}
 ";
 
-/// Compares with what is kept in a file beside this one.
-#[track_caller]
-fn golden(name: &str, found: &str) {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/it/check").join(name);
-    if std::env::var_os("BPFTALLY_REFRESH").is_some() {
-        std::fs::write(&path, found).unwrap();
-    }
-    let kept = std::fs::read_to_string(&path).unwrap_or_default();
-    assert_eq!(found, kept, "BPFTALLY_REFRESH=1 writes {} anew", path.display());
-}
-
 #[test]
 fn people_see_the_line_and_a_caret() {
     let folder = Folder::new(&[("wrong", WRONG)]);
     let outcome = folder.check(&["wrong.yaml"]);
     assert_eq!(outcome.code, 1);
-    golden("wrong.txt", &outcome.stdout);
+    golden::check("wrong.txt", &outcome.stdout);
 }
 
 #[test]

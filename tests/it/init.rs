@@ -1,12 +1,11 @@
-//! `bpftally init`: configs written from objects as other people write them.
+//! `bpftally init`: configs written from objects as other people write them, and what they serve.
 //!
-//! The pages stand in `tests/it/golden/init`; `UPDATE_GOLDEN=1` writes them anew.
+//! Whole configs are held by `corpus.rs`.
 
 use std::path::Path;
 
 use crate::common::exporter::{Exporter, run, value_of};
 use crate::common::folder::Folder;
-use crate::common::objects::compile;
 use crate::exporter::Workload;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
@@ -31,63 +30,44 @@ fn written(folder: &Folder, name: &str, object: &Path) -> String {
     text
 }
 
-#[track_caller]
-fn check(name: &str, maps: &str) {
-    let text = written(&Folder::new(), name, &compile(maps));
-    let path = Path::new(ROOT).join("tests/it/golden/init").join(format!("{name}.yaml"));
-    if std::env::var_os("UPDATE_GOLDEN").is_some() {
-        std::fs::write(&path, text).unwrap();
-        return;
-    }
-    assert_eq!(text, std::fs::read_to_string(&path).unwrap_or_default(), "{}", path.display());
-}
-
-#[test]
-fn configs_are_the_golden_ones() {
-    check(
-        "slots",
-        &("struct hist { u32 slots[27]; u64 total_us; u64 count; };\n".to_owned()
-            + &map("latency", "HASH", "u64", "struct hist")),
-    );
-    check(
-        "traffic",
-        &("struct key { u32 ifindex; u8 proto; }; struct value { u64 packets; u64 bytes; };\n".to_owned()
-            + &map("traffic", "PERCPU_HASH", "struct key", "struct value")),
-    );
-    check(
-        "numbers",
-        &(map("calls_by_pid", "HASH", "u32", "u64") + &map("gauge_depth", "ARRAY", "u32", "s32")),
-    );
-    check(
-        "union",
-        &("struct key { union { u32 v4; u8 v6_addr[16]; }; u16 family; char comm[16]; };\n".to_owned()
-            + &map("peers", "LRU_HASH", "struct key", "u64")),
-    );
-    check(
-        "cgroups",
-        &("struct key { u64 cgroup_id; u32 dev; s32 errno; u64 slot; };\nconst volatile u64 min_ns = 1000;\nconst volatile u64 kaddr_jiffies = 0; SEC(\"raw_tp/sys_enter\") int kept(void *ctx) { return min_ns + kaddr_jiffies; }\n".to_owned()
-            + &map("io_seconds", "PERCPU_HASH", "struct key", "u64")),
-    );
-    check(
-        "mixed",
-        &("enum state { IDLE, BUSY }; struct key { enum state state; u32 flags : 4, retries : 28; u64 stack[4]; };\nstruct { __uint(type, BPF_MAP_TYPE_RINGBUF); __uint(max_entries, 4096); } events SEC(\".maps\");\n".to_owned()
-            + &map("states_total", "HASH", "struct key", "u64")
-            + &map("names", "HASH", "u32", "char *")
-            + &map("hist_sizes", "PERCPU_ARRAY", "u32", "u64")),
-    );
-}
-
 #[test]
 fn shipped_objects_pass_the_checks() {
     let folder = Folder::new();
-    for name in ["biolatency", "processes", "runqlat", "runqlen", "softirqs", "syscalls"] {
-        written(&folder, name, &Path::new(ROOT).join(format!("bpf-objects/{name}.bpf.o")));
+    let files = std::fs::read_dir(Path::new(ROOT).join("bpf-objects")).unwrap();
+    let mut count = 0;
+    for file in files.map(|entry| entry.unwrap().path()) {
+        let Some(name) = file.file_name().unwrap().to_str().unwrap().strip_suffix(".bpf.o") else { continue };
+        let text = written(&folder, name, &file);
+        assert!(text.contains("\n    - name: "), "{name} has metrics: {text}");
+        count += 1;
+    }
+    assert!(count >= 6, "{count} objects");
+}
+
+/// What the object of a workload serves after 40 calls: unedited from a file, and without one.
+#[track_caller]
+fn serves(calls: Workload, object: &Path, expected: &[(&str, f64)], absent: &[&str]) {
+    let (edited, auto) = (Folder::new(), Folder::new());
+    written(&edited, "mine", object);
+    auto.file("mine.bpf.o", std::fs::read(object).unwrap());
+    for arguments in [vec![edited.argument()], vec![auto.argument(), "--config.auto".to_owned()]] {
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let exporter = Exporter::start(&arguments);
+        calls.fire(40);
+        let page = exporter.page();
+        for (series, value) in expected {
+            let found = value_of(&page, &format!("ebpf_exporter_{series}"));
+            assert_eq!(found, Some(*value), "{series}: {page}");
+        }
+        for metric in absent {
+            assert!(!page.contains(&format!("ebpf_exporter_{metric}")), "{metric}: {page}");
+        }
     }
 }
 
-/// A histogram in a struct, and packets and bytes of one value: unedited, and without a file.
+/// A histogram in a struct, and packets and bytes of one value per CPU, both under plain u32 keys.
 #[test]
-fn what_is_written_serves_the_right_values() {
+fn structs_serve_the_right_values() {
     let calls = Workload::new();
     let source =
         "struct hist { u64 count; u64 total_us; u32 slots[8]; };\nstruct value { u64 packets; u64 bytes; };\n"
@@ -95,26 +75,79 @@ fn what_is_written_serves_the_right_values() {
             + &map("latency", "HASH", "u32", "struct hist")
             + &map("traffic", "PERCPU_HASH", "u32", "struct value");
     let body = "u32 key = 7; struct hist none = {}; bpf_map_update_elem(&latency, &key, &none, BPF_NOEXIST); struct hist *h = bpf_map_lookup_elem(&latency, &key); if (h) { __sync_fetch_and_add(&h->count, 1); __sync_fetch_and_add(&h->total_us, 5); __sync_fetch_and_add(&h->slots[2], 1); } struct value zero = {}; bpf_map_update_elem(&traffic, &key, &zero, BPF_NOEXIST); struct value *v = bpf_map_lookup_elem(&traffic, &key); if (v) { v->packets += 1; v->bytes += 100; }";
-    let object = calls.object(&source, body);
-    let (edited, auto) = (Folder::new(), Folder::new());
-    written(&edited, "mine", &object);
-    auto.file("mine.bpf.o", std::fs::read(&object).unwrap());
-    for arguments in [vec![edited.argument()], vec![auto.argument(), "--config.auto".to_owned()]] {
-        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-        let exporter = Exporter::start(&arguments);
-        calls.fire(40);
-        let page = exporter.page();
-        for (series, value) in [
-            ("latency_bucket{key=\"7\",le=\"3\"}", 0.0),
-            ("latency_bucket{key=\"7\",le=\"7\"}", 40.0),
-            ("latency_count{key=\"7\"}", 40.0),
-            ("latency_sum{key=\"7\"}", 200.0),
-            ("traffic_packets_total{key=\"7\"}", 40.0),
-            ("traffic_bytes_total{key=\"7\"}", 4000.0),
-        ] {
-            assert_eq!(value_of(&page, &format!("ebpf_exporter_{series}")), Some(value), "{series}: {page}");
-        }
-    }
+    let expected = [
+        ("latency_bucket{key=\"7\",le=\"3\"}", 0.0),
+        ("latency_bucket{key=\"7\",le=\"7\"}", 40.0),
+        ("latency_bucket{key=\"7\",le=\"+Inf\"}", 40.0),
+        ("latency_count{key=\"7\"}", 40.0),
+        ("latency_sum{key=\"7\"}", 200.0),
+        ("traffic_packets_total{key=\"7\"}", 40.0),
+        ("traffic_bytes_total{key=\"7\"}", 4000.0),
+    ];
+    serves(calls, &calls.object(&source, body), &expected, &[]);
+}
+
+/// Slots per CPU without a struct, slots in an array map, and the largest of what the CPUs saw.
+#[test]
+fn slots_and_extremes_serve_the_right_values() {
+    let calls = Workload::new();
+    let source = "struct seen { u64 calls; u64 max_size; };\n".to_owned()
+        + &map("sizes_hist", "PERCPU_HASH", "u32", "u64[12]")
+        + &map("hist_lengths", "ARRAY", "u32", "u64")
+        + &map("seen", "PERCPU_ARRAY", "u32", "struct seen").replace("max_entries, 64", "max_entries, 1");
+    let body = "u32 key = 3, zero = 0, slot = 4; u64 none[12] = {}; bpf_map_update_elem(&sizes_hist, &key, none, BPF_NOEXIST); u64 *s = bpf_map_lookup_elem(&sizes_hist, &key); if (s) s[1] += 1; u64 *l = bpf_map_lookup_elem(&hist_lengths, &slot); if (l) __sync_fetch_and_add(l, 1); struct seen *m = bpf_map_lookup_elem(&seen, &zero); if (m) { m->calls += 1; if (m->max_size < 900) m->max_size = 900; }";
+    let expected = [
+        ("sizes_hist_bucket{key=\"3\",le=\"1\"}", 0.0),
+        ("sizes_hist_bucket{key=\"3\",le=\"3\"}", 40.0),
+        ("sizes_hist_count{key=\"3\"}", 40.0),
+        ("hist_lengths_bucket{le=\"8\"}", 0.0),
+        ("hist_lengths_bucket{le=\"16\"}", 40.0),
+        ("hist_lengths_count", 40.0),
+        ("seen_calls_total", 40.0),
+        ("seen_max_size", 900.0),
+    ];
+    serves(calls, &calls.object(&source, body), &expected, &[]);
+}
+
+/// Addresses of both families in one union, each as what it is; members of a union in a value.
+#[test]
+fn unions_serve_the_right_values() {
+    let calls = Workload::new();
+    let source = "struct key { union { u32 saddr_v4; u8 saddr_v6[16]; }; u16 family; __be16 dport; };\nstruct value { union { u64 both; u32 low; }; u64 bytes; };\n".to_owned()
+        + &map("peers", "HASH", "struct key", "struct value");
+    let count = "bpf_map_update_elem(&peers, &key, &none, BPF_NOEXIST); v = bpf_map_lookup_elem(&peers, &key); if (v) { __sync_fetch_and_add(&v->both, 1ULL << 32); __sync_fetch_and_add(&v->bytes, 10); }";
+    let body = format!(
+        "struct key key = {{}}; struct value none = {{}}, *v; key.family = 2; key.dport = bpf_htons(443); key.saddr_v4 = bpf_htonl(0xc0000201); {count} key.family = 10; key.saddr_v4 = 0; key.saddr_v6[0] = 0x20; key.saddr_v6[1] = 1; key.saddr_v6[15] = 1; {count}"
+    );
+    let v4 = "{dport=\"443\",family=\"ipv4\",saddr_v6=\"192.0.2.1\"}";
+    let v6 = "{dport=\"443\",family=\"ipv6\",saddr_v6=\"2001::1\"}";
+    let four_billions = 40.0 * 4_294_967_296.0;
+    let names = ["both", "bytes"].map(|name| [v4, v6].map(|labels| format!("peers_{name}_total{labels}")));
+    let expected = [
+        (names[0][0].as_str(), four_billions),
+        (names[0][1].as_str(), four_billions),
+        (names[1][0].as_str(), 400.0),
+        (names[1][1].as_str(), 400.0),
+    ];
+    let source = format!("#include <bpf/bpf_endian.h>\n{source}");
+    serves(calls, &calls.object(&source, &body), &expected, &["peers_low"]);
+}
+
+/// A latency tool: its start map is nobody's metric, and its histogram is right.
+#[test]
+fn what_only_the_programs_use_is_not_served() {
+    let calls = Workload::new();
+    let source = "struct hist { u32 slots[27]; };\n".to_owned()
+        + &map("start", "HASH", "u32", "u64")
+        + &map("hists", "HASH", "u32", "struct hist")
+        + &map("calls_by_pid", "HASH", "u32", "u64");
+    let body = "u32 pid = bpf_get_current_pid_tgid() ? 5 : 5; u64 now = bpf_ktime_get_ns(), one = 1; bpf_map_update_elem(&start, &pid, &now, 0); struct hist none = {}; bpf_map_update_elem(&hists, &pid, &none, BPF_NOEXIST); struct hist *h = bpf_map_lookup_elem(&hists, &pid); if (h) __sync_fetch_and_add(&h->slots[3], 1); u64 *c = bpf_map_lookup_elem(&calls_by_pid, &pid); if (c) __sync_fetch_and_add(c, 1); else bpf_map_update_elem(&calls_by_pid, &pid, &one, 0);";
+    let expected = [
+        ("hists_bucket{key=\"5\",le=\"7\"}", 0.0),
+        ("hists_bucket{key=\"5\",le=\"15\"}", 40.0),
+        ("calls_by_pid_total{pid=\"5\"}", 40.0),
+    ];
+    serves(calls, &calls.object(&source, body), &expected, &["start"]);
 }
 
 #[test]

@@ -1,11 +1,8 @@
 //! `bpftally inspect`: what is said of objects as clang writes them.
 //!
-//! The pages stand in `tests/it/golden/inspect`. After a change that is meant, write them anew
-//! with `UPDATE_GOLDEN=1 cargo test --test it inspect::` and read what `git diff` shows.
+//! Whole pages are held by `corpus.rs` and, of the shipped objects, here.
 
 #![allow(clippy::unwrap_used, reason = "a test's helpers may fail as its body does")]
-
-mod sources;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -14,42 +11,10 @@ use bpftally::cli::Report;
 use bpftally::elf::{MapInfo, MapKind, ObjectInfo};
 use serde_json::{Value, json};
 
-use crate::common::objects::compile;
+use crate::common::golden;
+use crate::corpus;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
-
-/// Compares a page with the golden one of its name, or writes it when asked to.
-#[track_caller]
-fn check_golden(name: &str, text: &str) {
-    let path = Path::new(ROOT).join("tests/it/golden/inspect").join(format!("{name}.txt"));
-    if std::env::var_os("UPDATE_GOLDEN").is_some() {
-        std::fs::write(&path, text).unwrap();
-        return;
-    }
-    let expected = std::fs::read_to_string(&path).unwrap_or_default();
-    assert_eq!(text, expected, "\n{name}: UPDATE_GOLDEN=1 writes {}", path.display());
-}
-
-/// How many instructions a function takes is the compiler's version's business.
-fn without_counts(text: &str) -> String {
-    let mut in_functions = false;
-    let lines = text.lines().map(|line| {
-        in_functions = (in_functions || line.contains("INSTRUCTIONS")) && !line.is_empty();
-        match line.split_once(" instruction") {
-            Some((before, after)) if before.starts_with("  size") => {
-                format!("  size          N instruction{after}")
-            }
-            _ if in_functions => line.replace(|letter: char| letter.is_ascii_digit(), " "),
-            _ => match line.rsplit_once('+') {
-                Some((before, number)) if number.bytes().all(|byte| byte.is_ascii_digit()) => {
-                    format!("{before}+N")
-                }
-                _ => line.to_owned(),
-            },
-        }
-    });
-    lines.map(|line| line.trim_end().to_owned() + "\n").collect()
-}
 
 #[track_caller]
 fn parsed(bytes: &[u8]) -> ObjectInfo {
@@ -57,17 +22,8 @@ fn parsed(bytes: &[u8]) -> ObjectInfo {
 }
 
 #[track_caller]
-fn check_page(name: &str, bytes: &[u8]) {
-    let text = Report::new(&format!("{name}.bpf.o"), &parsed(bytes)).to_text(true);
-    for line in text.lines() {
-        assert!(line.chars().count() <= 80, "wider than 80 columns: {line}");
-    }
-    check_golden(name, &without_counts(&text));
-}
-
-#[track_caller]
-fn report(source: &str) -> Value {
-    let bytes = std::fs::read(compile(source)).unwrap();
+fn report(name: &str) -> Value {
+    let bytes = std::fs::read(corpus::object(name)).unwrap();
     serde_json::from_str(&Report::new("o", &parsed(&bytes)).to_json().unwrap()).unwrap()
 }
 
@@ -92,20 +48,13 @@ fn shipped() -> Vec<PathBuf> {
 }
 
 #[test]
-fn pages_are_the_golden_ones() {
-    for (name, source) in sources::ALL {
-        check_page(name, &std::fs::read(compile(source)).unwrap());
-    }
-}
-
-#[test]
 fn shipped_objects_are_the_golden_ones() {
     for path in shipped() {
         let name = path.file_name().unwrap().to_string_lossy().replace(".bpf.o", "");
         let object = parsed(&std::fs::read(&path).unwrap());
         let report = Report::new(&format!("{name}.bpf.o"), &object);
         assert!(report.usable && report.problems.is_empty(), "{name}: {:#?}", report.problems);
-        check_golden(&format!("shipped-{name}"), &report.to_text(true));
+        golden::check(&format!("inspect/shipped-{name}.txt"), &report.to_text(true));
     }
 }
 
@@ -119,18 +68,8 @@ fn the_documented_page_is_the_real_one() {
 }
 
 #[test]
-fn a_licence_that_is_not_the_gpls_is_an_error() {
-    let mut bytes = std::fs::read(compile(sources::CORE)).unwrap();
-    let at = bytes.windows(13).position(|window| window == b"Dual BSD/GPL\0").unwrap();
-    bytes[at..at + 13].copy_from_slice(b"Apache-2.0\0\0\0");
-    check_page("licence", &bytes);
-    let report = Report::new("o", &parsed(&bytes));
-    assert!(!report.usable && report.problems.iter().any(|problem| problem.code == "licence-not-gpl"));
-}
-
-#[test]
 fn json_has_layouts_with_offsets() {
-    let report = report(sources::LAYOUTS);
+    let report = report("layouts");
     let key = &named(&report, "maps", "nested")["key"];
     let member = |path: &str| {
         let members = key["members"].as_array().unwrap();
@@ -152,7 +91,7 @@ fn json_has_layouts_with_offsets() {
 
 #[test]
 fn json_has_initial_values_by_type() {
-    let report = report(sources::GLOBALS);
+    let report = report("globals");
     let initial = |name: &str| named(&report, "variables", name)["initial"].clone();
     assert_eq!(initial("limit"), json!(7));
     assert_eq!(initial("negative"), json!(-5));
@@ -170,13 +109,13 @@ fn json_has_initial_values_by_type() {
     assert_eq!(initial("nothing"), json!([0, 0, 0]));
     assert_eq!(named(&report, "variables", "limit")["read_only"], true);
     assert_eq!(named(&report, "variables", "hidden")["static"], true);
-    let large = self::report(sources::LARGE);
+    let large = self::report("large");
     assert_eq!(named(&large, "variables", "zeros")["initial"], json!({"zero_bytes": 8 << 20}));
 }
 
 #[test]
 fn json_has_programs_with_what_they_use() {
-    let report = report(sources::FUNCTIONS);
+    let report = report("functions");
     let program = named(&report, "programs", "caller");
     assert_eq!(program["kernel"], json!({"since": "5.17", "because": "bpf_loop"}));
     assert_eq!(program["maps"], json!(["hits"]));
@@ -190,7 +129,7 @@ fn json_has_programs_with_what_they_use() {
 
 #[test]
 fn json_has_core_relocations_with_names() {
-    let report = report(sources::CORE);
+    let report = report("core");
     let relocations = &report["core_relocations"];
     let list = relocations["list"].as_array().unwrap();
     assert_eq!(relocations["count"], list.len());
@@ -221,7 +160,7 @@ fn json_has_core_relocations_with_names() {
 
 #[test]
 fn the_command_needs_no_privileges_and_exits_as_it_says() {
-    let object = compile(sources::LAYOUTS);
+    let object = corpus::object("layouts");
     let object = object.to_str().unwrap();
     let output = inspect(&[object]);
     assert_eq!(output.status.code(), Some(0));
@@ -234,7 +173,7 @@ fn the_command_needs_no_privileges_and_exits_as_it_says() {
         (Some(0), &json!(1), &json!(true))
     );
 
-    let output = inspect(&[compile(sources::REFUSED).to_str().unwrap()]);
+    let output = inspect(&[corpus::object("refused").to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(1));
 
     let output = inspect(&["/nonexistent.bpf.o"]);
@@ -262,7 +201,7 @@ fn nobody_may_inspect() {
     let folder = tempfile::tempdir().unwrap();
     let (program, object) = (folder.path().join("bpftally"), folder.path().join("o.bpf.o"));
     std::fs::copy(env!("CARGO_BIN_EXE_bpftally"), &program).unwrap();
-    std::fs::copy(compile(sources::CORE), &object).unwrap();
+    std::fs::copy(corpus::object("core"), &object).unwrap();
     for (path, mode) in [(folder.path(), 0o755), (&program, 0o755), (&object, 0o644)] {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
     }
@@ -276,7 +215,7 @@ fn nobody_may_inspect() {
 
 #[test]
 fn relocations_are_counted_unless_they_are_asked_for() {
-    let object = compile(sources::CORE);
+    let object = corpus::object("core");
     let object = object.to_str().unwrap();
     let text = |arguments: &[&str]| String::from_utf8(inspect(arguments).stdout).unwrap();
     let (short, long) = (text(&[object]), text(&[object, "--relocations"]));
@@ -344,9 +283,9 @@ impl Random {
 fn damaged_objects_never_panic() {
     let mut random = Random(0x2545_f491_4f6c_dd1d);
     let mut readable = 0;
-    for (_, source) in sources::ALL {
-        let whole = std::fs::read(compile(source)).unwrap();
-        for _ in 0..150 {
+    for name in corpus::names() {
+        let whole = std::fs::read(corpus::object(&name)).unwrap();
+        for _ in 0..60 {
             let mut bytes = whole.clone();
             for _ in 0..=random.below(6) {
                 let at = random.below(bytes.len());

@@ -26,6 +26,9 @@ mod host;
 /// Objects as clang writes them, read without loading them.
 mod objects;
 
+/// Objects of every shape, and what `inspect`, `init` and `check` say of them.
+mod corpus;
+
 /// What `inspect` says of objects of every shape.
 mod inspect;
 

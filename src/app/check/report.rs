@@ -48,9 +48,12 @@ impl ConfigReport {
         let mut advice = std::mem::take(&mut self.advice);
         // A metric that another one took the name of wants no advice.
         let is_lost = |path: &str| {
-            problems
-                .iter()
-                .any(|problem| problem.is_error() && problem.place.path == path && !path.is_empty())
+            let is_of = |lost: &str| {
+                path.strip_prefix(lost).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+            };
+            let lost =
+                problems.iter().filter(|problem| problem.is_error()).map(|problem| &problem.place.path);
+            lost.into_iter().any(|lost| !lost.is_empty() && is_of(lost))
         };
         advice.retain(|problem| !is_lost(&problem.place.path));
         problems.append(&mut advice);

@@ -10,6 +10,7 @@ mod naming;
 mod needs;
 mod object;
 mod rings;
+mod roles;
 mod sample;
 mod series;
 mod settings;

@@ -1,7 +1,7 @@
 //! Names as Prometheus' conventions have them (<https://prometheus.io/docs/practices/naming/>).
 
 use super::Subject;
-use crate::problem::Problem;
+use crate::problem::{Place, Problem};
 use crate::spec::{MetricKind, MetricSpec};
 
 /// Units that are not base ones: what they are called, the base unit, and its factor.
@@ -107,7 +107,9 @@ fn metric_labels(metric: &MetricSpec) -> Vec<Problem> {
     for label in &metric.labels {
         let name = &label.name;
         let mut warn = |code, message: String, help: String| {
-            problems.push(Problem::warning(code, metric.place.clone(), message).help(help));
+            let (path, position) = (label.path.clone(), label.position);
+            let place = Place { path, position, ..metric.place.clone() };
+            problems.push(Problem::warning(code, place, message).help(help));
         };
         if matches!(name.as_str(), "job" | "instance") {
             let message = format!("the label `{name}` is one that Prometheus gives to every series itself");

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::{Display, Formatter};
 
+use super::roles::Roles;
 use super::{Subject, series};
 use crate::elf::{ExternKind, Kernel, Need, SectionKind};
 
@@ -15,7 +16,7 @@ pub struct Needs {
     pub series: u64,
     /// Capabilities that loading, attaching and reading take.
     pub capabilities: Vec<&'static str>,
-    /// The first kernel that can take it all.
+    /// The first kernel that can take what the config cannot do without.
     pub kernel: Option<Kernel>,
     /// What asks for which kernel: names by kernel and reason, the newest first.
     pub because: Vec<(Need, Vec<String>)>,
@@ -31,8 +32,13 @@ pub fn needs(subject: &Subject<'_>) -> Needs {
             because.entry((kernel, why)).or_default().push(name.to_owned());
         }
     };
+    let roles = Roles::of(subject);
     for program in info.programs.iter().filter(|program| program.autoload) {
-        add(info.program_needs(program), &program.name);
+        let mut need = info.program_needs(program);
+        if let (Some(need), Some(role)) = (&mut need, roles.may_be_missing(program)) {
+            need.why += &format!("; {role}");
+        }
+        add(need, &program.name);
     }
     for map in &info.maps {
         add(map.needs(), &map.name);
@@ -43,7 +49,7 @@ pub fn needs(subject: &Subject<'_>) -> Needs {
         metrics: subject.metrics().len(),
         series: series::total(subject),
         capabilities: capabilities(subject),
-        kernel: info.needs().map(|need| need.kernel),
+        kernel: roles.floor(subject),
         because,
     }
 }

@@ -13,7 +13,13 @@ use crate::spec::{Histogram, LabelSource, LabelSpec, MetricKind, MetricSpec, Red
 pub(super) fn label(name: &str, offset: usize, size: usize, decoder: &str) -> LabelSpec {
     let host = Arc::new(Host::new(Roots::default()));
     let chain = Chain::build(&[(decoder.to_owned(), Params::default())], size, &host).unwrap();
-    LabelSpec { name: name.to_owned(), source: LabelSource::Key { offset, size }, chain: Arc::new(chain) }
+    LabelSpec {
+        name: name.to_owned(),
+        source: LabelSource::Key { offset, size },
+        chain: Arc::new(chain),
+        path: String::new(),
+        position: None,
+    }
 }
 
 /// A histogram with 10 bounds.

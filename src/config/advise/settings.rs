@@ -17,4 +17,12 @@ pub fn apply_settings(info: &mut ObjectInfo, load: &LoadSpec) {
             program.autoload = enabled;
         }
     }
+    // Alternatives are loaded even if a `?` switches them off.
+    for name in load.choices.iter().flatten() {
+        let is_off = load.programs.iter().any(|set| set.name == *name && set.enabled == Some(false));
+        let program = info.programs.iter_mut().find(|program| program.name == *name && !is_off);
+        if let Some(program) = program {
+            program.autoload = true;
+        }
+    }
 }

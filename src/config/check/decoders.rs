@@ -19,6 +19,7 @@ const NEVER_NUMBERS: &[&str] = &[
     "errno",
     "ifname",
     "inet_ip",
+    "inet_union",
     "kstack",
     "ksym",
     "mac",

@@ -30,7 +30,8 @@ pub(super) fn decoder(member: &Member) -> Option<&'static str> {
 pub(super) fn before(default: Option<&'static str>, first: &str) -> Option<&'static str> {
     let default = default?;
     let reads_bytes = match first {
-        "uint" | "int" | "bool" | "hex" | "string" | "inet_ip" | "mac" | "port" | "ksym" | "kstack" => true,
+        "uint" | "int" | "bool" | "hex" | "string" | "inet_ip" | "inet_union" | "mac" | "port" | "ksym"
+        | "kstack" => true,
         // A name in wire format is text that ends with its first zero.
         "dname" if matches!(default, "string" | "hex") => return Some("string"),
         // Whether bytes are text or a number is for the decoder to say.

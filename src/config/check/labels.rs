@@ -47,19 +47,23 @@ impl Fields {
         raw: &RawMetric,
         chains: Chains,
     ) -> Option<(Vec<LabelSpec>, Option<LabelSpec>)> {
-        let spec = |name: &str, input: Input, chain| LabelSpec {
+        let spec = |name: &str, input: Input, chain, spot: &Spot| LabelSpec {
             name: name.to_owned(),
             source: input.source,
             chain,
+            path: spot.path.clone(),
+            position: spot.position,
         };
         let mut labels = Vec::with_capacity(raw.labels.len());
         for (label, (input, chain)) in raw.labels.iter().zip(self.inputs.into_iter().zip(chains.labels)) {
-            labels.push(spec(name(label), input?, chain));
+            let spot = label.name.as_ref().map_or(&label.spot, |name| &name.spot);
+            labels.push(spec(name(label), input?, chain, spot));
         }
         let slot = if raw.slot_is_label() {
             labels.pop()
         } else {
-            self.bucket.zip(chains.bucket).map(|(input, chain)| spec("bucket", input, chain))
+            let spot = raw.bucket.as_ref().map_or(&raw.spot, |bucket| &bucket.spot);
+            self.bucket.zip(chains.bucket).map(|(input, chain)| spec("bucket", input, chain, spot))
         };
         Some((labels, slot))
     }

@@ -180,9 +180,14 @@ pub(super) fn cuts(
     sources: &[LabelSource],
 ) {
     let Some(layout) = key_layout(context, map) else { return };
+    // Where one label ends the next one begins: the same cut is told once.
+    let mut told = None;
     for (label, source) in raw.labels.iter().zip(sources) {
         let LabelSource::Key { offset, size } = *source else { continue };
-        let Some(cut) = layout.cut_at(offset).or_else(|| layout.cut_at(offset + size)) else { continue };
+        let mut borders = [offset, offset + size].into_iter().filter(|border| told != Some(*border));
+        let cut = borders.find_map(|border| Some((border, layout.cut_at(border)?)));
+        let Some((border, cut)) = cut else { continue };
+        told = Some(border);
         let spot = label.size.as_ref().map_or(&label.spot, |size| &size.spot);
         let name = label.name.as_ref().map_or("", |name| &name.value);
         let message = format!("the label `{name}` cuts the key's member `{}` in two", cut.path);

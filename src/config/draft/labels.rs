@@ -7,8 +7,25 @@ use crate::elf::{MapInfo, ObjectInfo};
 /// Labels that one metric gets at most; other members are summed over.
 const MAX_LABELS: usize = 32;
 
-/// The labels of a map, each as an item of a YAML list.
-pub(super) fn of(object: &ObjectInfo, map: &MapInfo, slot: Option<&str>) -> Vec<String> {
+/// Other members of a union that are mentioned with the one that is shown.
+const MAX_HINTS: usize = 8;
+
+/// A label, or what could stand in its place.
+pub(super) struct Label {
+    /// The item of a YAML list.
+    pub(super) text: String,
+    /// The label that shows the same bytes, which makes this one a comment.
+    pub(super) instead_of: Option<String>,
+}
+
+impl Label {
+    fn new(text: String) -> Self {
+        Self { text, instead_of: None }
+    }
+}
+
+/// The labels of a map.
+pub(super) fn of(object: &ObjectInfo, map: &MapInfo, slot: Option<&str>) -> Vec<Label> {
     let layout = map.key_type.and_then(|id| object.btf.layout(id).ok());
     let Some(layout) = layout.filter(|layout| layout.size > 0) else { return by_size(map) };
     // What has one entry has one series.
@@ -18,17 +35,18 @@ pub(super) fn of(object: &ObjectInfo, map: &MapInfo, slot: Option<&str>) -> Vec<
     if let [only] = layout.members.as_slice()
         && only.path.is_empty()
     {
-        return if slot.is_some() { Vec::new() } else { vec![unnamed(map, only)] };
+        return if slot.is_some() { Vec::new() } else { vec![Label::new(unnamed(map, only))] };
     }
     let mut taken: Vec<String> = vec!["le".to_owned()];
     let mut labels = Vec::new();
     for member in shown(&layout).filter(|member| Some(member.path.as_str()) != slot).take(MAX_LABELS) {
-        let mut label = name(&member.path);
-        while taken.contains(&label) {
-            label.push_str("_2");
+        let others = alternatives(&layout, member);
+        let label = free_name(member, &mut taken);
+        labels.push(Label::new(item(&label, Some(&member.path), member, &others)));
+        for other in others.into_iter().filter(|other| says_more(member, other)).take(MAX_HINTS) {
+            let text = item(&free_name(other, &mut taken), Some(&other.path), other, &[]);
+            labels.push(Label { text, instead_of: Some(label.clone()) });
         }
-        labels.push(item(&label, Some(&member.path), member));
-        taken.push(label);
     }
     // Without labels only the entry with the key 0 would be seen.
     if labels.is_empty() && slot.is_none() { by_size(map) } else { labels }
@@ -46,19 +64,52 @@ pub(super) fn is_integer(member: &Member) -> bool {
         && (member.bits.is_some() || matches!(member.size, 1 | 2 | 4 | 8))
 }
 
+/// A name that no other label has.
+fn free_name(member: &Member, taken: &mut Vec<String>) -> String {
+    let mut label = name(without_address_parts(&member.path));
+    while taken.contains(&label) {
+        label.push_str("_2");
+    }
+    taken.push(label.clone());
+    label
+}
+
 /// Members that show something: of those that overlap in a union the largest.
-fn shown(layout: &Layout) -> impl DoubleEndedIterator<Item = &Member> {
+pub(super) fn shown(layout: &Layout) -> impl DoubleEndedIterator<Item = &Member> {
     let members = &layout.members;
     members.iter().enumerate().filter_map(move |(index, member)| {
         let hidden = members.iter().enumerate().any(|(other_index, other)| {
-            let (own, its) = (bits(member), bits(other));
-            let overlap = own.0 < its.1 && its.0 < own.1;
-            let (own, its) = (own.1 - own.0, its.1 - its.0);
-            overlap && (its > own || (its == own && other_index < index))
+            let (own, its) = (width(member), width(other));
+            overlap(member, other) && (its > own || (its == own && other_index < index))
         });
-        let is_value = member.size > 0 && member.kind != MemberKind::Aggregate;
-        (is_value && !hidden && !is_filler(&member.path)).then_some(member)
+        (is_value(member) && !hidden).then_some(member)
     })
+}
+
+/// Other members of the same bytes, none of which is shown.
+pub(super) fn alternatives<'l>(layout: &'l Layout, shown: &Member) -> Vec<&'l Member> {
+    let is_other = |other: &&Member| other.path != shown.path && is_value(other) && overlap(shown, other);
+    layout.members.iter().filter(is_other).collect()
+}
+
+fn is_value(member: &Member) -> bool {
+    member.size > 0 && member.kind != MemberKind::Aggregate && !is_filler(&member.path)
+}
+
+/// Whether a member is worth a comment beside the one that is shown: the same address once more is not.
+fn says_more(shown: &Member, other: &Member) -> bool {
+    let is_array = matches!(other.kind, MemberKind::Array { .. });
+    !(is_array && other.size == shown.size && is_address(address_word(&shown.path)))
+}
+
+fn overlap(one: &Member, other: &Member) -> bool {
+    let (one, other) = (bits(one), bits(other));
+    one.0 < other.1 && other.0 < one.1
+}
+
+fn width(member: &Member) -> usize {
+    let (start, end) = bits(member);
+    end - start
 }
 
 fn bits(member: &Member) -> (usize, usize) {
@@ -70,51 +121,78 @@ fn bits(member: &Member) -> (usize, usize) {
 }
 
 /// A key without a type: its bytes.
-fn by_size(map: &MapInfo) -> Vec<String> {
+fn by_size(map: &MapInfo) -> Vec<Label> {
     if map.kind.is_array() && map.max_entries == 1 {
         return Vec::new();
     }
     let decoder = if matches!(map.key_size, 1 | 2 | 4 | 8) { "uint" } else { "hex" };
-    vec![format!("{{name: key, size: {}, decoders: [{decoder}]}}", map.key_size)]
+    vec![Label::new(format!("{{name: key, size: {}, decoders: [{decoder}]}}", map.key_size))]
 }
 
 /// The label of a key that is no struct.
 fn unnamed(map: &MapInfo, only: &Member) -> String {
     let by = map.name.rsplit_once("_by_").map(|(_, by)| by);
     let typed = only.type_name.strip_prefix("enum ").or_else(|| only.type_name.strip_suffix("_t"));
-    let known = |name: &&str| decoder(name, only).is_some() || matches!(*name, "pid" | "tid" | "tgid");
+    let known = |name: &&str| decoder(name, only, &[]).is_some() || matches!(*name, "pid" | "tid" | "tgid");
     let label = match (by, typed) {
         (Some(by), _) if by != "cpu" => by,
         (_, Some(typed)) if matches!(only.kind, MemberKind::Enum { .. }) || known(&typed) => typed,
         _ if map.kind.is_array() => "index",
         _ => "key",
     };
-    item(&name(label), None, only)
+    item(&name(label), None, only, &[])
 }
 
-fn item(label: &str, path: Option<&str>, member: &Member) -> String {
+fn item(label: &str, path: Option<&str>, member: &Member, others: &[&Member]) -> String {
     let field = path.filter(|path| *path != label).map(|path| format!(", field: {}", bare(path)));
-    let decoders = decoder(label_word(label, path), member).map(|found| format!(", decoders: [{found}]"));
+    let word = path.map_or(label, address_word);
+    let decoders = decoder(word, member, others).map(|found| format!(", decoders: [{found}]"));
     if field.is_none() && decoders.is_none() {
         return bare(label);
     }
     format!("{{name: {}{}{}}}", bare(label), field.unwrap_or_default(), decoders.unwrap_or_default())
 }
 
-fn label_word<'a>(label: &'a str, path: Option<&'a str>) -> &'a str {
-    path.map_or(label, leaf)
+/// A path without what `struct in_addr` and `struct in6_addr` are made of.
+fn without_address_parts(path: &str) -> &str {
+    const PARTS: [&str; 6] =
+        ["in6_u.u6_addr8", "__in6_u.__u6_addr8", "in6_u.u6_addr16", "in6_u.u6_addr32", "s6_addr", "s_addr"];
+    if PARTS.contains(&path) {
+        return "addr";
+    }
+    let rest = PARTS.iter().find_map(|part| path.strip_suffix(part)?.strip_suffix('.'));
+    rest.unwrap_or(path)
 }
 
-/// What makes more of a member than its type alone.
-fn decoder(word: &str, member: &Member) -> Option<String> {
+/// What a member is called, for the sake of its decoder.
+fn address_word(path: &str) -> &str {
+    let stem = without_address_parts(path);
+    if stem == path { leaf(path) } else { "addr" }
+}
+
+/// Whether a member of this name is an address of the internet, given that its type can be one.
+fn is_address(word: &str) -> bool {
+    let stem = ["v4", "v6", "4", "6"].iter().find_map(|version| word.strip_suffix(version)).unwrap_or(word);
+    let stem = stem.trim_end_matches('_');
+    stem.ends_with("addr") || stem.ends_with("_ip") || matches!(stem, "" | "ip" | "sip" | "dip" | "address")
+}
+
+/// The families of sockets that people meet, by `AF_...`.
+const FAMILIES: &str =
+    "{name: static_map, static_map: {1: unix, 2: ipv4, 10: ipv6, 16: netlink}, allow_unknown: true}";
+
+/// What makes more of a member than its type alone; `others` are what it shares its bytes with.
+fn decoder(word: &str, member: &Member, others: &[&Member]) -> Option<String> {
     let element_bytes = match member.kind {
         MemberKind::Array { count, .. } => member.size.checked_div(count as usize),
         _ => None,
     };
     let number = is_integer(member);
     let whole = number && member.bits.is_none();
-    let address =
-        word.ends_with("addr") || matches!(word, "ip" | "src_ip" | "dst_ip" | "sip" | "dip" | "v6" | "ip6");
+    let address = is_address(word);
+    let bytes = element_bytes.is_some() || matches!(member.kind, MemberKind::Scalar(_));
+    let or_v4 =
+        || others.iter().any(|other| other.offset == member.offset && other.size == 4 && is_integer(other));
     let found = match word {
         "cgroup_id" | "cgroup" | "cgid" | "cgrp_id" if whole && member.size == 8 => "cgroup",
         "ifindex" if whole && member.size == 4 => "ifname",
@@ -127,7 +205,9 @@ fn decoder(word: &str, member: &Member) -> Option<String> {
         "signal" | "sig" | "signo" if number => "signal",
         _ if word.ends_with("port") && member.type_name.ends_with("be16") && whole => "port",
         _ if address && whole && member.size == 4 => "inet_ip",
-        _ if address && element_bytes.is_some() && matches!(member.size, 4 | 16) => "inet_ip",
+        _ if address && bytes && member.size == 16 && or_v4() => "inet_union",
+        _ if address && bytes && matches!(member.size, 4 | 16) => "inet_ip",
+        "family" | "sa_family" | "af" if number => FAMILIES,
         _ if word.ends_with("mac") && member.size == 6 && element_bytes == Some(1) => "mac",
         _ => match member.kind {
             MemberKind::Enum { .. } => {

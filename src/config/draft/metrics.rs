@@ -3,7 +3,8 @@
 use std::collections::HashSet;
 
 use super::labels::{self, is_integer};
-use super::words::{bare, is_filler, leaf, name, quoted};
+use super::scratch;
+use super::words::{bare, leaf, name, quoted};
 use crate::btf::{Layout, Member, MemberKind, ScalarKind};
 use crate::elf::{MapInfo, ObjectInfo};
 
@@ -18,13 +19,19 @@ pub(super) struct Metric {
     pub(super) group: &'static str,
     /// Its item in that list.
     pub(super) text: String,
+    /// Why it seems to be none, which makes it a comment.
+    pub(super) aside: Option<String>,
 }
 
 /// The metrics of an object, and what is none with the reason.
 pub(super) fn of(object: &ObjectInfo) -> (Vec<Metric>, Vec<String>) {
-    let mut draft = Draft { object, taken: HashSet::new(), metrics: Vec::new() };
+    let mut draft = Draft { object, taken: HashSet::new(), metrics: Vec::new(), aside: None };
     let mut left_out = Vec::new();
-    for map in &object.maps {
+    // What is published has the first choice of names.
+    let reasons = object.maps.iter().map(|map| (map, scratch::reason(object, map)));
+    let (published, aside): (Vec<_>, Vec<_>) = reasons.partition(|(_, reason)| reason.is_none());
+    for (map, reason) in published.into_iter().chain(aside) {
+        draft.aside = reason;
         if !map.kind.is_scannable() {
             left_out.push(format!("{}: a map of the kind {} cannot be read key by key", map.name, map.kind));
         } else if map.name.starts_with('.') || !draft.map(map) {
@@ -38,6 +45,8 @@ struct Draft<'a> {
     object: &'a ObjectInfo,
     taken: HashSet<String>,
     metrics: Vec<Metric>,
+    /// Why the map seems to be none that is published.
+    aside: Option<String>,
 }
 
 impl Draft<'_> {
@@ -47,7 +56,7 @@ impl Draft<'_> {
         let layout = map.value_type.and_then(|id| self.object.btf.layout(id).ok());
         match layout {
             Some(layout) => self.typed(map, &layout),
-            None if matches!(map.value_size, 1 | 2 | 4 | 8) => self.number(map, None, group(&map.name)),
+            None if matches!(map.value_size, 1 | 2 | 4 | 8) => self.number(map, None, group(&map.name), ""),
             None => {}
         }
         self.metrics.len() > before
@@ -71,15 +80,21 @@ impl Draft<'_> {
             self.slots(map, slots, sum, count);
         }
         let mut made = 0;
-        for member in &layout.members {
+        for member in labels::shown(layout) {
             let is_slots = slots.is_some_and(|slots| slots.path == member.path);
-            if is_slots || beside.contains(&member.path.as_str()) || is_filler(&member.path) {
+            if is_slots || beside.contains(&member.path.as_str()) {
                 continue;
             }
+            let mut hints: String = labels::alternatives(layout, member)
+                .into_iter()
+                .filter(|other| is_number(other))
+                .map(|other| format!("      # value: {} # the same bytes\n", bare(&other.path)))
+                .collect();
+            hints += reduction(map, member);
             for path in self.numbers(member) {
                 made += 1;
                 if made <= MAX_METRICS {
-                    self.number(map, Some(&path), member_group(&map.name, member));
+                    self.number(map, Some(&path), member_group(&map.name, member), &hints);
                 }
             }
         }
@@ -103,7 +118,7 @@ impl Draft<'_> {
             );
             return self.push(map, &map.name, "histograms", &own, Some(""));
         }
-        self.number(map, None, member_group(&map.name, only));
+        self.number(map, None, member_group(&map.name, only), reduction(map, only));
     }
 
     fn slots(&mut self, map: &MapInfo, slots: &Member, sum: Option<&Member>, count: Option<&Member>) {
@@ -122,9 +137,9 @@ impl Draft<'_> {
         self.push(map, &map.name, "histograms", &own, None);
     }
 
-    fn number(&mut self, map: &MapInfo, path: Option<&str>, group: &'static str) {
+    fn number(&mut self, map: &MapInfo, path: Option<&str>, group: &'static str, hints: &str) {
         let group = if group == "histograms" { "counters" } else { group };
-        let own = path.map(|path| format!("      value: {}\n", bare(path))).unwrap_or_default();
+        let own = path.map(|path| format!("      value: {}\n", bare(path))).unwrap_or_default() + hints;
         let metric = path.map_or_else(|| map.name.clone(), |path| format!("{}_{}", map.name, name(path)));
         self.push(map, &metric, group, &own, None);
     }
@@ -143,7 +158,10 @@ impl Draft<'_> {
             text += "      labels:\n";
         }
         for label in &labels {
-            text += &format!("        - {label}\n");
+            text += &match &label.instead_of {
+                None => format!("        - {}\n", label.text),
+                Some(other) => format!("        # - {} # the same bytes as {other}\n", label.text),
+            };
         }
         text += match group {
             "histograms" => "      # bucket_multiplier: 0.000001 # from microseconds to seconds\n",
@@ -152,12 +170,13 @@ impl Draft<'_> {
             }
             _ => "      # scale: 0.000001 # from microseconds to seconds\n",
         };
-        self.metrics.push(Metric { group, text });
+        self.metrics.push(Metric { group, text, aside: self.aside.clone() });
     }
 
     /// A name by the conventions that no other metric has.
     fn free_name(&mut self, wanted: &str, group: &str) -> String {
-        let mut base = wanted.to_ascii_lowercase();
+        let lower = wanted.to_ascii_lowercase();
+        let mut base = without_type(&lower).to_owned();
         let suffix = if group == "counters" { "_total" } else { "" };
         base.truncate(
             base.strip_suffix("_total").filter(|_| group == "counters").map_or(base.len(), str::len),
@@ -215,6 +234,12 @@ fn is_number(member: &Member) -> bool {
     }
 }
 
+/// A name without the type, which the page says anyway.
+fn without_type(name: &str) -> &str {
+    let rest = name.strip_prefix("counter_").or_else(|| name.strip_prefix("gauge_"));
+    rest.or_else(|| name.strip_suffix("_gauge")).filter(|rest| !rest.is_empty()).unwrap_or(name)
+}
+
 fn is_sum(name: &str) -> bool {
     name == "sum"
         || name == "total"
@@ -236,19 +261,41 @@ fn group(name: &str) -> &'static str {
     if name.starts_with("gauge_") || name.ends_with("_gauge") {
         return "gauges";
     }
-    let hist = name.starts_with("hist") || name.ends_with("_hist") || name.ends_with("_histogram");
-    if hist { "histograms" } else { "counters" }
+    if name.starts_with("hist") || name.ends_with("_hist") || name.ends_with("_histogram") {
+        return "histograms";
+    }
+    if words(&name).any(is_state) { "gauges" } else { "counters" }
 }
 
-/// The same with what the member says: what names a state or an extreme does not add up.
+/// The same with what the member says: what names a state, a time or an extreme does not add up.
 fn member_group(map: &str, member: &Member) -> &'static str {
     let word = leaf(&member.path);
-    let extreme = ["min", "max", "last", "current", "cur"]
-        .iter()
-        .any(|part| word == *part || word.split('_').any(|found| found == *part));
     let state = matches!(
         member.kind,
         MemberKind::Enum { .. } | MemberKind::Scalar(ScalarKind::Bool | ScalarKind::Float)
     );
-    if extreme || state { "gauges" } else { group(map) }
+    let names = words(&member.path).any(is_state) || scratch::is_time(word) || scratch::is_identity(word);
+    if names || state { "gauges" } else { group(map) }
+}
+
+/// How the CPUs' numbers become one where they do not add up.
+fn reduction(map: &MapInfo, member: &Member) -> &'static str {
+    if !map.kind.is_per_cpu() {
+        return "";
+    }
+    match words(&map.name).chain(words(&member.path)).find(|word| matches!(*word, "min" | "max" | "last")) {
+        Some("min") => "      reduce: min\n",
+        None if !scratch::is_time(leaf(&member.path)) && !scratch::is_identity(leaf(&member.path)) => "",
+        _ => "      reduce: max\n",
+    }
+}
+
+/// Whether a word says that the number is an extreme or the latest one.
+fn is_state(word: &str) -> bool {
+    matches!(word, "min" | "max" | "last" | "current" | "cur" | "first")
+}
+
+/// The words of a path: `last.rx_max` has three.
+fn words(path: &str) -> impl Iterator<Item = &str> {
+    path.split(['.', '_', '[', ']']).filter(|word| !word.is_empty())
 }

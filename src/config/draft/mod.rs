@@ -5,6 +5,7 @@
 
 mod labels;
 mod metrics;
+mod scratch;
 mod variables;
 mod words;
 
@@ -23,15 +24,21 @@ pub fn draft(object: &ObjectInfo, file_name: &str) -> String {
     text += &variables::text(object);
     text += "metrics:\n";
     for group in ["counters", "gauges", "histograms"] {
-        let own: Vec<&Metric> = metrics.iter().filter(|metric| metric.group == group).collect();
-        if !own.is_empty() {
-            text += &format!("  {group}:\n");
+        let own = metrics.iter().filter(|metric| metric.group == group);
+        let (published, aside): (Vec<&Metric>, Vec<&Metric>) = own.partition(|metric| metric.aside.is_none());
+        match (published.is_empty(), aside.is_empty()) {
+            (false, _) => text += &format!("  {group}:\n"),
+            (true, false) => text += &format!("  # {group}:\n"),
+            (true, true) => {}
         }
-        for metric in own {
-            text += &metric.text;
+        text.extend(published.into_iter().map(|metric| metric.text.as_str()));
+        let mut told = None;
+        for metric in aside {
+            text += &commented(metric, told);
+            told = metric.aside.as_deref();
         }
     }
-    if metrics.is_empty() {
+    if metrics.iter().all(|metric| metric.aside.is_some()) {
         text += "  counters: []\n";
     }
     if !left_out.is_empty() {
@@ -39,6 +46,17 @@ pub fn draft(object: &ObjectInfo, file_name: &str) -> String {
     }
     for line in left_out {
         text += &format!("# - {line}\n");
+    }
+    text
+}
+
+/// A metric that seems to be none: its lines behind comment signs, which editors take away, and
+/// why, unless that was `told` of the one before.
+fn commented(metric: &Metric, told: Option<&str>) -> String {
+    let reason = metric.aside.as_deref().filter(|reason| told != Some(*reason));
+    let mut text = reason.map(|reason| format!("    # {reason}:\n")).unwrap_or_default();
+    for line in metric.text.lines() {
+        text += &format!("    # {}\n", line.get(4..).unwrap_or(line));
     }
     text
 }

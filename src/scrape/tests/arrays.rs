@@ -177,7 +177,13 @@ fn bits(name: &str, signed: bool) -> LabelSpec {
     let bits = Bits { shift: 4, width: 8, signed };
     let source = LabelSource::Bits { offset: 0, size: 2, bits };
     let decoder = if signed { "int" } else { "uint" };
-    LabelSpec { name: name.to_owned(), source, chain: chain(&[(decoder, &[])], 8) }
+    LabelSpec {
+        name: name.to_owned(),
+        source,
+        chain: chain(&[(decoder, &[])], 8),
+        path: String::new(),
+        position: None,
+    }
 }
 
 #[test]

@@ -41,11 +41,18 @@ fn chain(steps: &[Step<'_>], size: usize) -> Arc<Chain> {
 
 fn label(name: &str, offset: usize, size: usize, steps: &[Step<'_>]) -> LabelSpec {
     let source = LabelSource::Key { offset, size };
-    LabelSpec { name: name.to_owned(), source, chain: chain(steps, size) }
+    LabelSpec {
+        name: name.to_owned(),
+        source,
+        chain: chain(steps, size),
+        path: String::new(),
+        position: None,
+    }
 }
 
 fn cpu_label() -> LabelSpec {
-    LabelSpec { name: "cpu".to_owned(), source: LabelSource::Cpu, chain: chain(&[("uint", &[])], 2) }
+    let chain = chain(&[("uint", &[])], 2);
+    LabelSpec { name: "cpu".to_owned(), source: LabelSource::Cpu, chain, path: String::new(), position: None }
 }
 
 fn uint(name: &str, offset: usize, size: usize) -> LabelSpec {

@@ -29,6 +29,19 @@ fn names_follow_the_conventions() {
     check(&counter("switches"), &["?counter-name 3:14"]);
     check(&counter("switch_ms_total"), &["?unit-name 3:14"]);
     check("  gauges:\n    - {name: queue_total, map: queue_tasks, help: h}", &["?total-name 3:14"]);
+    let labels = |labels: &str| {
+        format!(
+            "  gauges:\n    - name: addresses\n      map: by_address_total\n      help: h\n      labels: {labels}"
+        )
+    };
+    check(&labels("[instance]"), &["?target-label 6:16"]);
+    check(&labels("[{field: '', name: userName}]"), &["?name-case 6:34"]);
+    check(&labels("[{name: job, size: 8, decoders: [uint]}]"), &["?target-label 6:23"]);
+    // Advice on what is lost teaches nothing.
+    check(
+        &format!("{}\n    - {{name: addresses, map: queue_tasks, help: other}}", labels("[job]")),
+        &["?target-label 6:16", "!metric-conflict 7:14"],
+    );
 }
 
 #[test]

@@ -4,5 +4,6 @@
 
 pub mod exporter;
 pub mod folder;
+pub mod golden;
 pub mod kernel;
 pub mod objects;

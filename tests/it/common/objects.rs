@@ -9,16 +9,13 @@ use bpftally::config::ObjectFile;
 use bpftally::elf::ObjectInfo;
 
 /// Includes and types that every test program starts with.
-pub const PRELUDE: &str = r#"
-#include <linux/bpf.h>
-#include <linux/types.h>
-#include <bpf/bpf_helpers.h>
-#include <bpf/bpf_tracing.h>
-#include <bpf/bpf_core_read.h>
-typedef __u8 u8; typedef __u16 u16; typedef __u32 u32; typedef __u64 u64;
-typedef __s8 s8; typedef __s16 s16; typedef __s32 s32; typedef __s64 s64;
-char LICENSE[] SEC("license") = "Dual BSD/GPL";
-"#;
+const PRELUDE: &str = include_str!("../corpus/prelude.h");
+
+/// Where `prelude.h` is.
+const INCLUDES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/corpus");
+
+/// How objects are compiled that are not wrong on purpose.
+const FLAGS: &[&str] = &["-target", "bpf", "-g", "-O2", "-mcpu=v3"];
 
 /// An object, read as the exporter reads it.
 pub struct Object {
@@ -39,7 +36,7 @@ impl Object {
         Self { path, bytes, info }
     }
 
-    /// Compiles C (after [`PRELUDE`]).
+    /// Compiles C (after the prelude).
     #[track_caller]
     pub fn of(source: &str) -> Self {
         Self::read(compile(source))
@@ -51,23 +48,38 @@ impl Object {
     }
 }
 
-/// Compiles C (after [`PRELUDE`]) to a BPF object and returns its path, which is the same for the same source.
+/// Compiles C (after the prelude) to a BPF object and returns its path, which is the same for the same source.
 #[track_caller]
 pub fn compile(source: &str) -> PathBuf {
-    compile_with(source, &["-target", "bpf", "-g", "-O2", "-mcpu=v3"])
+    compile_with(source, FLAGS)
 }
 
 /// The same with other flags for clang, for objects that are wrong on purpose.
 #[track_caller]
 pub fn compile_with(source: &str, flags: &[&str]) -> PathBuf {
-    compile_whole(&format!("{PRELUDE}\n{source}"), flags)
+    compile_by("clang", &format!("#include \"prelude.h\"\n{source}"), flags)
+}
+
+/// Compiles a whole file by one of the compilers. Its first line may say `/* clang: <flags> */`.
+#[track_caller]
+pub fn compile_file(compiler: &str, path: &Path) -> PathBuf {
+    let text = std::fs::read_to_string(path).unwrap();
+    let first = text.lines().next().unwrap_or_default();
+    let own = first.strip_prefix("/* clang: ").and_then(|rest| rest.strip_suffix(" */"));
+    let flags: Vec<&str> = own.map_or_else(|| FLAGS.to_vec(), |own| own.split(' ').collect());
+    compile_by(compiler, &text, &flags)
 }
 
 /// Compiles C as it is.
 #[track_caller]
 pub fn compile_whole(text: &str, flags: &[&str]) -> PathBuf {
+    compile_by("clang", text, flags)
+}
+
+#[track_caller]
+fn compile_by(compiler: &str, text: &str, flags: &[&str]) -> PathBuf {
     let mut hasher = DefaultHasher::new();
-    (text, flags).hash(&mut hasher);
+    (compiler, PRELUDE, text, flags).hash(&mut hasher);
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("objects");
     std::fs::create_dir_all(&folder).unwrap();
     let object = folder.join(format!("{:016x}.bpf.o", hasher.finish()));
@@ -80,15 +92,19 @@ pub fn compile_whole(text: &str, flags: &[&str]) -> PathBuf {
     std::fs::write(&input, text).unwrap();
     let include = format!("-I/usr/include/{}-linux-gnu", std::env::consts::ARCH);
     let arch = if cfg!(target_arch = "x86_64") { "-D__TARGET_ARCH_x86" } else { "-D__TARGET_ARCH_arm64" };
-    let result = Command::new("clang")
+    let result = Command::new(compiler)
         .args(flags)
-        .args([&include, arch, "-c"])
+        .args([&include, "-I", INCLUDES, arch, "-c"])
         .arg(&input)
         .arg("-o")
         .arg(&output)
         .output();
-    let result = result.expect("clang is needed to compile test objects (apt-get install clang libbpf-dev)");
-    assert!(result.status.success(), "clang failed:\n{}", String::from_utf8_lossy(&result.stderr));
+    let result = result.unwrap_or_else(|error| {
+        panic!(
+            "{compiler} is needed to compile test objects (apt-get install {compiler} libbpf-dev): {error}"
+        )
+    });
+    assert!(result.status.success(), "{compiler} failed:\n{}", String::from_utf8_lossy(&result.stderr));
     std::fs::rename(&output, &object).unwrap();
     object
 }

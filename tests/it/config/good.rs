@@ -485,9 +485,11 @@ fn labels_that_cut_a_number_are_a_warning() {
     check(&[(4, 0), (1, 3), (8, 0), (8, 0), (2, 0), (2, 4)], &[]);
     check(&[(4, 0), (1, 3), (4, 4), (8, 0), (4, 4)], &["?cut-member 4:21 (mixed)"]);
     check(&[(2, 2), (1, 3), (8, 0), (8, 0), (4, 4)], &["?cut-member 2:21 (mixed)"]);
+    // Two labels meet in one cut, and two cuts are two.
+    check(&[(4, 0), (1, 3), (6, 0), (10, 0), (4, 4)], &["?cut-member 4:21 (mixed)"]);
     check(
-        &[(4, 0), (1, 3), (6, 0), (10, 0), (4, 4)],
-        &["?cut-member 4:21 (mixed)", "?cut-member 5:21 (mixed)"],
+        &[(2, 0), (3, 3), (6, 0), (10, 0), (4, 4)],
+        &["?cut-member 2:21 (mixed)", "?cut-member 4:21 (mixed)"],
     );
     check(&[(4, 0), (1, 3), (8, 0), (8, 0), (3, 5)], &["?cut-member 6:21 (mixed)"]);
 }

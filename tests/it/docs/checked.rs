@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::examples;
+use super::{Example, examples};
 use crate::common::exporter::run;
 
 #[test]
@@ -20,4 +20,15 @@ fn every_example_is_right() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// docs/init.md shows what the command writes for the maps above it.
+#[test]
+fn what_init_writes_is_shown_as_it_is() {
+    let of_init = |example: &Example| example.place.starts_with("init.md:");
+    let shown: Vec<Example> = examples().into_iter().filter(of_init).collect();
+    assert_eq!(shown.len(), 1);
+    let (code, text) = run(&["init", &shown[0].object().display().to_string()]);
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.ends_with(&format!("\n{}", shown[0].yaml)), "{text}");
 }

@@ -8,17 +8,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Kernel, Subject, essential};
 use crate::btf::{Btf, Kind, Type, TypeId};
 use crate::config::suggest;
-use crate::elf::{CoreRelocation, ExternKind, ObjectInfo};
+use crate::elf::{CoreRelocation, ExternKind, ObjectInfo, ProgramInfo};
 use crate::problem::{Problem, Severity};
 
 /// How deep anonymous members, arrays and references are followed.
 const MAX_DEPTH: usize = 32;
 
-pub(super) fn advise(subject: &Subject<'_>, kernel: &Kernel) -> Vec<Problem> {
+pub(super) fn advise(subject: &Subject<'_>, kernel: &Kernel, programs: &[&ProgramInfo]) -> Vec<Problem> {
     let info = subject.info;
     let Ok(relocations) = &info.core_relocations else { return Vec::new() };
     let asked = asked(info);
-    let used = used_functions(info);
+    let used = used_functions(programs);
     // The same member is read in many places: it is told once.
     let mut missing: BTreeMap<String, (Missing, BTreeSet<&str>)> = BTreeMap::new();
     for relocation in relocations {
@@ -31,7 +31,12 @@ pub(super) fn advise(subject: &Subject<'_>, kernel: &Kernel) -> Vec<Problem> {
             continue;
         }
         if let Some(found) = look(&info.btf, kernel, relocation, path.kernel_type()) {
-            let of = missing.entry(format!("{}{}", path.kernel_type(), path.steps));
+            // Of a type that is missing as a whole it says nothing which member was wanted.
+            let name = match found.what {
+                What::Type => path.kernel_type().to_owned(),
+                What::Member | What::Enumerator => format!("{}{}", path.kernel_type(), path.steps),
+            };
+            let of = missing.entry(name);
             of.or_insert_with(|| (found, BTreeSet::new())).1.insert(relocation.function.as_str());
         }
     }
@@ -49,9 +54,9 @@ pub(super) fn asked(info: &ObjectInfo) -> BTreeSet<String> {
 }
 
 /// Programs that are loaded, and what they call.
-fn used_functions(info: &ObjectInfo) -> BTreeSet<&str> {
-    let programs = info.programs.iter().filter(|program| program.autoload);
+fn used_functions<'p>(programs: &[&'p ProgramInfo]) -> BTreeSet<&'p str> {
     programs
+        .iter()
         .flat_map(|program| std::iter::once(&program.name).chain(&program.functions))
         .map(String::as_str)
         .collect()

@@ -8,9 +8,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::Subject;
+use super::roles::Roles;
 use crate::btf::{Kind, TypeId};
+use crate::elf::ProgramInfo;
 use crate::host::KernelTypes;
-use crate::problem::{Place, Problem};
+use crate::problem::{Place, Problem, Severity};
 
 /// The types of a kernel, found by their names.
 #[derive(Debug)]
@@ -65,10 +67,45 @@ impl Kernel {
 /// What the kernel lacks; nothing where it is not known.
 pub(super) fn advise(subject: &Subject<'_>) -> Vec<Problem> {
     let Some(kernel) = subject.kernel else { return Vec::new() };
-    let mut problems = supports::advise(subject, kernel);
-    problems.extend(targets::advise(subject, kernel));
-    problems.extend(core::advise(subject, kernel));
+    let roles = Roles::of(subject);
+    let mut problems = of_programs(subject, kernel, &roles.required);
+    let found_with = |programs: &[&ProgramInfo]| {
+        let mut found = of_programs(subject, kernel, programs);
+        found.retain(|problem| !problems.contains(problem));
+        found
+    };
+    let mut more = Vec::new();
+    for program in &roles.optional {
+        let found = found_with(&[program]);
+        more.extend(found.into_iter().map(|problem| does_without(problem, "the program is optional")));
+    }
+    for choice in &roles.choices {
+        let found: Vec<Vec<Problem>> = choice.programs.iter().map(|program| found_with(&[program])).collect();
+        let possible = found.iter().position(Vec::is_empty).and_then(|index| choice.programs.get(index));
+        let instead = match possible {
+            Some(program) => Some(format!("`{}` is loaded in its place", program.name)),
+            None => choice.is_optional.then(|| "the program is optional".to_owned()),
+        };
+        more.extend(found.into_iter().flatten().map(|problem| match &instead {
+            Some(instead) => does_without(problem, instead),
+            None => problem,
+        }));
+    }
+    problems.extend(more);
     problems
+}
+
+/// What the kernel lacks of what the object and some of its programs ask.
+fn of_programs(subject: &Subject<'_>, kernel: &Kernel, programs: &[&ProgramInfo]) -> Vec<Problem> {
+    let mut problems = supports::advise(subject, kernel, programs);
+    problems.extend(targets::advise(subject, kernel, programs));
+    problems.extend(core::advise(subject, kernel, programs));
+    problems
+}
+
+/// What is missing and costs nothing.
+fn does_without(problem: Problem, why: &str) -> Problem {
+    Problem { severity: Severity::Note, ..problem }.help(format!("nothing: {why}"))
 }
 
 /// A type's name without the flavour that objects put behind `___`.

@@ -4,7 +4,7 @@ use super::{Kernel, Subject};
 use crate::elf::{Helper, MapInfo, Need, ProgramInfo, SectionKind};
 use crate::problem::{Place, Problem};
 
-pub(super) fn advise(subject: &Subject<'_>, kernel: &Kernel) -> Vec<Problem> {
+pub(super) fn advise(subject: &Subject<'_>, kernel: &Kernel, programs: &[&ProgramInfo]) -> Vec<Problem> {
     let info = subject.info;
     // A program that asks which helpers there are does without those that are not.
     let asks = super::core::asked(info).contains("bpf_func_id");
@@ -18,7 +18,7 @@ pub(super) fn advise(subject: &Subject<'_>, kernel: &Kernel) -> Vec<Problem> {
             map.needs(),
         ))
     });
-    let programs = info.programs.iter().filter(|program| program.autoload).filter_map(|program| {
+    let programs = programs.iter().filter_map(|program| {
         let missing = missing_program(kernel, program, asks)?;
         let place = subject.program_place(&program.name);
         let needs = info.program_needs(program);

@@ -8,10 +8,9 @@ use crate::config::suggest;
 use crate::elf::{ExternKind, ProgramInfo, SectionKind};
 use crate::problem::Problem;
 
-pub(super) fn advise(subject: &Subject<'_>, kernel: &Kernel) -> Vec<Problem> {
-    let programs = subject.info.programs.iter().filter(|program| program.autoload);
+pub(super) fn advise(subject: &Subject<'_>, kernel: &Kernel, programs: &[&ProgramInfo]) -> Vec<Problem> {
     let mut problems: Vec<Problem> =
-        programs.filter_map(|program| missing_target(subject, kernel, program)).collect();
+        programs.iter().filter_map(|program| missing_target(subject, kernel, program)).collect();
     problems.extend(missing_externs(subject, kernel));
     problems
 }
