@@ -61,7 +61,7 @@ names! {
     METRIC_SKIPPED COUNTER "ebpf_exporter_metric_skipped_label_sets_total"
         "Rows of a metric that its decoders left out";
     METRIC_UNTRACKED GAUGE "ebpf_exporter_metric_untracked_keys"
-        "Keys of a metric beyond those that are remembered: their series may fall when they vanish";
+        "Keys of a metric beyond those that are remembered, whose series may fall, and totals from before a reload that were forgotten";
     MAP_ENTRIES GAUGE "ebpf_exporter_map_entries"
         "Entries of a map in this scrape";
     MAP_MAX_ENTRIES GAUGE "ebpf_exporter_map_max_entries"
