@@ -18,7 +18,7 @@ pub(super) struct Standing<'a> {
     pub(super) seen: Option<&'a Seen>,
     /// Whether that is at work.
     pub(super) is_current: bool,
-    /// Whether it was refused for what other configs serve.
+    /// Whether it, or a metric of it, was refused for what other configs serve.
     pub(super) is_in_the_way: bool,
     /// Whether its file is missing for good.
     pub(super) is_gone: bool,
@@ -39,6 +39,8 @@ pub(super) struct Accepted {
     pub(super) spec: Spec,
     pub(super) problems: Vec<Problem>,
     pub(super) provenance: Provenance,
+    /// Whether a metric of it was refused for what other configs serve.
+    pub(super) is_in_the_way: bool,
 }
 
 /// What is to be done with a config. One that nothing is to be done with has no step.
@@ -61,6 +63,8 @@ struct Candidate<'a> {
     config: ReadConfig,
     standing: Option<Standing<'a>>,
     verdict: Verdict,
+    /// Whether its files say what they said, and only others may have changed.
+    is_known: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -87,7 +91,8 @@ pub(super) fn difference(
             continue;
         }
         let verdict = judge(standing.as_ref(), &config, rules);
-        candidates.push(Candidate { config, standing, verdict });
+        let is_known = standing.is_some_and(|standing| is_unchanged(&standing, &config)) && !rules.retry;
+        candidates.push(Candidate { config, standing, verdict, is_known });
     }
     // What goes, or goes on under another name, claims nothing any more.
     let is_leaving = |standing: &Standing<'_>| {
@@ -109,8 +114,11 @@ pub(super) fn difference(
 
 /// Whether nothing is to be done with a config.
 fn stays(standing: &Standing<'_>, config: &ReadConfig, rules: Rules) -> bool {
-    let is_unchanged = standing.seen == Some(&config.seen());
-    is_unchanged && (standing.is_current || !(rules.retry || standing.is_in_the_way))
+    is_unchanged(standing, config) && !standing.is_in_the_way && (standing.is_current || !rules.retry)
+}
+
+fn is_unchanged(standing: &Standing<'_>, config: &ReadConfig) -> bool {
+    standing.seen == Some(&config.seen())
 }
 
 /// Whether a config by itself may be at work.
@@ -250,18 +258,36 @@ impl Candidate<'_> {
     fn is_running(&self) -> bool {
         self.standing.is_some_and(|standing| standing.running.is_some())
     }
+
+    /// Whether it may serve more or less than it does.
+    fn differs(&self) -> bool {
+        let families = |spec: &Spec| -> Vec<String> {
+            spec.view.metrics.iter().map(|metric| metric.family.clone()).collect()
+        };
+        let running = self.standing.and_then(|standing| standing.running).map(families);
+        self.is_accepted() && running != self.config.spec.as_ref().map(families)
+    }
+}
+
+/// Whether a problem is over when another config changes.
+fn is_between_configs(problem: &Problem) -> bool {
+    matches!(problem.code, "metric-conflict" | "metric-collision")
 }
 
 /// What is to be done with candidates and with configs whose files are missing.
 fn steps(candidates: Vec<Candidate<'_>>, mut missing: Vec<Standing<'_>>) -> Vec<(String, Step)> {
     let mut steps = Vec::new();
     for candidate in candidates {
+        if candidate.is_known && !candidate.differs() {
+            continue;
+        }
         let running = candidate.standing.and_then(|standing| standing.running);
         let ReadConfig { name, spec, problems, provenance, .. } = candidate.config;
         let step = match (candidate.verdict, spec) {
             (Verdict::Accepted, Some(spec)) => {
                 let moved = running.is_none().then(|| renamed(&spec, &missing)).flatten();
-                let accepted = Accepted { spec, problems, provenance };
+                let is_in_the_way = problems.iter().any(is_between_configs);
+                let accepted = Accepted { spec, problems, provenance, is_in_the_way };
                 match (running, moved) {
                     (Some(running), _) if running.load.loads_the_same(&accepted.spec.load) => {
                         Step::View(accepted)

@@ -252,6 +252,7 @@ impl<K: Kernel> Supervisor<K> {
         running.spec = accepted.spec;
         running.provenance = accepted.provenance;
         unit.succeed(turn.moment.time, turn.is_reload);
+        unit.is_in_the_way = accepted.is_in_the_way;
         turn.changes.insert(name.to_owned(), Change::Viewed);
     }
 
@@ -284,7 +285,13 @@ impl<K: Kernel> Supervisor<K> {
 
     /// Brings what was prepared to work.
     fn commit(&mut self, job: Job<K>, turn: &mut Turn<K::Loaded>) {
-        let Job { name, to: Accepted { spec, mut problems, provenance }, mut running, prepared } = job;
+        let Job { name, to, mut running, prepared } = job;
+        let Accepted { spec, mut problems, provenance, is_in_the_way } = to;
+        if prepared.as_ref().is_err_and(Vec::is_empty) {
+            // The process is to end: nothing is said of what was not tried.
+            self.unit(&name).running = running;
+            return;
+        }
         let is_strict = self.is_strict;
         let outcome = prepared.and_then(|prepared| {
             let loaded = running.as_mut().map(|running| &mut running.loaded);
@@ -308,6 +315,7 @@ impl<K: Kernel> Supervisor<K> {
         let unit = self.unit(&name);
         unit.running = Some(Running { spec, loaded, view, problems, programs, provenance });
         unit.succeed(turn.moment.time, turn.is_reload);
+        unit.is_in_the_way = is_in_the_way;
         turn.changes.insert(name, change);
     }
 

@@ -25,7 +25,7 @@ pub(super) struct Unit<L> {
     pub(super) seen: Option<Seen>,
     /// Why what the files say is not at work.
     pub(super) refused: Vec<Problem>,
-    /// Whether it was refused for what other configs serve, so that it may pass when those change.
+    /// Whether it, or a metric of it, was refused for what other configs serve: it may pass when those change.
     pub(super) is_in_the_way: bool,
     pub(super) reloads: Reloads,
     /// Since when its file is missing.

@@ -204,6 +204,37 @@ fn what_is_running_wins_a_name() {
     );
 }
 
+/// A metric that another config had the name of is served when the name is free, and said once until then.
+#[test]
+fn a_metric_waits_for_its_name() {
+    let two = &[("taken", "yours"), ("own", "help")][..];
+    let files = || config("b", "1", two, vec![]);
+    let half = |spec: Spec| At { running: Some(spec), is_in_the_way: true, ..at("b", "1", two) };
+    let without = || half(spec("b", "1", &[("own", "help")]));
+    let taken = &[("taken", "mine")][..];
+    check(&[at("a", "1", taken), without()], vec![config("a", "1", taken, vec![]), files()], &[]);
+    check(
+        &[At { is_gone: true, ..at("a", "2", taken) }, without()],
+        vec![files()],
+        &["a: remove", "b: view taken own []"],
+    );
+    // Asked for, it is said again.
+    check_with(
+        Rules { retry: true, ..Rules::default() },
+        &[at("a", "1", taken), without()],
+        vec![config("a", "1", taken, vec![]), files()],
+        &["b: refuse [metric-conflict] in the way"],
+    );
+    // One that was refused whole is not refused again at every look.
+    let whole = At {
+        is_in_the_way: true,
+        is_current: false,
+        seen: Some(files().seen()),
+        ..at("b", "1", &[("own", "old")])
+    };
+    check(&[at("a", "1", taken), whole], vec![config("a", "1", taken, vec![]), files()], &[]);
+}
+
 /// A config that is refused goes on with what it has, which then stands in the way of others.
 #[test]
 fn who_is_refused_keeps_what_it_has() {
