@@ -41,6 +41,9 @@ mod kernel;
 /// HTTP over real sockets: what slow and hostile clients can do, and what they cannot.
 mod server;
 
+/// Following files across mounts, limits and lost capabilities.
+mod watch;
+
 /// The process around it: descriptors, capabilities, signals.
 mod process;
 

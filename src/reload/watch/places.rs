@@ -158,10 +158,15 @@ impl Places {
         })
     }
 
-    /// Where changes can be made of which the kernel does not tell.
+    /// Where changes can be made of which the kernel does not tell. What is only on the way
+    /// is not asked: who moves that away from elsewhere is noticed by a re-check.
     pub(super) fn without_events(&self) -> Option<String> {
+        self.first_of_kind(without_events)
+    }
+
+    fn first_of_kind(&self, kind: fn(i64) -> Option<&'static str>) -> Option<String> {
         self.places.iter().filter(|(_, place)| place.holds).find_map(|(path, _)| {
-            let kind = without_events(rustix::fs::statfs(path).ok()?.f_type)?;
+            let kind = kind(rustix::fs::statfs(path).ok()?.f_type)?;
             Some(format!("{} is on {kind}, where not every change is told", path.display()))
         })
     }
@@ -294,6 +299,16 @@ mod tests {
         for change in [Change::Appeared, Change::Vanished] {
             check("..data", change, &[], true);
         }
+    }
+
+    #[test]
+    fn file_systems_are_asked_for_where_something_is_held() {
+        let root = tree();
+        let folder = fs::canonicalize(root.path()).unwrap().join("releases/1");
+        let places = Places::find(&Followed { folders: vec![folder.clone()], files: Vec::new() });
+        let why = places.first_of_kind(|_| Some("nfs"));
+        assert_eq!(why, Some(format!("{} is on nfs, where not every change is told", folder.display())));
+        assert_eq!(places.first_of_kind(|_| None), None);
     }
 
     #[test]

@@ -326,6 +326,33 @@ fn noise_beside_is_not_noted() {
 }
 
 #[test]
+fn noise_beside_does_not_wake_the_thread() {
+    let root = tempfile::tempdir().unwrap();
+    plain(root.path());
+    let (sender, looks) = mpsc::channel();
+    let look = move |_| {
+        let _ = sender.send(rustix::thread::gettid().as_raw_nonzero());
+    };
+    let watcher = Watcher::start(WatchMode::Auto, BY_EVENTS, look).unwrap();
+    watcher.follow(&Followed { folders: vec![root.path().join("conf")], files: Vec::new() });
+    let after_a_change = || {
+        write(root.path().join("conf/a.yaml"), "1");
+        let thread = looks.recv_timeout(PATIENCE).unwrap();
+        let status = fs::read_to_string(format!("/proc/self/task/{thread}/status")).unwrap();
+        assert!(status.starts_with("Name:\twatch\n"), "{status}");
+        let waits = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:")).unwrap();
+        waits.trim().parse::<u32>().unwrap()
+    };
+    let before = after_a_change();
+    for index in 0..1000 {
+        write(root.path().join("beside"), "x");
+        fs::rename(root.path().join("beside"), root.path().join(index.to_string())).unwrap();
+    }
+    let waits = after_a_change() - before;
+    assert!(waits < 100, "it slept and woke {waits} times");
+}
+
+#[test]
 fn many_changes_are_few_looks() {
     let quiet = Duration::from_millis(200);
     let subject = Subject::new(WatchMode::Auto, WatchTiming { quiet, ..BY_EVENTS }, plain);
@@ -402,6 +429,23 @@ fn more_events_than_the_kernel_keeps_are_a_look() {
     }
     write(subject.path("conf/a.yaml"), "after");
     subject.sees("what came after", "conf/a.yaml", Some("after"));
+}
+
+#[test]
+fn what_is_made_anew_is_watched_anew_even_if_it_looks_the_same() {
+    let vanished = |path: &Path| Sign::Of(path.to_owned(), Change::Vanished);
+    let signs: [&dyn Fn(&Path) -> Sign; 3] =
+        [&vanished, &|path| vanished(path.parent().unwrap()), &|_| Sign::Lost];
+    for sign in signs {
+        let subject = Subject::by_events(plain);
+        let conf = fs::canonicalize(subject.path("conf")).unwrap();
+        // As when a folder is removed and another gets the number of its inode.
+        lock(&subject.watcher.shared.targets).watched.as_mut().unwrap().forget_as_the_kernel_does(&conf);
+        subject.watcher.shared.signals.note(sign(&conf), Instant::now());
+        assert_eq!(subject.looks.recv_timeout(PATIENCE), Ok(Occasion::Changed));
+        write(subject.path("conf/a.yaml"), "1");
+        subject.sees("a change", "conf/a.yaml", Some("1"));
+    }
 }
 
 #[test]
@@ -489,18 +533,15 @@ fn nothing_leaks_while_links_are_swapped() {
     let subject = Subject::by_events(|root| {
         plain(root);
         fs::rename(root.join("conf"), root.join("conf0")).unwrap();
-        for index in 1..4 {
-            write(root.join(format!("conf{index}/deep/a.yaml")), "0");
-        }
         symlink("conf0", root.join("conf")).unwrap();
     });
     let mut before = None;
-    for round in 0..1000 {
-        let index = 1 + round % 3;
-        swap(&subject.path("conf"), format!("conf{index}/deep"));
-        if round % 2 == 0 {
-            fs::remove_dir_all(subject.path(&format!("conf{index}"))).unwrap();
-            write(subject.path(&format!("conf{index}/deep/a.yaml")), "1");
+    for round in 1..=1000 {
+        // Most of them stay, so that a watch that is not given back stays too.
+        write(subject.path(&format!("conf{round}/deep/a.yaml")), "1");
+        swap(&subject.path("conf"), format!("conf{round}/deep"));
+        if round % 10 == 0 {
+            fs::remove_dir_all(subject.path(&format!("conf{}", round - 1))).unwrap();
         }
         subject.follow();
         if round == 9 {

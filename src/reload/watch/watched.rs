@@ -1,7 +1,7 @@
 //! What is watched, kept equal to what matters.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::notifier::{Notifier, Refusal};
 use super::places::{self, Identity, Places};
@@ -17,7 +17,7 @@ pub(super) struct Stale {
 }
 
 impl Stale {
-    fn contains(&self, path: &std::path::Path) -> bool {
+    fn contains(&self, path: &Path) -> bool {
         self.all || self.paths.iter().any(|stale| path.starts_with(stale))
     }
 }
@@ -42,6 +42,12 @@ pub(super) struct Watched {
 impl Watched {
     pub(super) fn new(notifier: Notifier) -> Self {
         Self { notifier, now: BTreeMap::new() }
+    }
+
+    /// Loses a watch without knowing.
+    #[cfg(test)]
+    pub(super) fn forget_as_the_kernel_does(&mut self, path: &Path) {
+        self.notifier.unwatch(path);
     }
 
     /// Gives back what no longer matters and watches what does.

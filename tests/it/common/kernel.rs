@@ -141,6 +141,11 @@ pub fn without_kernel_btf<T: Send>(work: impl FnOnce(&Path) -> T + Send) -> T {
     })
 }
 
+/// Does something on a thread with mounts of its own.
+pub fn with_mounts<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    apart(true, false, work)
+}
+
 /// Does something in a network of its own, whose loopback is up.
 pub fn with_network<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     apart(false, true, || {
