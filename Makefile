@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-kernels lint objects check-objects image-proof build-packages test-packages
+.PHONY: help run build test test-kernels bench lint objects check-objects image-proof build-packages test-packages
 
 ARCHITECTURE := $(shell uname -m)
 TARGET := $(ARCHITECTURE)-unknown-linux-gnu
@@ -43,6 +43,11 @@ test: build-packages test-packages ## Run all tests (as root, through sudo where
 
 test-kernels: build ## Test the release binary on Debian's kernels in virtual machines (KERNELS="5.10 6.12")
 	tools/kernels/test.sh $(KERNELS)
+
+bench: build-packages ## Measure scrapes of the whole process beside a bare program, as root (CASES="hash-10k ...")
+	@tools/install-packages.sh $(OBJECT_PACKAGES)
+	cargo bench --locked --bench scrape --no-run
+	$(RUNNER)=$(CURDIR)/tools/as-root.sh cargo bench --locked --bench scrape -- $(CASES)
 
 lint: build-packages ## Check format, clippy's advice and the documentation: a warning is an error
 	cargo fmt --check
