@@ -9,6 +9,9 @@
 // A benchmark may stop where a program must not.
 #![allow(clippy::unwrap_used)]
 
+// The library has the function that the linker leads libbpf's map updates through.
+extern crate bpftally as _;
+
 mod bare;
 mod client;
 mod content;
