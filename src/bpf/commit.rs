@@ -295,6 +295,9 @@ impl Hooks for KernelHooks<'_> {
     type Error = AttachError;
 
     fn attach(&mut self, program: &str) -> Result<Attached, AttachError> {
+        if self.old.is_some() {
+            self.detaching.make_ready();
+        }
         self.with(false, program, attach::attach)
     }
 
