@@ -1,4 +1,13 @@
 //! Handing the maps of what is loaded to its successor, so that counts go on.
+//!
+//! From the load of the successor until the last of the old programs is detached, the programs of both
+//! objects may use such a map, and when the successor is refused the old ones go on with it. So a map is
+//! handed over only where both mean the same by its bytes: the same members, and the same names for numbers
+//! (see [`crate::btf::Btf::shape`]). What a type does not say, such as a unit, is for `carry: false`.
+//! Never handed over is what belongs to one object's programs: libbpf's descriptions of USDT arguments,
+//! which it numbers anew for each object; timers and work queues, whose callbacks would keep the old
+//! program at work; lists, trees and kernel pointers, whose types the kernel compares by object. A spin
+//! lock is the same for all programs.
 
 use std::os::fd::{AsFd, BorrowedFd};
 
@@ -40,7 +49,7 @@ fn find<'a>(object: &'a Object, name: &str) -> Option<libbpf_rs::Map<'a>> {
 fn adopt(map: &mut OpenMapMut<'_>, running: BorrowedFd<'_>) -> Result<(), String> {
     let facts = raw::map_facts(running).map_err(|error| error.to_string())?;
     let wanted = MapFacts {
-        kind: map.map_type() as u32,
+        kind: raw::open_map_kind(map),
         key_size: map.key_size() as usize,
         value_size: map.value_size() as usize,
         // libbpf rounds the size of a ring buffer up to pages.

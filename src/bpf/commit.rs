@@ -201,16 +201,22 @@ impl Prepared {
         let mut problems: Vec<Problem> =
             lost.into_iter().map(|(name, error)| self.lost(&name, &error)).collect();
         let is_final = !problems.is_empty();
-        let mut failed = Vec::new();
+        let (mut failed, mut optional) = (Vec::new(), Vec::new());
         for program in self.object.progs_mut() {
             let name = program.name().to_string_lossy().into_owned();
             let Some(error) = take(&mut failures, &name) else { continue };
             let problem = explain::attachment(error, &self.spec, &name, &program, host);
             if self.selection.has_next(&name) {
                 failed.push((name, problem.message));
-            } else if !self.selection.is_optional(&name) {
+            } else if self.selection.is_optional(&name) {
+                optional.push(problem);
+            } else {
                 problems.push(problem);
             }
+        }
+        // Each of these may fail, but not all that there is.
+        if failed.is_empty() && problems.is_empty() {
+            problems = optional;
         }
         if failed.is_empty() || is_final {
             return Refused::ForGood(problems);
@@ -289,6 +295,9 @@ impl Hooks for KernelHooks<'_> {
     type Error = AttachError;
 
     fn attach(&mut self, program: &str) -> Result<Attached, AttachError> {
+        if self.old.is_some() {
+            self.detaching.make_ready();
+        }
         self.with(false, program, attach::attach)
     }
 

@@ -93,10 +93,11 @@ pub(super) fn exchange<H: Hooks>(
     let (mut steps, mut failures, mut lost) = (Vec::new(), Vec::new(), Vec::new());
     let mut is_stopped = false;
     let something_was_there = !old.is_empty();
+    // Asked beforehand: another program may take the link of the one of its name.
+    let were_attached: Vec<String> = old.iter().map(|old| old.program.clone()).collect();
     for program in planned {
         let before = predecessor(hooks, program, old);
-        let was_attached =
-            before.is_some_and(|index| old.get(index).is_some_and(|old| old.program == program.program));
+        let was_attached = were_attached.contains(&program.program);
         match step(hooks, program, old, before, &mut lost) {
             Ok(step) => steps.push(step),
             Err(error) => {

@@ -1,5 +1,6 @@
 //! What the kernel holds for one config, and how it lets go of it.
 
+use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
@@ -43,25 +44,50 @@ pub(super) struct Attachments {
 
 /// Threads that detach. USDT links use the object, so that it has to live until they are gone.
 #[derive(Debug, Default)]
-pub(super) struct Detaching(Vec<JoinHandle<()>>);
+pub(super) struct Detaching {
+    threads: Vec<JoinHandle<()>>,
+    /// One that waits for what it is to let go of.
+    waiting: Option<Sender<Box<dyn Send>>>,
+}
 
 impl Detaching {
+    /// Has a thread wait for what [`Self::begin`] will be given. On a busy machine a thread that is woken
+    /// runs sooner than a new one, by milliseconds in which old and new programs count the same.
+    pub(super) fn make_ready(&mut self) {
+        if self.waiting.is_some() {
+            return;
+        }
+        let (sender, receiver) = mpsc::channel();
+        if self.start(move || drop(receiver.recv())) {
+            self.waiting = Some(sender);
+        }
+    }
+
     /// Begins to let go of something that takes its time.
     pub(super) fn begin<T: Send + 'static>(&mut self, held: T) {
-        // Of a thread that cannot start the closure is dropped here, and what it holds with it.
-        if let Ok(thread) = thread::Builder::new().name("detach".into()).spawn(move || drop(held)) {
-            self.0.push(thread);
+        match self.waiting.take() {
+            // Of a thread that has ended, which none does, the message comes back and is dropped here.
+            Some(sender) => drop(sender.send(Box::new(held))),
+            // Of a thread that cannot start the closure is dropped here, and what it holds with it.
+            None => drop(self.start(move || drop(held))),
         }
+    }
+
+    fn start(&mut self, work: impl FnOnce() + Send + 'static) -> bool {
+        let thread = thread::Builder::new().name("detach".into()).spawn(work);
+        thread.map(|thread| self.threads.push(thread)).is_ok()
     }
 
     /// Takes over what another one waits for.
     pub(super) fn join(&mut self, mut other: Self) {
-        self.0.append(&mut other.0);
+        other.waiting = None;
+        self.threads.append(&mut other.threads);
     }
 
     /// Waits until all of it is gone.
     pub(super) fn wait(&mut self) {
-        for thread in self.0.drain(..) {
+        self.waiting = None;
+        for thread in self.threads.drain(..) {
             let _ = thread.join();
         }
     }

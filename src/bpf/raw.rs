@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use libbpf_rs::btf::types::{DataSec, Var};
 use libbpf_rs::btf::{Btf, BtfType};
-use libbpf_rs::{AsRawLibbpf, OpenObject, Program};
+use libbpf_rs::{AsRawLibbpf, OpenMapMut, OpenObject, Program};
 
 /// The kernel's ENOTSUPP, which reaches user space although it is meant not to.
 pub(super) const ENOTSUPP: i32 = 524;
@@ -189,6 +189,12 @@ pub(super) fn map_facts(map: BorrowedFd<'_>) -> io::Result<MapFacts> {
         value_size: info.value_size as usize,
         max_entries: info.max_entries,
     })
+}
+
+/// The kernel's number of the kind that libbpf is about to ask for, be it one that libbpf-rs has no name for.
+pub(super) fn open_map_kind(map: &OpenMapMut<'_>) -> u32 {
+    // SAFETY: the pointer is valid as long as the object that `map` borrows.
+    unsafe { libbpf_sys::bpf_map__type(map.as_libbpf_object().as_ptr()) }
 }
 
 /// What a program says of itself.

@@ -5,12 +5,29 @@ use std::fmt::Write;
 use super::resolve::MAX_DEPTH;
 use super::{Btf, Kind, TypeId};
 
+/// Structs that the kernel knows by their names. A map with one of these keeps, with the entries, callbacks of
+/// the programs that it was made for, or objects of their types.
+const OF_ONE_OBJECT: &[&str] = &[
+    "bpf_timer",
+    "bpf_wq",
+    "bpf_task_work",
+    "bpf_list_head",
+    "bpf_list_node",
+    "bpf_rb_root",
+    "bpf_rb_node",
+    "bpf_refcount",
+];
+
+/// Structs that the kernel knows by their names, and that are the same for every program.
+const OF_THE_KERNEL: &[&str] = &["bpf_spin_lock", "bpf_res_spin_lock"];
+
 /// Longer descriptions are given up: no key or value of a map comes near.
 const MAX_TEXT: usize = 256 << 10;
 
 impl Btf {
     /// Two types with equal shapes hold the same members at the same places, whatever their
-    /// typedefs and tags are called. None when a type is too deep, too large or broken: it is like no other.
+    /// typedefs and tags are called, and the same names for numbers. None when a type is too deep, too large
+    /// or broken, or has members that belong to the programs of one object, such as a timer: it is like no other.
     #[must_use]
     pub fn shape(&self, id: TypeId) -> Option<String> {
         let mut text = String::new();
@@ -27,8 +44,12 @@ impl Btf {
                 self.describe(found.target(), text, depth)
             }
             Kind::Struct | Kind::Union => {
+                if OF_ONE_OBJECT.contains(&found.name()) {
+                    return None;
+                }
                 let tag = if found.kind() == Kind::Union { "union" } else { "struct" };
-                write!(text, "{tag} {}{{", found.stated_size()?).ok()?;
+                let name = OF_THE_KERNEL.iter().find(|name| **name == found.name()).copied().unwrap_or("");
+                write!(text, "{tag} {name}{}{{", found.stated_size()?).ok()?;
                 for field in found.fields() {
                     let width = field.bit_width.unwrap_or(0);
                     write!(text, "{}@{}:{width} ", field.name, field.bit_offset).ok()?;
@@ -38,10 +59,19 @@ impl Btf {
                 text.push('}');
                 Some(())
             }
-            // What a pointer points to is no part of the bytes.
+            // What a pointer points to is no part of the bytes; with a tag it is an object that the map owns.
             Kind::Ptr => {
+                let is_owner = self.type_by_id(found.target()).ok()?.kind() == Kind::TypeTag;
                 text.push_str("pointer");
-                Some(())
+                (!is_owner).then_some(())
+            }
+            Kind::Enum | Kind::Enum64 => {
+                write!(text, "enum{}{{", found.stated_size()?).ok()?;
+                for enumerator in found.enumerators() {
+                    write!(text, "{}={} ", enumerator.name, enumerator.value).ok()?;
+                }
+                text.push('}');
+                (text.len() < MAX_TEXT).then_some(())
             }
             _ => {
                 let (size, kind) = self.scalar(id)?;
@@ -74,6 +104,44 @@ mod tests {
         for other in 6..=8 {
             assert_ne!(shape(4), shape(other));
         }
+    }
+
+    #[test]
+    fn enums_with_other_numbers_are_other_types() {
+        let mut sample = Sample::new(false);
+        let (a, b) = (sample.name("A"), sample.name("B"));
+        sample.record("", 6, 2, 4, &[a, 0, b, 1]);
+        sample.record("named", 6, 2, 4, &[a, 0, b, 1]);
+        sample.record("", 6, 2, 4, &[a, 1, b, 0]);
+        let btf = Btf::parse(&sample.bytes()).unwrap();
+        let shape = |id| btf.shape(TypeId(id)).unwrap();
+        assert_eq!(shape(1), "enum4{A=0 B=1 }");
+        assert_eq!(shape(1), shape(2));
+        assert_ne!(shape(1), shape(3));
+    }
+
+    /// 1 is an integer, then a struct of it by each name, and one that holds that.
+    #[test]
+    fn members_that_the_kernel_knows_by_name_are_told_apart() {
+        let shape = |name: &str| {
+            let mut sample = Sample::new(false);
+            let (value, lock) = (sample.name("val"), sample.name("lock"));
+            sample.integer("u32", 4, 0).record(name, 4, 1, 4, &[value, 1, 0]);
+            sample.record("holder", 4, 1, 4, &[lock, 2, 0]);
+            Btf::parse(&sample.bytes()).unwrap().shape(TypeId(3))
+        };
+        assert_eq!(shape("mine"), shape("yours"));
+        assert_ne!(shape("mine"), shape("bpf_spin_lock"));
+        assert!(shape("bpf_spin_lock").is_some());
+        assert_eq!(shape("bpf_timer"), None);
+        assert_eq!(shape("bpf_rb_root"), None);
+        // Kind 18 is a tag of what a pointer, kind 2, points to.
+        let mut sample = Sample::new(false);
+        sample.record("task_struct", 7, 0, 0, &[]).record("kptr", 18, 0, 1, &[]);
+        sample.record("", 2, 0, 1, &[]).record("", 2, 0, 2, &[]);
+        let btf = Btf::parse(&sample.bytes()).unwrap();
+        assert_eq!(btf.shape(TypeId(3)).as_deref(), Some("pointer"));
+        assert_eq!(btf.shape(TypeId(4)), None);
     }
 
     #[test]

@@ -70,10 +70,22 @@ impl MapKind {
     pub const ARRAY_OF_MAPS: Self = Self(12);
     /// `BPF_MAP_TYPE_HASH_OF_MAPS`
     pub const HASH_OF_MAPS: Self = Self(13);
+    /// `BPF_MAP_TYPE_DEVMAP`
+    pub const DEVMAP: Self = Self(14);
+    /// `BPF_MAP_TYPE_CPUMAP`
+    pub const CPUMAP: Self = Self(16);
+    /// `BPF_MAP_TYPE_DEVMAP_HASH`
+    pub const DEVMAP_HASH: Self = Self(25);
+    /// `BPF_MAP_TYPE_STRUCT_OPS`
+    pub const STRUCT_OPS: Self = Self(26);
     /// `BPF_MAP_TYPE_RINGBUF`
     pub const RINGBUF: Self = Self(27);
     /// `BPF_MAP_TYPE_USER_RINGBUF`
     pub const USER_RINGBUF: Self = Self(31);
+    /// `BPF_MAP_TYPE_ARENA`
+    pub const ARENA: Self = Self(33);
+    /// `BPF_MAP_TYPE_INSN_ARRAY`
+    pub const INSN_ARRAY: Self = Self(34);
 
     /// The kernel's name, such as `percpu_hash`; `unknown` for a kind that came after this program.
     #[must_use]

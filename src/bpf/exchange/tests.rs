@@ -268,6 +268,17 @@ fn what_may_fail_does_not_stop_the_others() {
     assert_eq!(recorder.names(), at_work(old, "'"));
 }
 
+/// Another program took the link of the one that fails then.
+#[test]
+fn what_was_at_work_is_not_lost_to_a_new_program_in_its_place() {
+    let (old, new) = (&[("a", "xdp/lo")][..], &[("b", "xdp/lo"), ("a", "xdp/eth0")][..]);
+    let (mut recorder, mut attachments) = begin(old, new, Some(2));
+    let outcome = exchange(&mut recorder, &planned(new), &mut attachments, |_, was_attached| !was_attached);
+    assert_eq!(outcome.unwrap_err().failures, [("a".to_owned(), Error::Told)]);
+    assert_eq!(recorder.log, ["update a' to b", "attach a fails", "update b to a'"]);
+    assert_eq!(recorder.names(), at_work(old, "'"));
+}
+
 #[test]
 fn a_successor_of_which_nothing_is_attached_is_refused() {
     let (mut recorder, mut attachments) = begin(&[("a", "tp/x")], &[("b", "tp/y")], Some(1));

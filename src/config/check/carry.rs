@@ -18,11 +18,25 @@ pub(crate) fn carried(context: &Context<'_>, raw: &RawConfig, settings: &[MapSet
 /// loaded, before the old programs are gone; a pinned one is shared by its path; a section of variables gets new
 /// initial values.
 fn is_portable(map: &MapInfo) -> bool {
-    const STRUCT_OPS: MapKind = MapKind(26);
-    const ARENA: MapKind = MapKind(33);
-    let is_filled = [MapKind::PROG_ARRAY, MapKind::PERF_EVENT_ARRAY, STRUCT_OPS, ARENA].contains(&map.kind);
-    !is_filled && !map.kind.is_map_in_map() && !map.pinned && !map.name.starts_with('.')
+    let is_own = BELONG_TO_ONE.contains(&map.kind) || BELONG_TO_LIBBPF.contains(&map.name.as_str());
+    !is_own && !map.kind.is_map_in_map() && !map.pinned && !map.name.starts_with('.')
 }
+
+/// Kinds whose entries are for the programs of one object, or that the kernel lets only programs of one kind use.
+const BELONG_TO_ONE: &[MapKind] = &[
+    MapKind::PROG_ARRAY,
+    MapKind::PERF_EVENT_ARRAY,
+    MapKind::DEVMAP,
+    MapKind::CPUMAP,
+    MapKind::DEVMAP_HASH,
+    MapKind::STRUCT_OPS,
+    MapKind::ARENA,
+    MapKind::INSN_ARRAY,
+];
+
+/// Maps of `usdt.bpf.h`: libbpf writes there where the arguments of an object's probes are, numbered anew for each
+/// object. The old programs would read the new object's.
+const BELONG_TO_LIBBPF: &[&str] = &["__bpf_usdt_specs", "__bpf_usdt_ip_to_spec_id"];
 
 /// A map's definition; none when its types cannot be told apart from others.
 fn definition(context: &Context<'_>, map: &MapInfo, settings: &[MapSetting]) -> Option<MapDefinition> {

@@ -13,6 +13,9 @@ mod settings;
 /// What is said when programs are not attached.
 mod refuse;
 
+/// One object takes over from another while its programs count.
+mod handover;
+
 /// Loading: global variables, refusals, faults.
 mod load;
 

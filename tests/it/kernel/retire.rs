@@ -9,7 +9,7 @@ use crate::common::kernel::{load, rows, with_tracefs};
 
 /// The kernel's links that hold programs of these, of which there must be so many.
 #[track_caller]
-fn links(all: &[&Loaded], count: usize) -> Vec<u32> {
+pub fn links(all: &[&Loaded], count: usize) -> Vec<u32> {
     let programs: HashSet<u32> =
         all.iter().flat_map(|loaded| loaded.view().programs.programs()).map(|program| program.id).collect();
     let mut ids = Vec::new();
@@ -29,7 +29,7 @@ fn links(all: &[&Loaded], count: usize) -> Vec<u32> {
 
 /// The kernel must have none of these links.
 #[track_caller]
-fn are_gone(ids: &[u32]) {
+pub fn are_gone(ids: &[u32]) {
     let mut left = Vec::new();
     // Another test that lists links holds each for a moment.
     for _ in 0..100 {
