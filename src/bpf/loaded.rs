@@ -252,6 +252,28 @@ mod tests {
         assert_eq!(*order.lock().unwrap(), ["links", "maps", "object"]);
     }
 
+    /// With a thread that waits, without one, and with one that is never needed.
+    #[test]
+    fn everything_is_let_go_of_by_the_end_of_the_wait() {
+        let order = Arc::new(Mutex::new(Vec::new()));
+        let mut detaching = Detaching::default();
+        detaching.make_ready();
+        detaching.make_ready();
+        assert_eq!(detaching.threads.len(), 1, "one waits");
+        detaching.begin(Recorder("first", Arc::clone(&order)));
+        detaching.begin(Recorder("second", Arc::clone(&order)));
+        detaching.make_ready();
+        let mut other = Detaching::default();
+        other.begin(Recorder("third", Arc::clone(&order)));
+        other.make_ready();
+        detaching.join(other);
+        detaching.wait();
+        let mut names = order.lock().unwrap().clone();
+        names.sort_unstable();
+        assert_eq!(names, ["first", "second", "third"]);
+        assert!(detaching.threads.is_empty());
+    }
+
     #[test]
     fn every_item_is_worked_on_once() {
         for count in [0, 1, 2, 63, 64, 65, 500] {

@@ -18,6 +18,9 @@ const OF_ONE_OBJECT: &[&str] = &[
     "bpf_refcount",
 ];
 
+/// Tags of pointers to objects that a map owns; others say only in whose memory something is.
+const OWNING_TAGS: &[&str] = &["kptr", "kptr_ref", "kptr_untrusted", "percpu_kptr", "uptr"];
+
 /// Structs that the kernel knows by their names, and that are the same for every program.
 const OF_THE_KERNEL: &[&str] = &["bpf_spin_lock", "bpf_res_spin_lock"];
 
@@ -59,11 +62,12 @@ impl Btf {
                 text.push('}');
                 Some(())
             }
-            // What a pointer points to is no part of the bytes; with a tag it is an object that the map owns.
+            // What a pointer points to is no part of the bytes, unless the map owns it, which a tag says.
             Kind::Ptr => {
-                let is_owner = self.type_by_id(found.target()).ok()?.kind() == Kind::TypeTag;
+                let tag =
+                    self.type_by_id(found.target()).ok().filter(|target| target.kind() == Kind::TypeTag);
                 text.push_str("pointer");
-                (!is_owner).then_some(())
+                tag.is_none_or(|tag| !OWNING_TAGS.contains(&tag.name())).then_some(())
             }
             Kind::Enum | Kind::Enum64 => {
                 write!(text, "enum{}{{", found.stated_size()?).ok()?;
@@ -139,9 +143,11 @@ mod tests {
         let mut sample = Sample::new(false);
         sample.record("task_struct", 7, 0, 0, &[]).record("kptr", 18, 0, 1, &[]);
         sample.record("", 2, 0, 1, &[]).record("", 2, 0, 2, &[]);
+        sample.record("user", 18, 0, 1, &[]).record("", 2, 0, 5, &[]);
         let btf = Btf::parse(&sample.bytes()).unwrap();
         assert_eq!(btf.shape(TypeId(3)).as_deref(), Some("pointer"));
         assert_eq!(btf.shape(TypeId(4)), None);
+        assert_eq!(btf.shape(TypeId(6)).as_deref(), Some("pointer"));
     }
 
     #[test]

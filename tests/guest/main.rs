@@ -14,6 +14,9 @@ mod read;
 /// Programs on a function of the kernel: what they count, and that nothing of them stays.
 mod probes;
 
+/// Objects that are replaced while their programs count.
+mod reload;
+
 /// Values through the page from kinds of maps that not every kernel reads in batches.
 mod maps;
 
