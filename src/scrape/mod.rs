@@ -49,6 +49,8 @@ pub struct Settings {
     pub skip_cache_size: usize,
     /// Whether the kernel keeps run statistics of programs at the moment.
     pub stats_enabled: Box<dyn Fn() -> bool + Send + Sync>,
+    /// How many clients were cut so far, by the reason.
+    pub clients_cut: Box<dyn Fn() -> Vec<(&'static str, u64)> + Send + Sync>,
     /// What this program is.
     pub build: BuildInfo,
 }
@@ -59,6 +61,7 @@ impl Default for Settings {
             max_snapshot_bytes: 512 * 1024 * 1024,
             skip_cache_size: 0,
             stats_enabled: Box::new(|| false),
+            clients_cut: Box::new(Vec::new),
             build: BuildInfo::default(),
         }
     }
