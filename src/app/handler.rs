@@ -112,7 +112,7 @@ impl Handler {
             status: 200,
             content_type: page.content_type.into(),
             content_encoding: page.content_encoding,
-            headers: Vec::new(),
+            headers: vec![("vary", "Accept-Encoding".into())],
             chunks: page.chunks,
         }
     }
