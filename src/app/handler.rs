@@ -12,7 +12,7 @@ use crate::problem::Severity;
 use crate::reload::{Manner, Reloader, Watcher};
 use crate::scrape::{BuildInfo, Generation, Live, ScrapeOptions, Scraper, Settings};
 use crate::server::{
-    self, ConfigState, ConfigStatus, Page, ProgramRow, Request, Response, Status, landing_page,
+    self, ConfigState, ConfigStatus, Cut, Cuts, Page, ProgramRow, Request, Response, Status, landing_page,
 };
 use crate::snapshot::{ProgramVerdict, Verdict};
 
@@ -33,6 +33,7 @@ pub struct Handler {
     telemetry_path: String,
     debug: bool,
     scrape_timeout: Duration,
+    cuts: Arc<Cuts>,
 }
 
 impl Handler {
@@ -45,10 +46,13 @@ impl Handler {
         statistics: Option<bpf::StatisticsGuard>,
     ) -> Self {
         let roots = host.roots.clone();
+        let cuts = Arc::new(Cuts::default());
+        let counted = Arc::clone(&cuts);
         let live = Arc::new(Live::default());
         let settings = Settings {
             skip_cache_size: options.config.skip_cache_size,
             stats_enabled: Box::new(move || statistics.is_some() || bpf::statistics_enabled(&roots)),
+            clients_cut: Box::new(move || counted.counts()),
             build: build_info(),
             ..Settings::default()
         };
@@ -63,6 +67,7 @@ impl Handler {
             telemetry_path: options.web.telemetry_path.clone(),
             debug: options.debug,
             scrape_timeout: options.scrape_timeout,
+            cuts,
         }
     }
 
@@ -107,7 +112,7 @@ impl Handler {
             status: 200,
             content_type: page.content_type.into(),
             content_encoding: page.content_encoding,
-            headers: Vec::new(),
+            headers: vec![("vary", "Accept-Encoding".into())],
             chunks: page.chunks,
         }
     }
@@ -167,6 +172,10 @@ impl server::Handler for Handler {
             Page::Maps => self.maps(request),
             Page::Reload => self.reload(request),
         }
+    }
+
+    fn cut(&self, cut: Cut) {
+        self.cuts.count(cut);
     }
 }
 

@@ -180,7 +180,7 @@ pub(super) struct Arguments {
     web_idle_timeout: Duration,
 
     /// Time in which a client has to read the next 16 KiB of a response [0: any].
-    #[arg(long = "web.write-timeout", value_name = "DURATION", default_value = "30s", value_parser = duration::parse,
+    #[arg(long = "web.write-timeout", value_name = "DURATION", default_value = "10s", value_parser = duration::parse,
           help_heading = "Web")]
     web_write_timeout: Duration,
 

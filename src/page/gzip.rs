@@ -1,22 +1,108 @@
-//! The gzip coding, at the level where time and size meet.
+//! The gzip coding, at the level where time and size meet, on all cores.
+//!
+//! A long page is cut into pieces that are deflated independently of each other, by as many
+//! threads as there are CPUs. What they make is one stream all the same, not several members:
+//! each piece ends at a byte, with a flush, and the next one refers to nothing before it.
 
-use std::io::Write;
+use std::io::{self, Write};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
-use flate2::Compression;
-use flate2::write::GzEncoder;
+use flate2::write::DeflateEncoder;
+use flate2::{Compression, Crc};
 
-use super::Chunks;
+/// Bytes after which a piece ends: enough that what the next one cannot refer to costs next to nothing.
+const PIECE: usize = 256 * 1024;
+/// More threads than this gain nothing worth their stacks.
+const MOST_THREADS: usize = 4;
+/// RFC 1952: deflated, no name and no time, the fastest level, any system.
+const HEAD: &[u8] = &[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 4, 255];
+/// RFC 1951: a last block that holds nothing.
+const END: [u8; 2] = [3, 0];
 
-/// Compresses a page, chunk by chunk. Level 1: higher levels cost a multiple and save a third.
+/// Compresses a page; none when that fails. Level 1: the next one saves three tenths of the bytes
+/// and takes about twice the time.
 #[must_use]
-pub fn gzip(plain: Vec<Bytes>) -> Vec<Bytes> {
-    let mut encoder = GzEncoder::new(Chunks::default(), Compression::fast());
-    for chunk in plain {
-        // Writing to memory cannot fail.
-        let _ = encoder.write_all(&chunk);
+pub fn gzip(plain: &[Bytes]) -> Option<Vec<Bytes>> {
+    let pieces = pieces(plain);
+    let threads = match pieces.len() {
+        0 | 1 => 1,
+        pieces => std::thread::available_parallelism().map_or(1, usize::from).min(pieces).min(MOST_THREADS),
+    };
+    let mut crc = Crc::new();
+    let mut packed = vec![Bytes::from_static(HEAD)];
+    for piece in deflate_all(&pieces, threads) {
+        let piece = piece.ok()?;
+        crc.combine(&piece.crc);
+        packed.push(piece.deflated);
     }
-    encoder.finish().map(Chunks::finish).unwrap_or_default()
+    let mut tail = END.to_vec();
+    tail.extend(crc.sum().to_le_bytes());
+    tail.extend(crc.amount().to_le_bytes());
+    packed.push(tail.into());
+    Some(packed)
+}
+
+/// What became of a piece.
+struct Piece {
+    deflated: Bytes,
+    crc: Crc,
+}
+
+/// The page in parts of about the same size.
+fn pieces(plain: &[Bytes]) -> Vec<&[Bytes]> {
+    let mut size = 0;
+    let is_part_of_piece = |chunk: &Bytes, _: &Bytes| {
+        size += chunk.len();
+        let goes_on = size < PIECE;
+        if !goes_on {
+            size = 0;
+        }
+        goes_on
+    };
+    plain.chunk_by(is_part_of_piece).collect()
+}
+
+/// Deflates pieces on so many threads, this one among them; in their order.
+fn deflate_all(pieces: &[&[Bytes]], threads: usize) -> Vec<io::Result<Piece>> {
+    let next = AtomicUsize::new(0);
+    let done = Mutex::new(Vec::with_capacity(pieces.len()));
+    let work = || {
+        let mut encoder = DeflateEncoder::new(Vec::new(), Compression::fast());
+        while let Some((index, piece)) = take(pieces, &next) {
+            let piece = deflate(piece, &mut encoder);
+            done.lock().unwrap_or_else(PoisonError::into_inner).push((index, piece));
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 1..threads {
+            // Without another thread this one does all of it.
+            let _ = std::thread::Builder::new().name("gzip".to_owned()).spawn_scoped(scope, work);
+        }
+        work();
+    });
+    let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+    done.sort_unstable_by_key(|(index, _)| *index);
+    done.into_iter().map(|(_, piece)| piece).collect()
+}
+
+fn take<'a>(pieces: &[&'a [Bytes]], next: &AtomicUsize) -> Option<(usize, &'a [Bytes])> {
+    let index = next.fetch_add(1, Ordering::Relaxed);
+    pieces.get(index).map(|piece| (index, *piece))
+}
+
+fn deflate(piece: &[Bytes], encoder: &mut DeflateEncoder<Vec<u8>>) -> io::Result<Piece> {
+    let mut crc = Crc::new();
+    for chunk in piece {
+        crc.update(chunk);
+        encoder.write_all(chunk)?;
+    }
+    encoder.flush()?;
+    let deflated = std::mem::take(encoder.get_mut()).into();
+    // What the encoder adds at its end belongs to no piece.
+    encoder.reset(Vec::new())?;
+    Ok(Piece { deflated, crc })
 }
 
 #[cfg(test)]
@@ -25,14 +111,40 @@ mod tests {
 
     use super::*;
 
+    /// One member and nothing behind it gives back the page.
+    #[track_caller]
+    fn check(plain: &[Bytes], pieces_expected: usize) {
+        assert_eq!(pieces(plain).len(), pieces_expected);
+        let packed = gzip(plain).unwrap().concat();
+        let mut unpacked = Vec::new();
+        let mut decoder = flate2::bufread::GzDecoder::new(&packed[..]);
+        decoder.read_to_end(&mut unpacked).unwrap();
+        assert!(decoder.into_inner().is_empty(), "there is one member");
+        assert!(unpacked == plain.concat());
+        assert!(packed.len() < plain.concat().len() / 5 + 64);
+    }
+
     #[test]
     fn what_comes_out_unpacks_to_what_went_in() {
-        let plain: Vec<Bytes> =
-            (0..40u32).map(|n| Bytes::from(format!("{n} some text\n").repeat(5000))).collect();
-        let packed = gzip(plain.clone()).concat();
-        assert!(packed.len() < plain.concat().len() / 10);
-        let mut unpacked = Vec::new();
-        flate2::read::GzDecoder::new(&packed[..]).read_to_end(&mut unpacked).unwrap();
-        assert!(unpacked == plain.concat());
+        let text = |n: u32| Bytes::from(format!("{n} some text\n").repeat(5000));
+        check(&[], 0);
+        check(&[Bytes::new()], 1);
+        check(&[Bytes::from_static(b"a")], 1);
+        check(&[text(1), Bytes::new(), text(2)], 1);
+        check(&(0..40).map(text).collect::<Vec<_>>(), 8);
+        let long = Bytes::from(text(7).repeat(20));
+        check(&[long.clone(), text(1), long], 2);
+    }
+
+    #[test]
+    fn pieces_come_in_their_order_whatever_the_threads() {
+        let plain: Vec<Bytes> = (0..200u32).map(|n| Bytes::from(n.to_string().repeat(30_000))).collect();
+        let expected = gzip(&plain).unwrap().concat();
+        for threads in 1..6 {
+            let pieces = deflate_all(&pieces(&plain), threads);
+            let deflated: Vec<Bytes> = pieces.into_iter().map(|piece| piece.unwrap().deflated).collect();
+            let deflated = deflated.concat();
+            assert!(expected[HEAD.len()..].starts_with(&deflated), "{threads} threads");
+        }
     }
 }

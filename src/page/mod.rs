@@ -9,6 +9,7 @@ mod gzip;
 mod negotiate;
 mod proto;
 mod text;
+mod zstd;
 
 pub use chunks::{CHUNK, Chunks};
 pub use float::push_float;
@@ -16,3 +17,4 @@ pub use gzip::gzip;
 pub use negotiate::{Coding, coding};
 pub use proto::encode_families;
 pub use text::{CONTENT_TYPE, Family, TextPage, Type};
+pub use zstd::zstd;

@@ -1,25 +1,41 @@
 //! Which coding a client takes (RFC 9110, 12.5.3).
 
-/// How a page is coded on its way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How a page is coded on its way; of two that a client likes equally well, the later one is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Coding {
     /// As it is.
     Identity,
     /// gzip.
     Gzip,
+    /// zstd.
+    Zstd,
+}
+
+impl Coding {
+    /// The value of `Content-Encoding`; none for a page that is sent as it is.
+    #[must_use]
+    pub fn name(self) -> Option<&'static str> {
+        match self {
+            Self::Identity => None,
+            Self::Gzip => Some("gzip"),
+            Self::Zstd => Some("zstd"),
+        }
+    }
 }
 
 /// Chooses by the value of `Accept-Encoding` (several header lines joined by commas).
 ///
-/// gzip when it is accepted and not worth less to the client than the plain page.
+/// What the client likes best. `*` stands for gzip: who does not name zstd may not know it. Where
+/// nothing is left, the page is sent as it is, as everybody can read it.
 #[must_use]
 pub fn coding(accept_encoding: &str) -> Coding {
-    let (mut gzip, mut identity, mut any) = (None, None, None);
+    let (mut zstd, mut gzip, mut identity, mut any) = (None, None, None, None);
     for item in accept_encoding.split(',') {
         let mut parts = item.split(';');
         let name = parts.next().unwrap_or_default().trim();
         let Some(quality) = quality(parts) else { continue };
         let place = match () {
+            () if name.eq_ignore_ascii_case("zstd") => &mut zstd,
             () if name.eq_ignore_ascii_case("gzip") || name.eq_ignore_ascii_case("x-gzip") => &mut gzip,
             () if name.eq_ignore_ascii_case("identity") => &mut identity,
             () if name == "*" => &mut any,
@@ -27,8 +43,10 @@ pub fn coding(accept_encoding: &str) -> Coding {
         };
         *place = Some(quality);
     }
-    let gzip = gzip.or(any).unwrap_or(0);
-    if gzip > 0 && gzip >= identity.unwrap_or(0) { Coding::Gzip } else { Coding::Identity }
+    let codings = [(zstd, Coding::Zstd), (gzip.or(any), Coding::Gzip), (identity, Coding::Identity)];
+    let accepted = codings.into_iter().filter_map(|(quality, coding)| Some((quality?, coding)));
+    let best = accepted.filter(|(quality, _)| *quality > 0).max();
+    best.map_or(Coding::Identity, |(_, coding)| coding)
 }
 
 /// The weight in thousandths; none when it is not one, so that the item does not count.
@@ -77,7 +95,28 @@ mod tests {
         check("identity, gzip;q=0.5", Coding::Identity);
         check("identity;q=0.5, gzip;q=0.5", Coding::Gzip);
         check("identity;q=0, gzip", Coding::Gzip);
-        check("deflate, br, zstd", Coding::Identity);
+        check("deflate, br", Coding::Identity);
+        check("deflate, br, zstd", Coding::Zstd);
+        check("deflate, gzip, br, zstd", Coding::Zstd);
+        check("zstd, gzip", Coding::Zstd);
+        check("ZSTD;q=0.5,gzip;q=0.5", Coding::Zstd);
+        check("zstd;q=0.4, gzip;q=0.5", Coding::Gzip);
+        check("gzip;q=0.999, zstd;q=1.000", Coding::Zstd);
+        check("zstd;q=0, gzip", Coding::Gzip);
+        check("zstd;q=0", Coding::Identity);
+        check("zstd;q=0, *", Coding::Gzip);
+        check("gzip;q=0, zstd;q=0, *", Coding::Identity);
+        check("*, zstd;q=0.1", Coding::Gzip);
+        check("*;q=0.1, zstd", Coding::Zstd);
+        check("*;q=0, zstd", Coding::Zstd);
+        check("*;q=0, zstd;q=0", Coding::Identity);
+        check("zstd;q=0.5, identity", Coding::Identity);
+        check("identity;q=0, zstd;q=0.1", Coding::Zstd);
+        check("identity;q=0", Coding::Identity);
+        check("identity;q=0, *;q=0", Coding::Identity);
+        check("zstd;q=nonsense, gzip;q=0.1", Coding::Gzip);
+        check("gzip, gzip;q=0", Coding::Identity);
+        check("zstandard", Coding::Identity);
         check("gzip;q=2", Coding::Identity);
         check("gzip;q=1.001", Coding::Identity);
         check("gzip;q=", Coding::Identity);

@@ -2,7 +2,8 @@
 //!
 //! A scrape has two phases. First every source is read once, under a deadline, and what has to
 //! be grouped is grouped: this reading is shared by all requests that arrived before it
-//! began. Then each request renders its own page, with no kernel in reach.
+//! began. Then the page is rendered, with no kernel in reach, and coded: once for all who share
+//! a reading and want the same coding.
 //!
 //! A family is published whole or not at all: when one of its sources could not be read it is
 //! left out and that is said, because a gap is honest and a smaller sum is a false reset.
@@ -17,6 +18,7 @@ mod reading;
 mod render;
 mod rows;
 mod self_metrics;
+mod shared;
 mod skip_cache;
 mod slots;
 mod state;
@@ -38,6 +40,7 @@ pub use self_metrics::{BuildInfo, reserved};
 
 use crate::page::{self, Coding};
 use reading::Reading;
+use shared::Shared;
 use state::States;
 use turnstile::Turnstile;
 
@@ -49,6 +52,8 @@ pub struct Settings {
     pub skip_cache_size: usize,
     /// Whether the kernel keeps run statistics of programs at the moment.
     pub stats_enabled: Box<dyn Fn() -> bool + Send + Sync>,
+    /// How many clients were cut so far, by the reason.
+    pub clients_cut: Box<dyn Fn() -> Vec<(&'static str, u64)> + Send + Sync>,
     /// What this program is.
     pub build: BuildInfo,
 }
@@ -59,6 +64,7 @@ impl Default for Settings {
             max_snapshot_bytes: 512 * 1024 * 1024,
             skip_cache_size: 0,
             stats_enabled: Box::new(|| false),
+            clients_cut: Box::new(Vec::new),
             build: BuildInfo::default(),
         }
     }
@@ -89,7 +95,7 @@ pub struct Scraper {
     live: Arc<Live>,
     settings: Settings,
     states: States,
-    turnstile: Turnstile<Reading>,
+    turnstile: Turnstile<Shared>,
 }
 
 impl Scraper {
@@ -103,21 +109,20 @@ impl Scraper {
     #[must_use]
     pub fn scrape(&self, options: &ScrapeOptions) -> ScrapedPage {
         let deadline = options.deadline;
-        let reading = self
+        let shared = self
             .turnstile
             .shared(deadline, |deadline| {
-                reading::read(self.live.current(), &self.settings, &self.states, deadline)
+                Shared::new(reading::read(self.live.current(), &self.settings, &self.states, deadline))
             })
-            .unwrap_or_else(|| Arc::new(Reading::late(self.live.current())));
-        let rendered = render::render(&reading, &self.states);
-        let own = self_metrics::families(&reading, &rendered, &self.states, &self.settings);
-        drop(reading);
-        let chunks = weave::weave(rendered.chunks, &rendered.marks, page::encode_families(&own));
-        let (content_encoding, chunks) = match options.coding {
-            Coding::Identity => (None, chunks),
-            Coding::Gzip => (Some("gzip"), page::gzip(chunks)),
-        };
-        ScrapedPage { content_type: page::CONTENT_TYPE, content_encoding, chunks }
+            .unwrap_or_else(|| Arc::new(Shared::new(Reading::late(self.live.current()))));
+        let (coding, chunks) = shared.page(options.coding, |reading| self.render(reading));
+        ScrapedPage { content_type: page::CONTENT_TYPE, content_encoding: coding.name(), chunks }
+    }
+
+    fn render(&self, reading: &Reading) -> Vec<Bytes> {
+        let rendered = render::render(reading, &self.states);
+        let own = self_metrics::families(reading, &rendered, &self.states, &self.settings);
+        weave::weave(rendered.chunks, &rendered.marks, page::encode_families(&own))
     }
 
     /// What all maps hold, row by row, as text for people who debug a config.

@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
-use super::Limits;
 use super::message::Client;
 use super::rights::Right;
+use super::{Cut, Limits};
 
 /// So much of a response has to go within each write timeout.
 const LEAST_PROGRESS: u64 = 16 * 1024;
@@ -74,6 +74,8 @@ pub(super) struct Connection {
     pub(super) client: Client,
     /// Told when the connection must end now.
     pub(super) cut: Notify,
+    /// Why it was cut, when its client lost something by that.
+    why: Mutex<Option<Cut>>,
     /// Whether what the kernel still holds for the client is to be thrown away.
     reset: AtomicBool,
     state: Mutex<State>,
@@ -87,6 +89,7 @@ impl Connection {
         Self {
             client,
             cut: Notify::new(),
+            why: Mutex::default(),
             reset: AtomicBool::new(false),
             state: Mutex::new(State::new(Phase::New, now)),
             page: Mutex::new(None),
@@ -144,6 +147,34 @@ impl Connection {
     /// Whether the socket is to be closed without waiting for the client to read what is on its way.
     pub(super) fn is_reset(&self) -> bool {
         self.reset.load(Ordering::Relaxed)
+    }
+
+    /// Why the connection was cut, when its client lost something by that.
+    pub(super) fn why(&self) -> Option<Cut> {
+        *self.why.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ends the connection because it is overdue.
+    fn end_overdue(&self) {
+        let cut = match self.phase() {
+            Phase::New | Phase::Reading => Some(Cut::SlowRequest),
+            Phase::Writing => Some(Cut::NotReading),
+            Phase::Idle | Phase::Working => None,
+        };
+        self.end_for(cut);
+    }
+
+    /// Ends the connection for the sake of another one.
+    fn end_for_others(&self) {
+        self.end_for((self.phase() != Phase::Idle).then_some(Cut::NeededByOthers));
+    }
+
+    fn end_for(&self, cut: Option<Cut>) {
+        // The first reason counts: until its task has ended, a connection may be ended again.
+        let mut why = self.why.lock().unwrap_or_else(PoisonError::into_inner);
+        *why = why.or(cut);
+        drop(why);
+        self.end();
     }
 
     /// Ends the connection; a client that does not read gets a reset, because the kernel would
@@ -211,7 +242,7 @@ impl Table {
         let mut next: Option<Instant> = None;
         for connection in self.rows().values() {
             match connection.deadline(limits) {
-                Some(deadline) if deadline <= now => connection.end(),
+                Some(deadline) if deadline <= now => connection.end_overdue(),
                 Some(deadline) => next = Some(next.map_or(deadline, |next| next.min(deadline))),
                 None => {}
             }
@@ -269,7 +300,7 @@ impl Table {
         });
         let Some((_, id)) = candidates.max() else { return false };
         if let Some(connection) = rows.remove(&id) {
-            connection.end();
+            connection.end_for_others();
         }
         true
     }

@@ -234,7 +234,13 @@ async fn converse<S: Stream>(serving: Arc<Serving>, stream: S, entry: Entry) {
     loop {
         tokio::select! {
             biased;
-            () = connection.cut.notified() => return,
+            () = connection.cut.notified() => {
+                if let Some(cut) = connection.why() {
+                    tracing::debug!(client = ?connection.client, reason = cut.word(), "a client was cut");
+                    serving.service.handler.cut(cut);
+                }
+                return;
+            }
             result = talk.as_mut() => {
                 if let Err(error) = result {
                     tracing::debug!(client = ?connection.client, error = %error, "a connection ended early");

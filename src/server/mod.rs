@@ -7,6 +7,7 @@
 //! Nothing here knows what a page holds: a [`Handler`] gives the answers.
 
 mod connections;
+mod cuts;
 mod guarded;
 mod landing;
 mod listen;
@@ -20,6 +21,7 @@ use std::os::unix::net::UnixListener;
 use std::time::Duration;
 
 pub use bytes::Bytes;
+pub use cuts::{Cut, Cuts};
 pub use landing::{ConfigState, ConfigStatus, ProgramRow, Status, landing_page};
 pub use listen::{Server, start};
 pub use message::{Client, Request, Response};
@@ -29,6 +31,11 @@ pub use routes::{Page, Route, Routes, route};
 pub trait Handler: Send + Sync + 'static {
     /// Answers one request; a HEAD request is answered like a GET, the body is left out later.
     fn answer(&self, request: &Request) -> Response;
+
+    /// A client was cut before it had its answer.
+    fn cut(&self, cut: Cut) {
+        let _ = cut;
+    }
 }
 
 /// A socket that listens.
@@ -77,7 +84,7 @@ impl Default for Limits {
             max_connections: 256,
             header_timeout: Some(Duration::from_secs(10)),
             idle_timeout: Some(Duration::from_secs(300)),
-            write_timeout: Some(Duration::from_secs(30)),
+            write_timeout: Some(Duration::from_secs(10)),
             queue_timeout: Duration::from_secs(10),
             drain_timeout: Duration::from_secs(5),
             max_head_bytes: 16 * 1024,

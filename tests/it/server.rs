@@ -7,7 +7,7 @@ use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use bpftally::server::{self, Bytes, Handler, Limits, Page, Request, Response, Routes, Server};
+use bpftally::server::{self, Bytes, Cut, Cuts, Handler, Limits, Page, Request, Response, Routes, Server};
 
 /// No test waits longer for anything that has to happen.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -16,25 +16,33 @@ const fn milliseconds(milliseconds: u64) -> Duration {
     Duration::from_millis(milliseconds)
 }
 
-struct By<F>(F);
+/// Answers by a function, and counts who was cut.
+struct By<F>(F, Arc<Cuts>);
 
 impl<F: Fn(&Request) -> Response + Send + Sync + 'static> Handler for By<F> {
     fn answer(&self, request: &Request) -> Response {
         (self.0)(request)
+    }
+
+    fn cut(&self, cut: Cut) {
+        self.1.count(cut);
     }
 }
 
 struct Running {
     server: Server,
     address: SocketAddr,
+    cuts: Arc<Cuts>,
 }
 
 fn start(limits: Limits, answer: impl Fn(&Request) -> Response + Send + Sync + 'static) -> Running {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let routes = Routes { telemetry_path: "/metrics".into(), debug: false, lifecycle: false };
-    let server = server::start(vec![listener.into()], Arc::new(By(answer)), routes, limits).unwrap();
-    Running { server, address }
+    let cuts = Arc::<Cuts>::default();
+    let handler = Arc::new(By(answer, cuts.clone()));
+    let server = server::start(vec![listener.into()], handler, routes, limits).unwrap();
+    Running { server, address, cuts }
 }
 
 fn hello(request: &Request) -> Response {
@@ -76,6 +84,17 @@ impl Running {
 
     fn get(&self, path: &str) -> String {
         self.ask(format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").as_bytes())
+    }
+
+    /// Waits until so many were cut: for not reading, for a slow request, for others' sake.
+    #[track_caller]
+    fn check_cut(&self, expected: [u64; 3]) {
+        let begin = Instant::now();
+        let counts = || self.cuts.counts().into_iter().map(|(_, count)| count).collect::<Vec<_>>();
+        while counts() != expected {
+            assert!(begin.elapsed() < PATIENCE, "{:?}, expected {expected:?}", counts());
+            std::thread::sleep(milliseconds(5));
+        }
     }
 
     #[track_caller]
@@ -265,6 +284,7 @@ fn slow_heads_are_cut_while_others_are_served() {
     running.check_healthy();
     assert!(wait_for_close(&silent, begin) >= milliseconds(450));
     assert!(trickle.join().unwrap() < Duration::from_secs(30));
+    running.check_cut([0, 2, 0]);
     running.server.stop();
 }
 
@@ -277,6 +297,7 @@ fn idle_connections_are_closed() {
     read_one(&mut stream);
     let took = wait_for_close(&stream, begin);
     assert!(took >= milliseconds(250) && took < Duration::from_secs(30), "{took:?}");
+    running.check_cut([0, 0, 0]);
     running.server.stop();
 }
 
@@ -296,6 +317,7 @@ fn who_does_not_read_is_cut_while_others_are_served() {
         std::thread::sleep(milliseconds(50));
     }
     assert!(begin.elapsed() >= milliseconds(450), "{:?}", begin.elapsed());
+    running.check_cut([1, 0, 0]);
     running.server.stop();
 }
 
@@ -430,6 +452,7 @@ fn memory_held_by_deaf_clients_is_given_to_others() {
         (0..2).map(|_| running.send(b"GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n")).collect();
     // Without a write timeout only the bound on pages can end one of them.
     assert_eq!(body(&running.get("/metrics")).len(), 512 * 64 * 1024);
+    running.check_cut([0, 0, 1]);
     drop(deaf);
     running.server.stop();
 }
@@ -497,7 +520,7 @@ fn answers_that_http_does_not_allow_do_no_harm() {
 fn the_end_waits_for_responses_and_not_for_idle_clients() {
     let (open, arrived, pass) = gate();
     let limits = Limits { drain_timeout: PATIENCE, ..Limits::default() };
-    let Running { server, address } = start(limits, move |request| {
+    let Running { server, address, .. } = start(limits, move |request| {
         pass();
         hello(request)
     });
@@ -548,7 +571,9 @@ fn a_unix_socket_is_served_too() {
     let path = folder.path().join("socket");
     let listener = server::Listener::Unix(UnixListener::bind(&path).unwrap());
     let routes = Routes { telemetry_path: "/metrics".into(), debug: false, lifecycle: false };
-    let server = server::start(vec![listener], Arc::new(By(hello)), routes, Limits::default()).unwrap();
+    let server =
+        server::start(vec![listener], Arc::new(By(hello, Arc::default())), routes, Limits::default())
+            .unwrap();
     let mut stream = UnixStream::connect(&path).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     stream.write_all(b"GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();

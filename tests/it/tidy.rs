@@ -26,6 +26,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("sd_notify", &["src/app/"]),
     ("signal_hook", &["src/app/"]),
     ("flate2", &["src/page/", "src/host/"]),
+    ("zstd::stream", &["src/page/"]),
 ];
 
 /// Rooms that are given everything: no files, sockets, environment or clock of their own.

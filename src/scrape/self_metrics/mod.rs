@@ -59,6 +59,9 @@ pub(super) fn families(
     let mut families = Families::default();
     build_info(&settings.build, &mut families);
     process::collect(&mut families);
+    for (reason, clients) in (settings.clients_cut)() {
+        families.add(&names::CLIENTS_CUT, &[("reason", reason)], clients as f64);
+    }
     programs::collect(&reading.generation, (settings.stats_enabled)(), &mut families);
     configs::collect(reading, rendered, states, &mut families);
     families.finish()

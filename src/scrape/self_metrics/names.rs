@@ -66,6 +66,8 @@ names! {
         "Entries of a map in this scrape";
     MAP_MAX_ENTRIES GAUGE "ebpf_exporter_map_max_entries"
         "Entries that a map can hold";
+    CLIENTS_CUT COUNTER "ebpf_exporter_http_clients_cut_total"
+        "Clients whose connection was closed before they had their answer, by reason: not_reading, slow_request or needed_by_others";
     PROCESS_CPU COUNTER "process_cpu_seconds_total"
         "Total user and system CPU time spent in seconds.";
     PROCESS_MAX_FDS GAUGE "process_max_fds"

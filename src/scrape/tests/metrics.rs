@@ -136,3 +136,16 @@ fn series_are_counted() {
     );
     assert_eq!(lines(&page, "ebpf_exporter_h_").len(), 5);
 }
+
+#[test]
+fn clients_that_were_cut_are_counted_by_reason() {
+    let settings = Settings { clients_cut: Box::new(|| vec![("b", 2), ("a", 0)]), ..Settings::default() };
+    check(
+        &scraper_with(Vec::new(), settings),
+        "ebpf_exporter_http_clients_cut_total",
+        &[
+            r#"ebpf_exporter_http_clients_cut_total{reason="a"} 0"#,
+            r#"ebpf_exporter_http_clients_cut_total{reason="b"} 2"#,
+        ],
+    );
+}

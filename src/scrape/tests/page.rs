@@ -80,18 +80,33 @@ ebpf_exporter_free_bytes 1.024e+09
 }
 
 #[test]
-fn gzip_is_the_same_page() {
-    use std::io::Read;
-    let source = rows(4, &[(b"\x01\0\0\0", 5)]);
-    let metrics = vec![counter("m_total", 4, vec![uint("n", 0, 4)])];
-    let scraper = scraper(vec![member("c", metrics, vec![("m_total", source)])]);
-    let page = scraper.scrape(&ScrapeOptions { coding: Coding::Gzip, ..plain() });
-    assert_eq!(page.content_encoding, Some("gzip"));
-    let mut unpacked = String::new();
-    flate2::read::GzDecoder::new(&page.chunks.concat()[..]).read_to_string(&mut unpacked).unwrap();
-    assert!(unpacked.contains("ebpf_exporter_m_total{n=\"1\"} 5\n"));
-    let plain = scraper.scrape(&plain());
-    assert_eq!((plain.content_encoding, plain.content_type), (None, page.content_type));
+fn a_coded_page_is_the_same_page() {
+    #[track_caller]
+    fn check(coding: Coding, unpack: impl Fn(&[u8]) -> Vec<u8>) {
+        // Long enough to be coded in several pieces.
+        let keys: Vec<_> = (0..30_000u32).map(u32::to_ne_bytes).collect();
+        let numbers: Vec<_> = keys.iter().map(|key| (&key[..], 5)).collect();
+        let metrics = vec![counter("m_total", 4, vec![uint("n", 0, 4)])];
+        let scraper = scraper(vec![member("c", metrics, vec![("m_total", rows(4, &numbers))])]);
+        let page = scraper.scrape(&ScrapeOptions { coding, ..plain() });
+        assert_eq!(page.content_encoding, coding.name());
+        let packed = page.chunks.concat();
+        let unpacked = String::from_utf8(unpack(&packed)).unwrap();
+        assert!(unpacked.len() > 900_000);
+        assert!(coding == Coding::Identity || packed.len() < unpacked.len() / 4, "{}", packed.len());
+        let plain = scraper.scrape(&plain());
+        assert_eq!((plain.content_encoding, plain.content_type), (None, page.content_type));
+        let users = |page: &str| lines(page, "ebpf_exporter_m_total");
+        assert_eq!(users(&unpacked).len(), keys.len());
+        assert!(users(&unpacked) == users(&text(&plain)));
+    }
+    check(Coding::Identity, <[u8]>::to_vec);
+    check(Coding::Gzip, |packed| {
+        let mut unpacked = Vec::new();
+        std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(packed), &mut unpacked).unwrap();
+        unpacked
+    });
+    check(Coding::Zstd, |packed| zstd::stream::decode_all(packed).unwrap());
 }
 
 #[test]

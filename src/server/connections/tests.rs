@@ -197,3 +197,44 @@ fn a_connection_leaves_the_table_when_it_ends() {
     drop(entry);
     assert_eq!(house.table.len(), 0);
 }
+
+#[test]
+fn who_loses_something_by_being_cut_is_told_apart() {
+    #[track_caller]
+    fn check(expected: Option<Cut>, prepare: impl FnOnce(&House, &Connection), cut: impl FnOnce(&House)) {
+        let house = House::new();
+        let entry = house.enter(1, 1, 0);
+        prepare(&house, &entry.connection);
+        cut(&house);
+        assert_eq!(entry.connection.why(), expected);
+    }
+    let overdue = |house: &House| {
+        // Twice: until its task has ended, a connection stays in the table.
+        house.table.sweep(&limits(), house.at(1_000));
+        house.table.sweep(&limits(), house.at(1_001));
+    };
+    let wanted = |house: &House| assert!(house.table.spare_connection(house.at(1_000)));
+    let request = |house: &House, connection: &Connection| connection.received(house.at(1));
+    let answer = |house: &House, connection: &Connection| {
+        connection.working(true, house.at(1));
+        connection.answered(None, house.at(2));
+    };
+    let idle = |house: &House, connection: &Connection| {
+        answer(house, connection);
+        connection.body_ended();
+        connection.flushed(house.at(3));
+    };
+    check(Some(Cut::SlowRequest), |_, _| {}, overdue);
+    check(Some(Cut::SlowRequest), request, overdue);
+    check(Some(Cut::NotReading), answer, overdue);
+    check(None, idle, overdue);
+    check(Some(Cut::NeededByOthers), request, wanted);
+    check(Some(Cut::NeededByOthers), answer, wanted);
+    check(None, idle, wanted);
+    check(Some(Cut::NeededByOthers), answer, |house| assert!(house.table.spare_page(None, house.at(1_000))));
+    check(None, answer, |house| house.table.end_all());
+    check(Some(Cut::NotReading), answer, |house| {
+        overdue(house);
+        house.table.end_all();
+    });
+}

@@ -66,16 +66,46 @@ fn maps_are_shown_for_debugging_only() {
     assert!(text.contains("good_total") && text.contains("5"), "{text}");
 }
 
+/// One page in every coding.
 #[test]
-fn gzip_holds_the_same_page() {
+fn a_coded_page_holds_the_same_lines() {
+    #[track_caller]
+    fn check(exporter: &Exporter, accepted: &str, expected: Option<&str>) {
+        let request = |method: &str| {
+            exporter.request(&format!(
+                "{method} /metrics HTTP/1.1\r\nHost: t\r\nAccept-Encoding: {accepted}\r\nConnection: close\r\n\r\n"
+            ))
+        };
+        let answer = request("GET");
+        let head = answer.head.to_ascii_lowercase();
+        let header = |name: &str| head.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+        assert_eq!(header("content-encoding:"), expected, "{head}");
+        assert_eq!(header("vary:"), Some("accept-encoding"), "{head}");
+        assert_eq!(header("content-length:"), Some(&*answer.body.len().to_string()), "{head}");
+        let text = match expected {
+            None => answer.body,
+            Some("zstd") => zstd::stream::decode_all(&answer.body[..]).unwrap(),
+            Some(_) => {
+                let mut text = Vec::new();
+                flate2::read::GzDecoder::new(&answer.body[..]).read_to_end(&mut text).unwrap();
+                text
+            }
+        };
+        let text = String::from_utf8(text).unwrap();
+        assert!(text.contains("ebpf_exporter_good_total{slot=\"7\"} 42\n"), "{text}");
+        assert!(text.ends_with('\n'));
+        // HEAD says how the page would come, and has no body.
+        let head_only = request("HEAD");
+        let coding = expected.map(|coding| format!("content-encoding: {coding}"));
+        assert!(coding.is_none_or(|coding| head_only.head.to_ascii_lowercase().contains(&coding)));
+        assert!(head_only.body.is_empty());
+    }
     let (_folder, exporter) = good();
-    let answer = exporter
-        .request("GET /metrics HTTP/1.1\r\nHost: t\r\nAccept-Encoding: gzip\r\nConnection: close\r\n\r\n");
-    assert!(answer.head.to_ascii_lowercase().contains("content-encoding: gzip"), "{}", answer.head);
-    let mut text = String::new();
-    flate2::read::GzDecoder::new(&answer.body[..]).read_to_string(&mut text).unwrap();
-    assert!(text.contains("ebpf_exporter_good_total{slot=\"7\"} 42\n"), "{text}");
-    assert!(text.ends_with('\n'));
+    check(&exporter, "gzip", Some("gzip"));
+    check(&exporter, "zstd", Some("zstd"));
+    check(&exporter, "deflate, gzip, br, zstd", Some("zstd"));
+    check(&exporter, "gzip, zstd;q=0.9", Some("gzip"));
+    check(&exporter, "identity, *;q=0", None);
 }
 
 /// promtool accepts the page but for the one name that is kept for compatibility.
