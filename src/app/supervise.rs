@@ -114,7 +114,10 @@ impl Observer for Teller {
                 _ => tracing::info!(config, milliseconds, "{change}"),
             }
         }
-        verdict::log(&report.problems);
+        // A folder that is away for a night is said once.
+        if is_asked_for || !report.is_known {
+            verdict::log(&report.problems);
+        }
         verdict::log(&report.remarks);
         if is_asked_for && report.is_empty() {
             tracing::info!(milliseconds, "reload: nothing changed");

@@ -225,8 +225,6 @@ fn with_what_a_restart_decides(
     if problems.is_empty() {
         return problems;
     }
-    let known: Vec<&str> =
-        candidates.iter().filter_map(|candidate| candidate.standing).map(|standing| standing.name).collect();
     let files = candidates.iter().map(|candidate| &candidate.config).chain(unchanged);
     let mut specs: Vec<Spec> = files.filter_map(|config| config.spec.clone()).collect();
     specs.sort_by(|one, other| one.load.name.cmp(&other.load.name));
@@ -238,7 +236,7 @@ fn with_what_a_restart_decides(
     };
     let tell = |mut problem: Problem| {
         let config = problem.place.config.clone().unwrap_or_default();
-        if known.contains(&config.as_str()) && !at_restart.iter().any(|other| is_same(&problem, other)) {
+        if !at_restart.iter().any(|other| is_same(&problem, other)) {
             let decided = format!(
                 "what is running wins; a restart would give it to `{config}`, whose name comes first"
             );

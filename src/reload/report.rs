@@ -42,6 +42,8 @@ pub struct Report {
     pub changes: Vec<(String, Change)>,
     /// What concerns no config, such as a folder that cannot be read.
     pub problems: Vec<Problem>,
+    /// Whether those problems were told before.
+    pub is_known: bool,
     /// Problems of the configs that changed, and did not cost them.
     pub remarks: Vec<Problem>,
     /// How many configs are served now.

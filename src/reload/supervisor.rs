@@ -12,7 +12,7 @@ use super::kernel::{Kernel, Started};
 use super::report::{Change, Report};
 use super::unit::{Running, Unit};
 use crate::problem::Problem;
-use crate::scrape::{Generation, Member, Replaced, Scraper};
+use crate::scrape::{Generation, Handover, Member, Replaced, Scraper};
 use crate::spec::{MetricKind, Spec};
 use jobs::Job;
 
@@ -57,7 +57,7 @@ struct Turn<L> {
     is_reload: bool,
     changes: BTreeMap<String, Change>,
     remarks: Vec<Problem>,
-    replaced: Vec<Replaced>,
+    handover: Handover,
     retired: Vec<L>,
 }
 
@@ -83,11 +83,12 @@ impl<K: Kernel> Supervisor<K> {
 
     /// It cannot be told which configs there are: all go on.
     pub fn refuse(&mut self, problems: Vec<Problem>) -> Report {
-        if self.problems != problems {
-            self.problems = problems.clone();
-            self.publish(&[]);
+        let is_known = self.problems == problems;
+        if !is_known {
+            self.problems.clone_from(&problems);
+            self.publish(&Handover::default());
         }
-        Report { problems, serving: self.serving(), ..Report::default() }
+        Report { problems, is_known, serving: self.serving(), ..Report::default() }
     }
 
     /// Looks whether scrapes can read what is at work, and publishes what is found.
@@ -99,7 +100,7 @@ impl<K: Kernel> Supervisor<K> {
             found.extend(problems);
         }
         if !found.is_empty() {
-            self.publish(&[]);
+            self.publish(&Handover::default());
         }
         found
     }
@@ -146,15 +147,16 @@ impl<K: Kernel> Supervisor<K> {
             is_reload,
             changes: BTreeMap::new(),
             remarks: Vec::new(),
-            replaced: Vec::new(),
+            handover: Handover::default(),
             retired: Vec::new(),
         };
         self.carry_out(steps, &mut turn);
-        turn.remarks.extend(self.publish(&turn.replaced));
+        turn.remarks.extend(self.publish(&turn.handover));
         self.kernel.retire(turn.retired);
         Report {
             changes: turn.changes.into_iter().collect(),
             problems: found.problems,
+            is_known: !is_new_problem,
             remarks: turn.remarks,
             serving: self.serving(),
             look_again,
@@ -261,6 +263,7 @@ impl<K: Kernel> Supervisor<K> {
         let Some(mut running) = self.units.remove(&from).and_then(|unit| unit.running) else { return };
         running.view.config.clone_from(&name);
         self.unit(&name).running = Some(running);
+        turn.handover.renamed.push((from.clone(), name.clone()));
         self.view(&name, to, turn);
         if turn.changes.get(&name) == Some(&Change::Viewed) {
             turn.changes.insert(name, Change::Moved { from });
@@ -331,7 +334,9 @@ impl<K: Kernel> Supervisor<K> {
         let maps = old.view.sources.iter().map(|source| &source.map);
         let given_up: Vec<String> = maps.filter(|map| !carried.contains(map)).cloned().collect();
         let counted = given_up.iter().filter(|map| counts_in(&old.spec, map));
-        turn.replaced.extend(counted.map(|map| Replaced { config: name.to_owned(), map: map.clone() }));
+        turn.handover
+            .replaced
+            .extend(counted.map(|map| Replaced { config: name.to_owned(), map: map.clone() }));
         if given_up.iter().any(|map| counts_in(&old.spec, map)) {
             self.kernel.settle(&mut old.loaded);
         }
@@ -341,14 +346,14 @@ impl<K: Kernel> Supervisor<K> {
     }
 
     /// Makes live what is at work now; what could not be kept of what was counted before.
-    fn publish(&self, replaced: &[Replaced]) -> Vec<Problem> {
+    fn publish(&self, handover: &Handover) -> Vec<Problem> {
         let running = self.units.values().filter_map(|unit| unit.running.as_ref());
         let members = running
             .map(|running| Member { view_spec: running.spec.view.clone(), view: running.view.clone() })
             .collect();
         let states = self.units.iter().map(|(name, unit)| unit.state(name)).collect();
         let generation = Generation::plan(members, states).with_problems(self.problems.clone());
-        let (_, problems) = self.scraper.publish(generation, replaced, Instant::now() + LAST_READ);
+        let (_, problems) = self.scraper.publish(generation, handover, Instant::now() + LAST_READ);
         problems
     }
 }

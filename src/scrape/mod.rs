@@ -35,7 +35,7 @@ use std::time::Instant;
 use bytes::Bytes;
 
 pub use generation::{ConfigState, Generation, Live, Member, Reloads};
-pub use publish::Replaced;
+pub use publish::{Handover, Replaced};
 pub use self_metrics::{BuildInfo, reserved};
 
 use crate::page::{self, Coding};

@@ -27,24 +27,41 @@ pub struct Replaced {
     pub map: String,
 }
 
+/// What is to be known of two generations that their plans do not say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Handover {
+    /// Maps that begin anew.
+    pub replaced: Vec<Replaced>,
+    /// Configs that go on under another name: the old one, and the new one.
+    pub renamed: Vec<(String, String)>,
+}
+
+impl Handover {
+    /// The name under which a config of the old generation goes on.
+    pub(super) fn name_of<'n>(&'n self, config: &'n str) -> &'n str {
+        let renamed = self.renamed.iter().find(|(old, _)| old == config);
+        renamed.map_or(config, |(_, new)| new)
+    }
+}
+
 impl Scraper {
     /// Makes a generation live between two readings: no scrape reads while it happens, so that
     /// each sees one generation whole and no count twice. Gives back the old generation, which
     /// scrapes in flight may still hold, and what could not be kept.
     ///
-    /// The programs of `replaced` maps must not count any more, and the maps must still be readable: they
+    /// The programs of replaced maps must not count any more, and the maps must still be readable: they
     /// are read a last time. That may take as long as from now to `deadline`; it begins when the
     /// reading under way has come to its end, which its own deadline bounds. The generation is made live in any case.
     pub fn publish(
         &self,
         generation: Generation,
-        replaced: &[Replaced],
+        handover: &Handover,
         deadline: Instant,
     ) -> (Arc<Generation>, Vec<Problem>) {
         let patience = deadline.saturating_duration_since(Instant::now());
         self.turnstile.alone(|| {
             let old = self.live.current();
-            let problems = carry(&old, &generation, replaced, &self.states, &self.settings, patience);
+            let problems = carry(&old, &generation, handover, &self.states, &self.settings, patience);
             self.states.retain(&generation);
             (self.live.swap(generation), problems)
         })
@@ -55,15 +72,15 @@ impl Scraper {
 fn carry(
     old: &Generation,
     new: &Generation,
-    replaced: &[Replaced],
+    handover: &Handover,
     states: &States,
     settings: &Settings,
     patience: Duration,
 ) -> Vec<Problem> {
     let replaced: HashSet<(&str, &str)> =
-        replaced.iter().map(|one| (one.config.as_str(), one.map.as_str())).collect();
+        handover.replaced.iter().map(|one| (one.config.as_str(), one.map.as_str())).collect();
     let is_replaced = |part: &Part<'_>| replaced.contains(&(part.contributor.config.as_str(), part.map));
-    let successions: Vec<Succession<'_>> = successors(old, new, is_replaced)
+    let successions: Vec<Succession<'_>> = successors(old, new, handover, is_replaced)
         .into_iter()
         .map(|(part, successor)| Succession {
             state: states.metric(&part.contributor.identity),
@@ -86,7 +103,7 @@ fn carry(
     for succession in &successions {
         succession.bequeath(states);
     }
-    keep_estimates(old, new);
+    keep_estimates(old, new, handover);
     problems
 }
 
@@ -235,11 +252,12 @@ fn lost(part: &Part<'_>, turn: &Turn<'_>, is_known: bool, error: &dyn std::fmt::
 }
 
 /// Sources of the same name are expected to take as long as before.
-fn keep_estimates(old: &Generation, new: &Generation) {
-    let known: BTreeMap<(&str, &str), &PlannedSource> =
-        old.sources.iter().map(|source| ((source.config.as_str(), source.map.as_str()), source)).collect();
+fn keep_estimates(old: &Generation, new: &Generation, handover: &Handover) {
+    let name = |source: &PlannedSource| handover.name_of(&source.config).to_owned();
+    let known: BTreeMap<(String, &str), &PlannedSource> =
+        old.sources.iter().map(|source| ((name(source), source.map.as_str()), source)).collect();
     for source in &new.sources {
-        if let Some(known) = known.get(&(source.config.as_str(), source.map.as_str())) {
+        if let Some(known) = known.get(&(source.config.clone(), source.map.as_str())) {
             source.expect_read_of(known);
         }
     }

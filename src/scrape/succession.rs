@@ -2,6 +2,7 @@
 
 use super::generation::Generation;
 use super::plan::{Contributor, FamilyPlan};
+use super::publish::Handover;
 use crate::spec::MetricKind;
 
 /// A metric of a generation, with its family.
@@ -58,6 +59,7 @@ const RULES: [Rule; 4] = [
 pub(super) fn successors<'g>(
     old: &'g Generation,
     new: &'g Generation,
+    handover: &Handover,
     is_replaced: impl Fn(&Part<'_>) -> bool,
 ) -> Vec<(Part<'g>, Successor<'g>)> {
     let mut all = Vec::new();
@@ -66,7 +68,7 @@ pub(super) fn successors<'g>(
         let family = family.ok().and_then(|index| new.families.get(index));
         let heirs: Vec<Part<'g>> = family.into_iter().flat_map(|plan| Part::all(new, plan)).collect();
         let parts: Vec<Part<'g>> = Part::all(old, plan).collect();
-        let pairs = pair(&parts, &heirs, &is_replaced);
+        let pairs = pair(&parts, &heirs, handover, &is_replaced);
         // Who was there before is the better heir: it has what the family said already.
         let heir = pairs.iter().find_map(|heir| *heir).or_else(|| heirs.first().copied());
         all.extend(parts.into_iter().zip(pairs).map(|(part, itself)| match (itself, heir) {
@@ -82,6 +84,7 @@ pub(super) fn successors<'g>(
 fn pair<'g>(
     old: &[Part<'g>],
     new: &[Part<'g>],
+    handover: &Handover,
     is_replaced: impl Fn(&Part<'_>) -> bool,
 ) -> Vec<Option<Part<'g>>> {
     let mut pairs = vec![None; old.len()];
@@ -89,9 +92,9 @@ fn pair<'g>(
     for rule in RULES {
         for (part, pair) in old.iter().zip(&mut pairs).filter(|(_, pair)| pair.is_none()) {
             let is_replaced = is_replaced(part);
-            let fits = |other: &Part<'_>| {
-                other.contributor.config == part.contributor.config && rule(part, is_replaced, other)
-            };
+            let config = handover.name_of(&part.contributor.config);
+            let fits =
+                |other: &Part<'_>| other.contributor.config == config && rule(part, is_replaced, other);
             if let Some(taken) = free.iter_mut().find(|other| other.as_ref().is_some_and(fits)) {
                 *pair = taken.take();
             }

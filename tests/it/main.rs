@@ -52,3 +52,6 @@ mod exporter;
 
 /// The shipped objects and configs against known workloads.
 mod shipped;
+
+/// Hot reload: files change under a running exporter, and nothing is lost.
+mod reload;

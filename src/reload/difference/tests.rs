@@ -251,8 +251,11 @@ fn who_is_refused_keeps_what_it_has() {
 
 #[test]
 fn it_is_said_what_a_restart_would_decide() {
-    let help = |name: &str, other: &str| {
-        let standing = [at(name, "1", M), at(other, "1", &[("taken", "mine")])];
+    let help = |name: &str, is_new: bool, other: &str| {
+        let mut standing = vec![at(other, "1", &[("taken", "mine")])];
+        if !is_new {
+            standing.push(at(name, "1", M));
+        }
         let found = vec![
             config(name, "1", &[("taken", "yours")], vec![]),
             config(other, "1", &[("taken", "mine")], vec![]),
@@ -261,8 +264,12 @@ fn it_is_said_what_a_restart_would_decide() {
         let [(_, Step::Refuse { problems, .. })] = steps.as_slice() else { panic!("{steps:?}") };
         problems[0].help.clone().unwrap()
     };
-    assert!(help("a", "b").contains("a restart would give it to `a`"), "{}", help("a", "b"));
-    assert!(!help("b", "a").contains("a restart would"), "{}", help("b", "a"));
+    for is_new in [false, true] {
+        let early = help("a", is_new, "b");
+        assert!(early.contains("a restart would give it to `a`"), "{early}");
+        let late = help("b", is_new, "a");
+        assert!(!late.contains("a restart would"), "{late}");
+    }
 }
 
 #[test]

@@ -449,9 +449,10 @@ fn nothing_is_removed_when_the_folder_cannot_be_read() {
     let mut stage = Stage::start(Recorder::default(), vec![good("a", "1")]);
     stage.kernel.log();
     let report = stage.supervisor.refuse(vec![error("", None)]);
-    assert!(!report.is_good());
+    assert!(!report.is_good() && !report.is_known);
     assert_eq!(stage.live.current().problems().len(), 1);
     assert!(stage.kernel.log().is_empty());
+    assert!(stage.supervisor.refuse(vec![error("", None)]).is_known, "and is said once");
     let report = stage.look(vec![good("a", "1")]);
     assert!(report.is_good());
     assert!(stage.live.current().problems().is_empty(), "it is said no longer");

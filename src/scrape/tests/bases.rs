@@ -52,7 +52,8 @@ fn publish(scraper: &Scraper, members: Vec<Member>, replaced: &[&str]) -> Vec<Pr
         .map(|(config, map)| Replaced { config: config.to_owned(), map: map.to_owned() })
         .collect();
     let deadline = Instant::now() + Duration::from_secs(10);
-    scraper.publish(Generation::plan(members, Vec::new()), &replaced, deadline).1
+    let handover = Handover { replaced, ..Handover::default() };
+    scraper.publish(Generation::plan(members, Vec::new()), &handover, deadline).1
 }
 
 /// Publishes what must cost nothing.
@@ -110,6 +111,23 @@ fn a_generation_that_was_never_scraped_counts_too() {
         renew(&scraper, vec![one(total(plain_labels()), numbers(&[(1, n)]))], &["c/map"]);
     }
     check_total(&scraper, &[r#"{"1"} 16"#]);
+}
+
+/// Its map goes on under the new name: what it said is no base, because the map still says it.
+#[test]
+fn a_renamed_config_counts_nothing_twice() {
+    for labels in [plain_labels(), merging_labels()] {
+        let source = numbers(&[(1, 10), (3, 5)]);
+        let member = |config| member(config, vec![total(labels.clone())], vec![("map", source.clone() as _)]);
+        let scraper = scraper(vec![member("old")]);
+        let before = lines(&text(&scraper.scrape(&plain())), "ebpf_exporter_m_total");
+        let generation = Generation::plan(vec![member("new")], Vec::new());
+        let renamed = vec![("old".to_owned(), "new".to_owned())];
+        let handover = Handover { renamed, ..Handover::default() };
+        let (_, problems) = scraper.publish(generation, &handover, Instant::now() + Duration::from_secs(10));
+        assert_eq!(problems, []);
+        assert_eq!(lines(&text(&scraper.scrape(&plain())), "ebpf_exporter_m_total"), before);
+    }
 }
 
 #[test]

@@ -101,9 +101,9 @@ impl World {
             })
             .collect();
         let map = |config: &&str| Replaced { config: (*config).to_owned(), map: "m_total".to_owned() };
-        let replaced: Vec<_> = replaced.iter().map(map).collect();
+        let handover = Handover { replaced: replaced.iter().map(map).collect(), ..Handover::default() };
         let deadline = Instant::now() + Duration::from_secs(60);
-        let (_, problems) = self.scraper.publish(Generation::plan(members, Vec::new()), &replaced, deadline);
+        let (_, problems) = self.scraper.publish(Generation::plan(members, Vec::new()), &handover, deadline);
         assert_eq!(problems, []);
         if self.sides.iter().all(|side| side.source.is_none()) {
             // The family is gone, and what it said.
@@ -241,9 +241,10 @@ fn who_reads_while_generations_change_sees_each_whole() {
             }
             let map = Replaced { config: "counts".to_owned(), map: "m_total".to_owned() };
             let replaced = if is_new { vec![map] } else { vec![] };
+            let handover = Handover { replaced, ..Handover::default() };
             let deadline = Instant::now() + Duration::from_secs(60);
             let (old, problems) =
-                scraper.publish(Generation::plan(members(n, &next), Vec::new()), &replaced, deadline);
+                scraper.publish(Generation::plan(members(n, &next), Vec::new()), &handover, deadline);
             assert_eq!((problems, old.views().len()), (vec![], 3));
             counts = next;
         }

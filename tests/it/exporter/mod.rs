@@ -31,7 +31,8 @@ use std::path::PathBuf;
 use crate::common::objects::compile;
 
 /// Calls that nobody else makes: `getpriority` of a process whose number does not exist.
-/// The number belongs to the line that made the workload, so that tests side by side do not meet.
+/// The number belongs to the line that made the workload, so that tests side by side do not meet: two
+/// workloads on one line are the same.
 #[derive(Clone, Copy)]
 pub struct Workload {
     who: u32,
