@@ -331,6 +331,10 @@ impl Hooks for KernelHooks<'_> {
     fn detach_now(&mut self, link: Attached) {
         drop(link);
     }
+
+    fn settle(&mut self) {
+        self.detaching.wait();
+    }
 }
 
 /// Sources for all maps that can be read whole.

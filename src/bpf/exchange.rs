@@ -38,6 +38,8 @@ pub(super) trait Hooks {
     fn detach(&mut self, link: Self::Link);
     /// Detaches, and waits until the place is free.
     fn detach_now(&mut self, link: Self::Link);
+    /// Waits until what was detached is gone.
+    fn settle(&mut self);
 }
 
 /// What is attached now, and what failed without stopping the exchange.
@@ -200,7 +202,13 @@ fn put_back<H: Hooks>(
                 }
             },
             Step::Replaced { now, before } => {
-                let (link, again) = match hooks.attach_old(&before.program) {
+                let mut again = hooks.attach_old(&before.program);
+                // Some places take no program twice, and its own link may not be gone yet.
+                if again.as_ref().is_err_and(|error| hooks.is_taken(error)) {
+                    hooks.settle();
+                    again = hooks.attach_old(&before.program);
+                }
+                let (link, again) = match again {
                     Err(error) if hooks.is_taken(&error) => {
                         hooks.detach_now(now.link);
                         (None, hooks.attach_old(&before.program))

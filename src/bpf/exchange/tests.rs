@@ -11,6 +11,8 @@ struct Recorder {
     log: Vec<String>,
     /// Places, with the program at work there; the predecessor's are written with a prime.
     attached: Vec<(String, String)>,
+    /// What is being detached from places that take their time, and take no program twice.
+    leaving: Vec<String>,
     places: Vec<Planned>,
 }
 
@@ -51,6 +53,10 @@ impl Recorder {
     fn put(&mut self, holds: String, place: String) -> Result<Link, Error> {
         if is_exclusive(&place) && self.attached.iter().any(|(taken, _)| *taken == place) {
             self.log.push(format!("{place} is taken"));
+            return Err(Error::Taken);
+        }
+        if self.leaving.contains(&holds) {
+            self.log.push(format!("{holds} is still there"));
             return Err(Error::Taken);
         }
         self.attached.push((place.clone(), holds.clone()));
@@ -108,11 +114,19 @@ impl Hooks for Recorder {
     fn detach(&mut self, link: Link) {
         self.log.push(format!("detach {}", link.holds));
         self.take_off(&link);
+        if link.place.ends_with("slow") {
+            self.leaving.push(link.holds);
+        }
     }
 
     fn detach_now(&mut self, link: Link) {
         self.log.push(format!("free {}", link.place));
         self.take_off(&link);
+    }
+
+    fn settle(&mut self) {
+        self.log.push("settle".to_owned());
+        self.leaving.clear();
     }
 }
 
@@ -205,9 +219,9 @@ fn a_place_for_one_alone_is_freed_first() {
 }
 
 const OLD: &[(&str, &str)] =
-    &[("a", "tp/x"), ("b", "xdp/lo"), ("c", "xdp/stiff"), ("d", "tp/y"), ("gone", "tp/z")];
+    &[("a", "tp/x"), ("b", "xdp/lo"), ("c", "xdp/stiff"), ("d", "tp/slow"), ("gone", "tp/z")];
 const NEW: &[(&str, &str)] =
-    &[("added", "tp/w"), ("a", "tp/x"), ("b", "xdp/lo"), ("c", "xdp/stiff"), ("d", "tp/y")];
+    &[("added", "tp/w"), ("a", "tp/x"), ("b", "xdp/lo"), ("c", "xdp/stiff"), ("d", "tp/slow"), ("e", "tp/e")];
 
 /// Whatever fails first, everything is as it was, or as it should be.
 #[test]
@@ -266,6 +280,29 @@ fn what_may_fail_does_not_stop_the_others() {
         .unwrap_err();
     assert_eq!(refused.failures, [("b".to_owned(), Error::Told)]);
     assert_eq!(recorder.names(), at_work(old, "'"));
+}
+
+/// The old link of a program that is put back may not be gone yet. The new one stays until it is.
+#[test]
+fn what_is_put_back_waits_for_its_own_end() {
+    let both = &[("a", "tp/slow"), ("b", "tp/x")][..];
+    let (mut recorder, mut attachments) = begin(both, both, Some(2));
+    let refused = exchange(&mut recorder, &planned(both), &mut attachments, |_, _| false).unwrap_err();
+    assert!(refused.lost.is_empty());
+    assert_eq!(
+        recorder.log,
+        [
+            "attach a",
+            "detach a'",
+            "attach b fails",
+            "attach a'",
+            "a' is still there",
+            "settle",
+            "attach a'",
+            "detach a"
+        ]
+    );
+    assert_eq!(recorder.names(), at_work(both, "'"));
 }
 
 /// Another program took the link of the one that fails then.
