@@ -3,7 +3,7 @@
 use std::os::fd::AsFd;
 use std::sync::Arc;
 
-use libbpf_rs::{Link, MapCore, Object, OpenObject, ProgramMut};
+use libbpf_rs::{MapCore, Object, OpenObject, ProgramMut};
 
 use crate::host::Host;
 use crate::problem::{Place, Problem};
@@ -11,6 +11,7 @@ use crate::snapshot::{NamedSource, ProgramVerdict, Verdict, View};
 use crate::spec::LoadSpec;
 
 use super::attach::{AttachError, Attached};
+use super::ending::{self, Ending};
 use super::exchange::{Exchanged, Hooks, Planned, PutBack, exchange};
 use super::load::{FailedProgram, give_up, into_kernel};
 use super::loaded::{Attachments, Detaching, Held, Loaded};
@@ -134,15 +135,10 @@ impl Prepared {
             Some(running) => (Some(&mut running.held.object), &mut running.held.links.held),
             None => (None, &mut nothing),
         };
-        let mut hooks = KernelHooks {
-            host,
-            new: &mut self.object,
-            old: old_object,
-            detaching: Detaching::default(),
-            usdt: Vec::new(),
-        };
+        let mut hooks =
+            KernelHooks { host, new: &mut self.object, old: old_object, detaching: Detaching::default() };
         let outcome = exchange(&mut hooks, &planned, old, may_go_on);
-        let mut detaching = hooks.finish();
+        let mut detaching = hooks.detaching;
         match outcome {
             Ok(exchanged) => {
                 if let Some(running) = running {
@@ -260,19 +256,9 @@ struct KernelHooks<'a> {
     new: &'a mut Object,
     old: Option<&'a mut Object>,
     detaching: Detaching,
-    /// Links that are to be detached one after another.
-    usdt: Vec<Link>,
 }
 
 impl KernelHooks<'_> {
-    /// What is being detached.
-    fn finish(mut self) -> Detaching {
-        if !self.usdt.is_empty() {
-            self.detaching.begin(self.usdt);
-        }
-        self.detaching
-    }
-
     fn object(&mut self, is_old: bool) -> Option<&mut Object> {
         if is_old { self.old.as_deref_mut() } else { Some(self.new) }
     }
@@ -322,9 +308,26 @@ impl Hooks for KernelHooks<'_> {
     }
 
     fn detach(&mut self, link: Attached) {
-        match link {
-            Attached::Links(links) => self.detaching.begin(links),
-            Attached::Usdt(link) => self.usdt.push(link),
+        let links = match link {
+            Attached::Links(links) => links,
+            // Here, too, although it takes as long as attaching: until then both count.
+            Attached::Usdt(link) => return drop(link),
+        };
+        let mut events = Vec::new();
+        for link in links {
+            match ending::of(&link) {
+                // At once and here: another thread may have to wait for a processor, and until then both
+                // programs count.
+                Ending::Quick => drop(link),
+                Ending::Event(event) => {
+                    drop(link);
+                    events.push(event);
+                }
+                Ending::Slow => self.detaching.begin(link),
+            }
+        }
+        if !events.is_empty() {
+            self.detaching.begin(events);
         }
     }
 

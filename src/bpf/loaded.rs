@@ -13,6 +13,7 @@ use crate::spec::LoadSpec;
 use super::attach::Attached;
 use super::exchange::Attachment;
 use super::programs::ProgramTable;
+use super::raw;
 
 /// Object and attachments of one config. The supervisor owns it alone; dropping it detaches.
 pub struct Loaded {
@@ -124,6 +125,7 @@ impl Loaded {
     /// Waits until the programs that are being detached have run for the last time.
     pub fn settle(&mut self) {
         self.held.links.detaching.wait();
+        raw::wait_for_programs();
     }
 
     /// What a scrape may see: descriptors of its own for maps and programs. It keeps nothing attached.

@@ -9,6 +9,7 @@
 mod attach;
 mod carry;
 mod commit;
+mod ending;
 mod exchange;
 mod explain;
 mod globals;

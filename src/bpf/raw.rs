@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use libbpf_rs::btf::types::{DataSec, Var};
 use libbpf_rs::btf::{Btf, BtfType};
-use libbpf_rs::{AsRawLibbpf, OpenMapMut, OpenObject, Program};
+use libbpf_rs::{AsRawLibbpf, Link, OpenMapMut, OpenObject, Program};
 
 /// The kernel's ENOTSUPP, which reaches user space although it is meant not to.
 pub(super) const ENOTSUPP: i32 = 524;
@@ -195,6 +195,45 @@ pub(super) fn map_facts(map: BorrowedFd<'_>) -> io::Result<MapFacts> {
 pub(super) fn open_map_kind(map: &OpenMapMut<'_>) -> u32 {
     // SAFETY: the pointer is valid as long as the object that `map` borrows.
     unsafe { libbpf_sys::bpf_map__type(map.as_libbpf_object().as_ptr()) }
+}
+
+/// What libbpf 1.7.0 makes of a performance event and its program (`struct bpf_link_perf`, behind the common
+/// beginning of its links).
+#[repr(C)]
+struct PerfLink {
+    detach: *const c_void,
+    dealloc: *const c_void,
+    pin_path: *const c_void,
+    fd: c_int,
+    disconnected: bool,
+    perf_event_fd: c_int,
+    legacy_probe_name: *const c_void,
+}
+
+/// The performance event of a link that the kernel says is one of them, by a descriptor of its own. None of
+/// a probe made through tracefs, which libbpf removes when its event has ended.
+pub(super) fn perf_event_of(link: &Link) -> Option<OwnedFd> {
+    let link = link.as_libbpf_object().cast::<PerfLink>();
+    // SAFETY: libbpf, whose version is pinned, makes every link of a performance event in this shape, and
+    // the link lives as long as the reference to it.
+    let (descriptor, legacy) = unsafe {
+        let link = link.as_ref();
+        (link.perf_event_fd, link.legacy_probe_name)
+    };
+    let target = std::fs::read_link(format!("/proc/self/fd/{descriptor}")).ok()?;
+    if !legacy.is_null() || target.as_os_str() != "anon_inode:[perf_event]" {
+        return None;
+    }
+    // SAFETY: it is open, as was just seen, and stays so during the call, because the link owns it.
+    unsafe { BorrowedFd::borrow_raw(descriptor) }.try_clone_to_owned().ok()
+}
+
+/// Waits until every program that ran when this was called has come to its end, as far as it runs under RCU.
+/// Where the kernel does not offer that (with `nohz_full`), it is not waited for.
+pub(super) fn wait_for_programs() {
+    const MEMBARRIER_CMD_GLOBAL: c_int = 1;
+    // SAFETY: the call takes no pointers.
+    unsafe { libc::syscall(libc::SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0) };
 }
 
 /// What a program says of itself.
