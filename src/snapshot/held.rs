@@ -42,6 +42,31 @@ impl Snapshot {
     /// # Errors
     /// When it cannot be read whole within the limits, or is not of the shape that the columns need.
     pub fn read(source: &dyn Source, columns: &[Column], limits: &Limits) -> Result<Self, ReadError> {
+        Self::read_on(1, source, columns, limits)
+    }
+
+    /// Reads a source whole, by so many threads where that is possible.
+    ///
+    /// # Errors
+    /// As [`Snapshot::read`].
+    pub fn read_on(
+        threads: usize,
+        source: &dyn Source,
+        columns: &[Column],
+        limits: &Limits,
+    ) -> Result<Self, ReadError> {
+        match Self::try_read(threads, source, columns, limits) {
+            Err(ReadError::Again) => Self::try_read(threads, source, columns, limits),
+            result => result,
+        }
+    }
+
+    fn try_read(
+        threads: usize,
+        source: &dyn Source,
+        columns: &[Column],
+        limits: &Limits,
+    ) -> Result<Self, ReadError> {
         let shape = source.shape();
         if !columns.iter().all(|column| column.fits(shape)) {
             return Err(ReadError::Shape);
@@ -52,7 +77,8 @@ impl Snapshot {
             .collect();
         let statistics = ReadStatistics::default();
         let mut snapshot = Self { shape, rows: 0, keys: Vec::new(), columns, statistics };
-        snapshot.statistics = source.read(limits, &mut |batch| snapshot.append(&batch, limits))?;
+        snapshot.statistics =
+            source.read_on(threads, limits, &mut |batch| snapshot.append(&batch, limits))?;
         // A source that never pushed could not notice that it was late.
         if Instant::now() > limits.deadline { Err(ReadError::Late) } else { Ok(snapshot) }
     }

@@ -2,6 +2,8 @@
 
 mod batch;
 mod per_key;
+mod pieces;
+mod proof;
 mod seen;
 
 use std::cell::RefCell;
@@ -11,7 +13,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Instant;
 
 use crate::elf::MapKind;
-use crate::snapshot::{Batch, Limits, ReadError, ReadStatistics, Shape, Source};
+use crate::snapshot::{Batch, Limits, ReadError, ReadStatistics, Shape, SharedPush, Source};
 
 use super::raw::{self, MapFacts};
 
@@ -32,6 +34,16 @@ pub struct MapSource {
     shape: Shape,
     max_entries: u32,
     method: AtomicU8,
+    threads: AtomicU8,
+}
+
+/// By how many threads a map may be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Threads {
+    One,
+    /// One the next time, then several.
+    OneOnce,
+    Several,
 }
 
 /// Where a method hands over what it copied out of the kernel.
@@ -44,6 +56,9 @@ const ROUNDS: u64 = 2;
 /// An unsteady scan is repeated until it meets no new key, at most so often: each time it misses
 /// one key in a million or so.
 const SCANS: u32 = 3;
+
+/// More threads than this do not read a map.
+const MAX_THREADS: usize = 4;
 
 /// How many bytes one call fetches at most, when entries are small.
 const BATCH_BYTES: usize = 256 << 10;
@@ -61,7 +76,8 @@ struct Scratch {
 }
 
 thread_local! {
-    static SCRATCH: RefCell<Scratch> = RefCell::default();
+    /// One for each thread that reads on this one's behalf, itself the first.
+    static SCRATCHES: RefCell<Vec<Scratch>> = RefCell::default();
 }
 
 impl MapSource {
@@ -70,6 +86,14 @@ impl MapSource {
     /// # Errors
     /// When the descriptor is not one of a map whose keys can be walked.
     pub fn new(map: OwnedFd) -> io::Result<Self> {
+        let source = Self::by_one_thread(map)?;
+        if pieces::is_large(source.max_entries, source.rows()) && proof::holds(source.kind) {
+            source.allow(Threads::Several);
+        }
+        Ok(source)
+    }
+
+    fn by_one_thread(map: OwnedFd) -> io::Result<Self> {
         use std::os::fd::AsFd;
         let MapFacts { kind, key_size, value_size, max_entries } = raw::map_facts(map.as_fd())?;
         let kind = MapKind(kind);
@@ -85,7 +109,8 @@ impl MapSource {
             (1, value_size)
         };
         let shape = Shape { key_size, value_size, lanes, lane_stride };
-        Ok(Self { map, kind, shape, max_entries, method: AtomicU8::new(Method::Batch as u8) })
+        let method = AtomicU8::new(Method::Batch as u8);
+        Ok(Self { map, kind, shape, max_entries, method, threads: AtomicU8::new(Threads::One as u8) })
     }
 
     /// Reads by this method from now on. Batches that the kernel does not know still fall back.
@@ -107,6 +132,39 @@ impl MapSource {
 
     fn remember(&self, method: Method) {
         self.method.store(method as u8, Ordering::Relaxed);
+    }
+
+    fn allow(&self, threads: Threads) {
+        self.threads.store(threads as u8, Ordering::Relaxed);
+    }
+
+    /// Lets one thread read it the next time: its keys went away so fast that no seam could be met.
+    fn read_as_one_next(&self) {
+        self.allow(Threads::OneOnce);
+    }
+
+    /// Lets one thread read it from now on.
+    fn read_as_one(&self) {
+        self.allow(Threads::One);
+    }
+
+    /// How many threads the read that begins now may have.
+    fn next_threads(&self, wanted: usize) -> usize {
+        let several = Threads::Several as u8;
+        let once = Threads::OneOnce as u8;
+        if self.threads.compare_exchange(once, several, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+            || self.method() != Method::Batch
+            || self.threads.load(Ordering::Relaxed) != several
+        {
+            return 1;
+        }
+        wanted.clamp(1, MAX_THREADS)
+    }
+
+    /// How many entries to ask for with one call.
+    fn rows(&self) -> usize {
+        let (key, value) = self.entry();
+        (BATCH_BYTES / (key + value).max(1)).clamp(1, self.max_entries.max(1) as usize)
     }
 
     /// The bytes of a key and of a value with all its lanes.
@@ -164,23 +222,57 @@ impl Source for MapSource {
     }
 
     fn read(&self, limits: &Limits, push: Push<'_>) -> Result<ReadStatistics, ReadError> {
-        // Taken out for the time of the read: `push` may well read another source.
-        let mut scratch = SCRATCH.take();
-        let result = match self.method() {
-            Method::Batch => match batch::read(self, limits, &mut scratch, push) {
-                Ok(Some(statistics)) => Ok(statistics),
-                // Nothing was pushed yet: the very first call was refused.
-                Ok(None) => {
-                    self.remember(Method::PerKey);
-                    per_key::read(self, limits, &mut scratch, push)
-                }
-                Err(error) => Err(error),
-            },
-            Method::PerKey => per_key::read(self, limits, &mut scratch, push),
-        };
-        if scratch.keys.capacity() + scratch.values.capacity() <= KEPT_BYTES {
-            SCRATCH.set(scratch);
-        }
-        result
+        with_scratches(|scratches| {
+            if scratches.is_empty() {
+                scratches.push(Scratch::default());
+            }
+            scratches
+                .first_mut()
+                .map_or(Err(ReadError::Shape), |scratch| self.read_alone(limits, scratch, push))
+        })
     }
+
+    fn is_divisible(&self) -> bool {
+        self.method() == Method::Batch && self.threads.load(Ordering::Relaxed) != Threads::One as u8
+    }
+
+    fn read_on(
+        &self,
+        threads: usize,
+        limits: &Limits,
+        push: SharedPush<'_>,
+    ) -> Result<ReadStatistics, ReadError> {
+        match self.next_threads(threads) {
+            0 | 1 => self.read(limits, push),
+            threads => with_scratches(|scratches| pieces::read(self, limits, threads, scratches, push)),
+        }
+    }
+}
+
+impl MapSource {
+    fn read_alone(
+        &self,
+        limits: &Limits,
+        scratch: &mut Scratch,
+        push: Push<'_>,
+    ) -> Result<ReadStatistics, ReadError> {
+        if self.method() == Method::Batch {
+            if let Some(statistics) = batch::read(self, limits, scratch, push)? {
+                return Ok(statistics);
+            }
+            // Nothing was pushed yet: the very first call was refused.
+            self.remember(Method::PerKey);
+        }
+        per_key::read(self, limits, scratch, push)
+    }
+}
+
+/// Lends the buffers of this thread, which are taken out meanwhile: who takes what was read may well
+/// read another source.
+fn with_scratches<T>(work: impl FnOnce(&mut Vec<Scratch>) -> T) -> T {
+    let mut scratches = SCRATCHES.take();
+    let result = work(&mut scratches);
+    scratches.retain(|scratch| scratch.keys.capacity() + scratch.values.capacity() <= KEPT_BYTES);
+    SCRATCHES.set(scratches);
+    result
 }
