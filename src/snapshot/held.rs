@@ -77,6 +77,7 @@ impl Snapshot {
             .collect();
         let statistics = ReadStatistics::default();
         let mut snapshot = Self { shape, rows: 0, keys: Vec::new(), columns, statistics };
+        snapshot.make_room(source.expected_entries(), limits);
         snapshot.statistics =
             source.read_on(threads, limits, &mut |batch| snapshot.append(&batch, limits))?;
         // A source that never pushed could not notice that it was late.
@@ -124,6 +125,25 @@ impl Snapshot {
         self.keys.len() + self.columns.iter().map(|data| data.bits.len() * size_of::<u64>()).sum::<usize>()
     }
 
+    /// Makes room for so many rows and a few more, so that buffers need not grow to twice of what is needed.
+    /// A guess must not cost the read: what cannot be had at once is asked for batch by batch.
+    fn make_room(&mut self, rows: usize, limits: &Limits) {
+        let rows = rows.saturating_add(rows / 16);
+        if rows.saturating_mul(self.row_bytes()) > limits.max_bytes {
+            return;
+        }
+        let _ = self.keys.try_reserve_exact(rows * self.shape.key_size);
+        for data in &mut self.columns {
+            let _ = data.bits.try_reserve_exact(rows * data.lanes * data.column.count);
+        }
+    }
+
+    /// Bytes of one row.
+    fn row_bytes(&self) -> usize {
+        let numbers = |data: &ColumnData| data.lanes * data.column.count * size_of::<u64>();
+        self.shape.key_size + self.columns.iter().map(numbers).sum::<usize>()
+    }
+
     fn append(&mut self, batch: &Batch<'_>, limits: &Limits) -> Result<(), ReadError> {
         let Shape { key_size, lanes, lane_stride, .. } = self.shape;
         let rows = batch.rows;
@@ -137,13 +157,7 @@ impl Snapshot {
         if Instant::now() > limits.deadline {
             return Err(ReadError::Late);
         }
-        let per_row = key_size
-            + self
-                .columns
-                .iter()
-                .map(|data| data.lanes * data.column.count * size_of::<u64>())
-                .sum::<usize>();
-        if self.bytes().saturating_add(rows.saturating_mul(per_row)) > limits.max_bytes {
+        if self.bytes().saturating_add(rows.saturating_mul(self.row_bytes())) > limits.max_bytes {
             return Err(ReadError::TooLarge(limits.max_bytes));
         }
         self.keys.extend_from_slice(batch.keys);

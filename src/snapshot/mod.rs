@@ -129,6 +129,11 @@ pub trait Source: Send + Sync {
         push: &mut dyn FnMut(Batch<'_>) -> Result<(), ReadError>,
     ) -> Result<ReadStatistics, ReadError>;
 
+    /// How many entries are to be expected, as far as that is known: room for them is made beforehand.
+    fn expected_entries(&self) -> usize {
+        0
+    }
+
     /// Whether several threads can share its read.
     fn is_divisible(&self) -> bool {
         false

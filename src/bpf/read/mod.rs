@@ -1,6 +1,7 @@
 //! Reading maps whole: one file per method.
 
 mod batch;
+mod mapped;
 mod per_key;
 mod pieces;
 mod proof;
@@ -9,7 +10,7 @@ mod seen;
 use std::cell::RefCell;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::time::Instant;
 
 use crate::elf::MapKind;
@@ -22,6 +23,8 @@ use super::raw::{self, MapFacts};
 pub enum Method {
     /// Many with one system call.
     Batch,
+    /// The memory of an array is mapped.
+    Mapped,
     /// Each key is asked for, then its value: for kernels and maps without the batch operation.
     PerKey,
 }
@@ -35,6 +38,8 @@ pub struct MapSource {
     max_entries: u32,
     method: AtomicU8,
     threads: AtomicU8,
+    /// How many entries the last read found.
+    found: AtomicUsize,
 }
 
 /// By how many threads a map may be read.
@@ -60,11 +65,15 @@ const SCANS: u32 = 3;
 /// More threads than this do not read a map.
 const MAX_THREADS: usize = 4;
 
-/// How many bytes one call fetches at most, when entries are small.
-const BATCH_BYTES: usize = 256 << 10;
+/// How many bytes one call fetches, when entries are small: what the nearer caches hold. More makes nothing faster.
+const BATCH_BYTES: usize = 64 << 10;
+
+/// So many entries are fetched with one call even if they are larger, up to so many bytes.
+const BATCH_ROWS: usize = 64;
+const MOST_BATCH_BYTES: usize = 512 << 10;
 
 /// Buffers larger than this are given back after a read.
-const KEPT_BYTES: usize = 4 << 20;
+const KEPT_BYTES: usize = 1 << 20;
 
 /// Buffers that a thread reuses from read to read.
 #[derive(Debug, Default)]
@@ -87,6 +96,9 @@ impl MapSource {
     /// When the descriptor is not one of a map whose keys can be walked.
     pub fn new(map: OwnedFd) -> io::Result<Self> {
         let source = Self::by_one_thread(map)?;
+        if mapped::is_possible(&source) {
+            source.remember(Method::Mapped);
+        }
         if pieces::is_large(source.max_entries, source.rows()) && proof::holds(source.kind) {
             source.allow(Threads::Several);
         }
@@ -110,7 +122,8 @@ impl MapSource {
         };
         let shape = Shape { key_size, value_size, lanes, lane_stride };
         let method = AtomicU8::new(Method::Batch as u8);
-        Ok(Self { map, kind, shape, max_entries, method, threads: AtomicU8::new(Threads::One as u8) })
+        let threads = AtomicU8::new(Threads::One as u8);
+        Ok(Self { map, kind, shape, max_entries, method, threads, found: AtomicUsize::new(0) })
     }
 
     /// Reads by this method from now on. Batches that the kernel does not know still fall back.
@@ -123,10 +136,12 @@ impl MapSource {
     /// The method in use.
     #[must_use]
     pub fn method(&self) -> Method {
-        if self.method.load(Ordering::Relaxed) == Method::PerKey as u8 {
-            Method::PerKey
-        } else {
-            Method::Batch
+        const MAPPED: u8 = Method::Mapped as u8;
+        const PER_KEY: u8 = Method::PerKey as u8;
+        match self.method.load(Ordering::Relaxed) {
+            MAPPED => Method::Mapped,
+            PER_KEY => Method::PerKey,
+            _ => Method::Batch,
         }
     }
 
@@ -164,7 +179,9 @@ impl MapSource {
     /// How many entries to ask for with one call.
     fn rows(&self) -> usize {
         let (key, value) = self.entry();
-        (BATCH_BYTES / (key + value).max(1)).clamp(1, self.max_entries.max(1) as usize)
+        let entry = (key + value).max(1);
+        let rows = (BATCH_BYTES / entry).max(BATCH_ROWS.min(MOST_BATCH_BYTES / entry));
+        rows.clamp(1, self.max_entries.max(1) as usize)
     }
 
     /// The bytes of a key and of a value with all its lanes.
@@ -222,14 +239,19 @@ impl Source for MapSource {
     }
 
     fn read(&self, limits: &Limits, push: Push<'_>) -> Result<ReadStatistics, ReadError> {
-        with_scratches(|scratches| {
+        let read = with_scratches(|scratches| {
             if scratches.is_empty() {
                 scratches.push(Scratch::default());
             }
             scratches
                 .first_mut()
                 .map_or(Err(ReadError::Shape), |scratch| self.read_alone(limits, scratch, push))
-        })
+        });
+        self.found(read)
+    }
+
+    fn expected_entries(&self) -> usize {
+        self.found.load(Ordering::Relaxed)
     }
 
     fn is_divisible(&self) -> bool {
@@ -244,18 +266,31 @@ impl Source for MapSource {
     ) -> Result<ReadStatistics, ReadError> {
         match self.next_threads(threads) {
             0 | 1 => self.read(limits, push),
-            threads => with_scratches(|scratches| pieces::read(self, limits, threads, scratches, push)),
+            threads => {
+                self.found(with_scratches(|scratches| pieces::read(self, limits, threads, scratches, push)))
+            }
         }
     }
 }
 
 impl MapSource {
+    /// Remembers how much there was.
+    fn found(&self, read: Result<ReadStatistics, ReadError>) -> Result<ReadStatistics, ReadError> {
+        if let Ok(statistics) = &read {
+            self.found.store(usize::try_from(statistics.entries).unwrap_or(usize::MAX), Ordering::Relaxed);
+        }
+        read
+    }
+
     fn read_alone(
         &self,
         limits: &Limits,
         scratch: &mut Scratch,
         push: Push<'_>,
     ) -> Result<ReadStatistics, ReadError> {
+        if self.method() == Method::Mapped {
+            return mapped::read(self, limits, scratch, push);
+        }
         if self.method() == Method::Batch {
             if let Some(statistics) = batch::read(self, limits, scratch, push)? {
                 return Ok(statistics);
