@@ -82,7 +82,6 @@ pub(super) fn read(
 }
 
 /// Reads the pieces that begin at the given buckets one by one, the last one first, so that every seam is met.
-/// False when tokens are not what they are taken for.
 pub(super) fn read_backwards(
     source: &MapSource,
     limits: &Limits,
