@@ -1,8 +1,9 @@
-use bpftally::bpf::{MapSource, Method};
+use bpftally::bpf::{Attaching, MapSource, Method, Options, prepare};
+use bpftally::spec::MapDefinition;
 use libbpf_rs::query::MapInfoIter;
 use libbpf_rs::{MapCore, MapHandle, MapType};
 
-use crate::common::kernel::{create_map, load, put, rows, source};
+use crate::common::kernel::{create_map, host, load, load_spec, put, rows, source, try_load};
 
 const MMAPABLE: u32 = libbpf_sys::BPF_F_MMAPABLE;
 
@@ -90,6 +91,21 @@ fn large_plain_arrays_are_made_mappable() {
         assert_eq!(source.max_entries(), Some(u64::from(capacity)));
         assert!(rows(source.as_ref()) == expected, "{map}");
     }
+}
+
+#[test]
+fn a_mappable_array_is_handed_over() {
+    let source = OBJECT.replace("mpd_", "mph_");
+    let mut spec = load_spec("handed", &source);
+    spec.carried = vec![MapDefinition { name: "mph_large".into(), ..MapDefinition::default() }];
+    let mut running = try_load(&spec).unwrap_or_else(|why| panic!("{why:#?}"));
+    let ids = || MapInfoIter::default().filter(|info| info.name.to_str() == Some("mph_large")).count();
+    let (host, options) = (host(), Options::default());
+    let prepared = prepare(&spec, &host, &options, Some(&running)).unwrap_or_else(|why| panic!("{why:#?}"));
+    let next = prepared.commit(&host, &options, Attaching::AsFarAsPossible, Some(&mut running)).unwrap();
+    assert_eq!(next.carried(), ["mph_large"]);
+    assert_eq!(ids(), 1, "both use the same map");
+    assert_eq!(rows(next.view().source("mph_large").unwrap().as_ref()).len(), 10_000);
 }
 
 #[test]
