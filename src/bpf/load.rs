@@ -100,6 +100,7 @@ fn open_and_load(
     globals::set_values(&mut object, spec).map_err(Stopped::Known)?;
     globals::set_addresses(&mut object, spec, host).map_err(Stopped::Known)?;
     adapt(&mut object).map_err(Stopped::Known)?;
+    maps::make_mappable(&mut object);
     let programs = facts(&object);
     let btf_path = options.btf_path.clone();
     object.load().map_err(|error| {

@@ -1,11 +1,48 @@
 //! What the config changes about maps before they are made.
 
-use libbpf_rs::OpenObject;
+use std::sync::OnceLock;
+
+use libbpf_rs::{MapHandle, MapType, OpenObject};
 
 use crate::problem::{Place, Problem};
 use crate::spec::{LoadSpec, MapSetting};
 
-use super::explain;
+use super::{explain, raw};
+
+/// Up to this size the kernel takes an array's memory in one piece, and programs reach it faster than mapped pages.
+const ONE_PIECE: u64 = 32 << 10;
+
+/// Has large plain arrays made so that their memory can be mapped, which is how they are read fastest. For programs
+/// it makes no difference: the kernel takes the memory page by page either way. Maps that are taken over stay as they are.
+pub(super) fn make_mappable(object: &mut OpenObject) {
+    let nests = |kind| matches!(kind, MapType::ArrayOfMaps | MapType::HashOfMaps);
+    // An inner map must have the flags of the one that its outer map was declared with.
+    if object.maps().any(|map| nests(map.map_type())) {
+        return;
+    }
+    for mut map in object.maps_mut() {
+        let stride = u64::from(map.value_size()).next_multiple_of(8);
+        let is_large = stride.saturating_mul(u64::from(map.max_entries())) > ONE_PIECE;
+        let is_plain = map.map_type() == MapType::Array && map.map_flags() == 0 && !raw::is_pinned(&map);
+        if is_large && is_plain && arrays_can_be_mapped() {
+            // Refused for a map that is taken over.
+            let _ = map.set_map_flags(libbpf_sys::BPF_F_MMAPABLE);
+        }
+    }
+}
+
+/// Whether the running kernel knows such arrays: Linux 5.5 does.
+fn arrays_can_be_mapped() -> bool {
+    static KNOWN: OnceLock<bool> = OnceLock::new();
+    *KNOWN.get_or_init(|| {
+        let options = libbpf_sys::bpf_map_create_opts {
+            sz: size_of::<libbpf_sys::bpf_map_create_opts>() as libbpf_sys::size_t,
+            map_flags: libbpf_sys::BPF_F_MMAPABLE,
+            ..Default::default()
+        };
+        MapHandle::create(MapType::Array, Some("mappable"), 4, 8, 1, &options).is_ok()
+    })
+}
 
 /// Sets capacities.
 ///

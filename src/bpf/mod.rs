@@ -4,7 +4,7 @@
 //! takes over from its predecessor if there is one. The supervisor owns it alone;
 //! what a scrape may see of it is a [`crate::snapshot::View`] with descriptors of its
 //! own. This is the only room that names libbpf, and only its files `raw`,
-//! `print`, `mark` and `usdt` hold `unsafe`.
+//! `mapping`, `print`, `mark` and `usdt` hold `unsafe`.
 
 mod attach;
 mod carry;
@@ -16,6 +16,7 @@ mod globals;
 mod load;
 mod loaded;
 mod log;
+mod mapping;
 mod maps;
 mod mark;
 mod possible;

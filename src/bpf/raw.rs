@@ -267,6 +267,13 @@ pub(super) fn forget_pins(object: &mut OpenObject) {
     }
 }
 
+/// Whether libbpf is to pin a map or to take a pinned one for it.
+pub(super) fn is_pinned(map: &libbpf_rs::OpenMapMut<'_>) -> bool {
+    // SAFETY: the pointer is valid as long as the object that `map` borrows; the path is only compared with null.
+    let path = unsafe { libbpf_sys::bpf_map__pin_path(map.as_libbpf_object().as_ptr()) };
+    !path.is_null()
+}
+
 /// The descriptor of a program, if it was loaded.
 pub(super) fn program_fd<'a>(program: &'a Program<'_>) -> Option<BorrowedFd<'a>> {
     // SAFETY: the pointer is valid as long as the object that `program` borrows.

@@ -15,6 +15,9 @@ use crate::snapshot::{Limits, ReadError, ReadStatistics, Snapshot};
 /// Below this it does not pay to start a second thread.
 const WORTH_A_THREAD: Duration = Duration::from_millis(2);
 
+/// More threads than this do not read.
+const MOST_THREADS: usize = 4;
+
 /// What all sources of a generation held at one time.
 pub(super) struct Reading {
     pub(super) generation: Arc<Generation>,
@@ -48,11 +51,12 @@ impl SourceRead {
         Self { outcome: Err(error), snapshot: None, took: Duration::ZERO }
     }
 
-    fn of(planned: &PlannedSource, limits: &Limits) -> Self {
+    fn of(planned: &PlannedSource, limits: &Limits, threads: usize) -> Self {
         let began = Instant::now();
-        let read = Snapshot::read(planned.source.as_ref(), &planned.columns, limits);
+        let read = Snapshot::read_on(threads, planned.source.as_ref(), &planned.columns, limits);
         let took = began.elapsed();
-        planned.remember_read(took);
+        // By what one thread needs for it, it is decided how it is read the next time.
+        planned.remember_read(took.saturating_mul(u32::try_from(threads).unwrap_or(1)));
         match read {
             Ok(snapshot) => Self { outcome: Ok(snapshot.statistics()), snapshot: Some(snapshot), took },
             Err(error) => Self { took, ..Self::failed(error) },
@@ -84,23 +88,37 @@ pub(super) fn read(
     Reading { generation, sources, families, spent }
 }
 
-/// Reads all sources, quick ones first, so that a slow one can make nobody late but itself.
+/// Reads all sources, quick ones first, so that a slow one can make nobody late but itself. Each is read by one
+/// thread; after them large ones that threads can share are read one by one, each on all cores.
 pub(super) fn read_sources(planned: &[&PlannedSource], limits: &Limits) -> Vec<SourceRead> {
-    let mut order: Vec<usize> = (0..planned.len()).collect();
-    order.sort_by_key(|index| {
-        planned.get(*index).map(|source| (source.last_read(), source.source.max_entries().unwrap_or(0)))
-    });
-    let known: Duration = planned.iter().map(|source| source.last_read()).sum();
-    let new = planned.iter().any(|source| source.last_read().is_zero());
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(planned.len());
-    let threads = if new || known > WORTH_A_THREAD { threads.min(4) } else { 1 };
+    let cores = std::thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS);
+    let is_shared = |source: &PlannedSource| {
+        cores > 1 && source.last_read() > WORTH_A_THREAD && source.source.is_divisible()
+    };
+    let (mut shared, mut alone): (Vec<_>, Vec<_>) =
+        planned.iter().copied().enumerate().partition(|(_, source)| is_shared(source));
+    for order in [&mut alone, &mut shared] {
+        order.sort_by_key(|(_, source)| (source.last_read(), source.source.max_entries().unwrap_or(0)));
+    }
+    let mut done = read_side_by_side(&alone, cores, limits);
+    done.extend(shared.iter().map(|(index, source)| (*index, SourceRead::of(source, limits, cores))));
+    done.sort_unstable_by_key(|(index, _)| *index);
+    done.into_iter().map(|(_, read)| read).collect()
+}
 
+fn read_side_by_side(
+    order: &[(usize, &PlannedSource)],
+    cores: usize,
+    limits: &Limits,
+) -> Vec<(usize, SourceRead)> {
+    let known: Duration = order.iter().map(|(_, source)| source.last_read()).sum();
+    let new = order.iter().any(|(_, source)| source.last_read().is_zero());
+    let threads = if new || known > WORTH_A_THREAD { cores.min(order.len()) } else { 1 };
     let next = AtomicUsize::new(0);
-    let done = std::sync::Mutex::new(Vec::with_capacity(planned.len()));
+    let done = std::sync::Mutex::new(Vec::with_capacity(order.len()));
     let work = || {
-        while let Some(index) = order.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let Some(source) = planned.get(*index) else { continue };
-            let read = SourceRead::of(source, limits);
+        while let Some((index, source)) = order.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let read = SourceRead::of(source, limits, 1);
             lock(&done).push((*index, read));
         }
     };
@@ -111,9 +129,7 @@ pub(super) fn read_sources(planned: &[&PlannedSource], limits: &Limits) -> Vec<S
         }
         work();
     });
-    let mut done = done.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-    done.sort_unstable_by_key(|(index, _)| *index);
-    done.into_iter().map(|(_, read)| read).collect()
+    done.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 /// Counts a failure, and tells when a source begins to fail and when it recovers.

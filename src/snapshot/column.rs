@@ -117,6 +117,9 @@ impl Column {
 
     /// Appends the numbers of a batch, as bits of the column's kind.
     pub(super) fn project(&self, batch: &Batch<'_>, out: &mut Vec<u64>) {
+        if self.project_words(batch, out) {
+            return;
+        }
         match (self.value.kind, self.value.width) {
             (ValueKind::Unsigned, 1) => self.fold(batch, out, loader(|b| u64::from(u8::from_ne_bytes(b)))),
             (ValueKind::Unsigned, 2) => self.fold(batch, out, loader(|b| u64::from(u16::from_ne_bytes(b)))),
@@ -132,6 +135,28 @@ impl Column {
             }),
             _ => self.fold(batch, out, loader(u64::from_ne_bytes)),
         }
+    }
+
+    /// The usual case, lanes that are one number of 8 bytes each: nothing is looked up in them.
+    fn project_words(&self, batch: &Batch<'_>, out: &mut Vec<u64>) -> bool {
+        let Shape { lanes, lane_stride, .. } = batch.shape;
+        let is_integer = matches!(self.value.kind, ValueKind::Unsigned | ValueKind::Signed);
+        let is_word = is_integer && (self.value.offset, self.value.width, lane_stride) == (0, 8, 8);
+        if !is_word || self.count != 1 || lanes == 0 {
+            return false;
+        }
+        let words = batch.values.as_chunks().0;
+        let number = |word: &[u8; 8]| u64::from_ne_bytes(*word);
+        match self.reduce {
+            Reduce::Split => out.extend(words.iter().map(number)),
+            Reduce::Sum | Reduce::Max | Reduce::Min if lanes == 1 => out.extend(words.iter().map(number)),
+            Reduce::Sum => {
+                let sum = |row: &[[u8; 8]]| row.iter().map(number).fold(0, u64::wrapping_add);
+                out.extend(words.chunks_exact(lanes).map(sum));
+            }
+            Reduce::Max | Reduce::Min | Reduce::Avg => return false,
+        }
+        true
     }
 
     fn fold(&self, batch: &Batch<'_>, out: &mut Vec<u64>, load: impl Fn(&[u8], usize) -> u64 + Copy) {

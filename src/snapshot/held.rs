@@ -42,6 +42,31 @@ impl Snapshot {
     /// # Errors
     /// When it cannot be read whole within the limits, or is not of the shape that the columns need.
     pub fn read(source: &dyn Source, columns: &[Column], limits: &Limits) -> Result<Self, ReadError> {
+        Self::read_on(1, source, columns, limits)
+    }
+
+    /// Reads a source whole, by so many threads where that is possible.
+    ///
+    /// # Errors
+    /// As [`Snapshot::read`].
+    pub fn read_on(
+        threads: usize,
+        source: &dyn Source,
+        columns: &[Column],
+        limits: &Limits,
+    ) -> Result<Self, ReadError> {
+        match Self::try_read(threads, source, columns, limits) {
+            Err(ReadError::Again) => Self::try_read(threads, source, columns, limits),
+            result => result,
+        }
+    }
+
+    fn try_read(
+        threads: usize,
+        source: &dyn Source,
+        columns: &[Column],
+        limits: &Limits,
+    ) -> Result<Self, ReadError> {
         let shape = source.shape();
         if !columns.iter().all(|column| column.fits(shape)) {
             return Err(ReadError::Shape);
@@ -52,7 +77,9 @@ impl Snapshot {
             .collect();
         let statistics = ReadStatistics::default();
         let mut snapshot = Self { shape, rows: 0, keys: Vec::new(), columns, statistics };
-        snapshot.statistics = source.read(limits, &mut |batch| snapshot.append(&batch, limits))?;
+        snapshot.make_room(source.expected_entries(), limits);
+        snapshot.statistics =
+            source.read_on(threads, limits, &mut |batch| snapshot.append(&batch, limits))?;
         // A source that never pushed could not notice that it was late.
         if Instant::now() > limits.deadline { Err(ReadError::Late) } else { Ok(snapshot) }
     }
@@ -98,6 +125,25 @@ impl Snapshot {
         self.keys.len() + self.columns.iter().map(|data| data.bits.len() * size_of::<u64>()).sum::<usize>()
     }
 
+    /// Makes room for so many rows and a few more, so that buffers need not grow to twice of what is needed.
+    /// A guess must not cost the read: what cannot be had at once is asked for batch by batch.
+    fn make_room(&mut self, rows: usize, limits: &Limits) {
+        let rows = rows.saturating_add(rows / 16);
+        if rows.saturating_mul(self.row_bytes()) > limits.max_bytes {
+            return;
+        }
+        let _ = self.keys.try_reserve_exact(rows * self.shape.key_size);
+        for data in &mut self.columns {
+            let _ = data.bits.try_reserve_exact(rows * data.lanes * data.column.count);
+        }
+    }
+
+    /// Bytes of one row.
+    fn row_bytes(&self) -> usize {
+        let numbers = |data: &ColumnData| data.lanes * data.column.count * size_of::<u64>();
+        self.shape.key_size + self.columns.iter().map(numbers).sum::<usize>()
+    }
+
     fn append(&mut self, batch: &Batch<'_>, limits: &Limits) -> Result<(), ReadError> {
         let Shape { key_size, lanes, lane_stride, .. } = self.shape;
         let rows = batch.rows;
@@ -111,13 +157,7 @@ impl Snapshot {
         if Instant::now() > limits.deadline {
             return Err(ReadError::Late);
         }
-        let per_row = key_size
-            + self
-                .columns
-                .iter()
-                .map(|data| data.lanes * data.column.count * size_of::<u64>())
-                .sum::<usize>();
-        if self.bytes().saturating_add(rows.saturating_mul(per_row)) > limits.max_bytes {
+        if self.bytes().saturating_add(rows.saturating_mul(self.row_bytes())) > limits.max_bytes {
             return Err(ReadError::TooLarge(limits.max_bytes));
         }
         self.keys.extend_from_slice(batch.keys);

@@ -85,6 +85,10 @@ pub enum ReadError {
     /// The scan did not come to an end within the map's capacity, because keys changed under it.
     #[error("its keys changed faster than they could be read")]
     Unstable,
+    /// It was read in a way that this time could not be kept up. What was pushed is to be thrown away, and the
+    /// source read again: it goes another way then.
+    #[error("it is to be read again in another way")]
+    Again,
     /// It pushed something else than it announced, or announced something else than was planned for.
     #[error("its entries do not have the expected shape")]
     Shape,
@@ -98,11 +102,14 @@ impl ReadError {
             Self::Kernel { .. } => "kernel",
             Self::Late => "late",
             Self::TooLarge(_) => "too_large",
-            Self::Unstable => "unstable",
+            Self::Unstable | Self::Again => "unstable",
             Self::Shape => "shape",
         }
     }
 }
+
+/// Who takes what several threads push, one after another.
+pub type SharedPush<'a> = &'a mut (dyn FnMut(Batch<'_>) -> Result<(), ReadError> + Send);
 
 /// Something that can be read whole.
 pub trait Source: Send + Sync {
@@ -121,6 +128,29 @@ pub trait Source: Send + Sync {
         limits: &Limits,
         push: &mut dyn FnMut(Batch<'_>) -> Result<(), ReadError>,
     ) -> Result<ReadStatistics, ReadError>;
+
+    /// How many entries are to be expected, as far as that is known: room for them is made beforehand.
+    fn expected_entries(&self) -> usize {
+        0
+    }
+
+    /// Whether several threads can share its read.
+    fn is_divisible(&self) -> bool {
+        false
+    }
+
+    /// The same by so many threads where that is possible, of which the calling one is the first.
+    ///
+    /// # Errors
+    /// As [`Source::read`] does; [`ReadError::Again`] when it is to be called once more.
+    fn read_on(
+        &self,
+        _threads: usize,
+        limits: &Limits,
+        push: SharedPush<'_>,
+    ) -> Result<ReadStatistics, ReadError> {
+        self.read(limits, push)
+    }
 }
 
 /// What the kernel says of one program.

@@ -10,12 +10,12 @@ use std::os::fd::AsFd;
 use crate::snapshot::{Batch, Limits, ReadError, ReadStatistics, Source};
 
 use super::seen::Seen;
-use super::{BATCH_BYTES, MapSource, Method, Push, SCANS, Scratch, in_time, raw, refused};
+use super::{MapSource, Method, Push, SCANS, Scratch, in_time, raw, refused};
 
-const OPERATION: &str = "reading a batch of the map's entries";
+pub(super) const OPERATION: &str = "reading a batch of the map's entries";
 
 /// An entry that vanishes under a scan of Linux before 6.14 ends it with EINTR; asked again it goes on.
-const RETRIES: u32 = 1000;
+pub(super) const RETRIES: u32 = 1000;
 
 /// How often a scan that meets keys again may go round.
 const REPEATED_ROUNDS: u64 = 16;
@@ -27,11 +27,10 @@ pub(super) fn read(
     scratch: &mut Scratch,
     push: Push<'_>,
 ) -> Result<Option<ReadStatistics>, ReadError> {
-    let (key, value) = source.entry();
     let mut scan = Scan {
         source,
-        rows: (BATCH_BYTES / (key + value).max(1)).clamp(1, source.max_entries.max(1) as usize),
-        seen: source.is_unsteady(Method::Batch).then(|| Seen::new(key)),
+        rows: source.rows(),
+        seen: source.is_unsteady(Method::Batch).then(|| Seen::new(source.shape.key_size)),
         fetched: 0,
         entries: 0,
     };
@@ -112,14 +111,37 @@ fn has_no_batches(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(raw::ENOTSUPP | libc::EINVAL | libc::EOPNOTSUPP | libc::ENOSYS))
 }
 
-fn fetch(source: &MapSource, scratch: &mut Scratch, rows: usize, first: bool) -> io::Result<(usize, bool)> {
-    let (key, value) = source.entry();
-    let token = key.max(8);
+/// Goes on from a bucket of a hash.
+pub(super) fn set_token(scratch: &mut Scratch, source: &MapSource, bucket: u32) {
+    make_tokens(scratch, source);
+    if let Some(token) = scratch.token_in.first_chunk_mut() {
+        *token = bucket.to_ne_bytes();
+    }
+}
+
+/// The bucket of a hash that comes next.
+pub(super) fn token(scratch: &Scratch) -> u32 {
+    scratch.token_out.first_chunk().map_or(0, |token| u32::from_ne_bytes(*token))
+}
+
+fn make_tokens(scratch: &mut Scratch, source: &MapSource) {
+    let token = source.shape.key_size.max(8);
     for buffer in [&mut scratch.token_in, &mut scratch.token_out] {
         if buffer.len() < token {
             buffer.resize(token, 0);
         }
     }
+}
+
+/// Fetches entries from the token on; how many, and whether they were the last ones.
+pub(super) fn fetch(
+    source: &MapSource,
+    scratch: &mut Scratch,
+    rows: usize,
+    first: bool,
+) -> io::Result<(usize, bool)> {
+    let (key, value) = source.entry();
+    make_tokens(scratch, source);
     grow(&mut scratch.keys, rows, key)?;
     grow(&mut scratch.values, rows, value)?;
     let mut buffers = raw::BatchBuffers {
@@ -143,7 +165,7 @@ pub(super) fn grow(buffer: &mut Vec<u8>, rows: usize, size: usize) -> io::Result
 }
 
 /// Moves the entries with new keys to the front of the buffers, and tells how many there are.
-fn keep_new(seen: &mut Seen, scratch: &mut Scratch, entry: (usize, usize), rows: usize) -> usize {
+pub(super) fn keep_new(seen: &mut Seen, scratch: &mut Scratch, entry: (usize, usize), rows: usize) -> usize {
     let (key, value) = entry;
     let mut kept = 0;
     for row in 0..rows {

@@ -1,17 +1,20 @@
 //! Reading maps whole: one file per method.
 
 mod batch;
+mod mapped;
 mod per_key;
+mod pieces;
+mod proof;
 mod seen;
 
 use std::cell::RefCell;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::time::Instant;
 
 use crate::elf::MapKind;
-use crate::snapshot::{Batch, Limits, ReadError, ReadStatistics, Shape, Source};
+use crate::snapshot::{Batch, Limits, ReadError, ReadStatistics, Shape, SharedPush, Source};
 
 use super::raw::{self, MapFacts};
 
@@ -20,6 +23,8 @@ use super::raw::{self, MapFacts};
 pub enum Method {
     /// Many with one system call.
     Batch,
+    /// The memory of an array is mapped.
+    Mapped,
     /// Each key is asked for, then its value: for kernels and maps without the batch operation.
     PerKey,
 }
@@ -32,6 +37,18 @@ pub struct MapSource {
     shape: Shape,
     max_entries: u32,
     method: AtomicU8,
+    threads: AtomicU8,
+    /// How many entries the last read found.
+    found: AtomicUsize,
+}
+
+/// By how many threads a map may be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Threads {
+    One,
+    /// One the next time, then several.
+    OneOnce,
+    Several,
 }
 
 /// Where a method hands over what it copied out of the kernel.
@@ -45,11 +62,18 @@ const ROUNDS: u64 = 2;
 /// one key in a million or so.
 const SCANS: u32 = 3;
 
-/// How many bytes one call fetches at most, when entries are small.
-const BATCH_BYTES: usize = 256 << 10;
+/// More threads than this do not read a map.
+const MAX_THREADS: usize = 4;
+
+/// How many bytes one call fetches, when entries are small: what the nearer caches hold. More makes nothing faster.
+const BATCH_BYTES: usize = 64 << 10;
+
+/// So many entries are fetched with one call even if they are larger, up to so many bytes.
+const BATCH_ROWS: usize = 64;
+const MOST_BATCH_BYTES: usize = 512 << 10;
 
 /// Buffers larger than this are given back after a read.
-const KEPT_BYTES: usize = 4 << 20;
+const KEPT_BYTES: usize = 1 << 20;
 
 /// Buffers that a thread reuses from read to read.
 #[derive(Debug, Default)]
@@ -61,7 +85,8 @@ struct Scratch {
 }
 
 thread_local! {
-    static SCRATCH: RefCell<Scratch> = RefCell::default();
+    /// One for each thread that reads on this one's behalf, itself the first.
+    static SCRATCHES: RefCell<Vec<Scratch>> = RefCell::default();
 }
 
 impl MapSource {
@@ -70,6 +95,17 @@ impl MapSource {
     /// # Errors
     /// When the descriptor is not one of a map whose keys can be walked.
     pub fn new(map: OwnedFd) -> io::Result<Self> {
+        let source = Self::by_one_thread(map)?;
+        if mapped::is_possible(&source) {
+            source.remember(Method::Mapped);
+        }
+        if pieces::is_large(source.max_entries, source.rows()) && proof::holds(source.kind) {
+            source.allow(Threads::Several);
+        }
+        Ok(source)
+    }
+
+    fn by_one_thread(map: OwnedFd) -> io::Result<Self> {
         use std::os::fd::AsFd;
         let MapFacts { kind, key_size, value_size, max_entries } = raw::map_facts(map.as_fd())?;
         let kind = MapKind(kind);
@@ -85,7 +121,9 @@ impl MapSource {
             (1, value_size)
         };
         let shape = Shape { key_size, value_size, lanes, lane_stride };
-        Ok(Self { map, kind, shape, max_entries, method: AtomicU8::new(Method::Batch as u8) })
+        let method = AtomicU8::new(Method::Batch as u8);
+        let threads = AtomicU8::new(Threads::One as u8);
+        Ok(Self { map, kind, shape, max_entries, method, threads, found: AtomicUsize::new(0) })
     }
 
     /// Reads by this method from now on. Batches that the kernel does not know still fall back.
@@ -98,15 +136,52 @@ impl MapSource {
     /// The method in use.
     #[must_use]
     pub fn method(&self) -> Method {
-        if self.method.load(Ordering::Relaxed) == Method::PerKey as u8 {
-            Method::PerKey
-        } else {
-            Method::Batch
+        const MAPPED: u8 = Method::Mapped as u8;
+        const PER_KEY: u8 = Method::PerKey as u8;
+        match self.method.load(Ordering::Relaxed) {
+            MAPPED => Method::Mapped,
+            PER_KEY => Method::PerKey,
+            _ => Method::Batch,
         }
     }
 
     fn remember(&self, method: Method) {
         self.method.store(method as u8, Ordering::Relaxed);
+    }
+
+    fn allow(&self, threads: Threads) {
+        self.threads.store(threads as u8, Ordering::Relaxed);
+    }
+
+    /// Lets one thread read it the next time: its keys went away so fast that no seam could be met.
+    fn read_as_one_next(&self) {
+        self.allow(Threads::OneOnce);
+    }
+
+    /// Lets one thread read it from now on.
+    fn read_as_one(&self) {
+        self.allow(Threads::One);
+    }
+
+    /// How many threads the read that begins now may have.
+    fn next_threads(&self, wanted: usize) -> usize {
+        let several = Threads::Several as u8;
+        let once = Threads::OneOnce as u8;
+        if self.threads.compare_exchange(once, several, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+            || self.method() != Method::Batch
+            || self.threads.load(Ordering::Relaxed) != several
+        {
+            return 1;
+        }
+        wanted.clamp(1, MAX_THREADS)
+    }
+
+    /// How many entries to ask for with one call.
+    fn rows(&self) -> usize {
+        let (key, value) = self.entry();
+        let entry = (key + value).max(1);
+        let rows = (BATCH_BYTES / entry).max(BATCH_ROWS.min(MOST_BATCH_BYTES / entry));
+        rows.clamp(1, self.max_entries.max(1) as usize)
     }
 
     /// The bytes of a key and of a value with all its lanes.
@@ -164,23 +239,75 @@ impl Source for MapSource {
     }
 
     fn read(&self, limits: &Limits, push: Push<'_>) -> Result<ReadStatistics, ReadError> {
-        // Taken out for the time of the read: `push` may well read another source.
-        let mut scratch = SCRATCH.take();
-        let result = match self.method() {
-            Method::Batch => match batch::read(self, limits, &mut scratch, push) {
-                Ok(Some(statistics)) => Ok(statistics),
-                // Nothing was pushed yet: the very first call was refused.
-                Ok(None) => {
-                    self.remember(Method::PerKey);
-                    per_key::read(self, limits, &mut scratch, push)
-                }
-                Err(error) => Err(error),
-            },
-            Method::PerKey => per_key::read(self, limits, &mut scratch, push),
-        };
-        if scratch.keys.capacity() + scratch.values.capacity() <= KEPT_BYTES {
-            SCRATCH.set(scratch);
-        }
-        result
+        let read = with_scratches(|scratches| {
+            if scratches.is_empty() {
+                scratches.push(Scratch::default());
+            }
+            scratches
+                .first_mut()
+                .map_or(Err(ReadError::Shape), |scratch| self.read_alone(limits, scratch, push))
+        });
+        self.found(read)
     }
+
+    fn expected_entries(&self) -> usize {
+        self.found.load(Ordering::Relaxed)
+    }
+
+    fn is_divisible(&self) -> bool {
+        self.method() == Method::Batch && self.threads.load(Ordering::Relaxed) != Threads::One as u8
+    }
+
+    fn read_on(
+        &self,
+        threads: usize,
+        limits: &Limits,
+        push: SharedPush<'_>,
+    ) -> Result<ReadStatistics, ReadError> {
+        match self.next_threads(threads) {
+            0 | 1 => self.read(limits, push),
+            threads => {
+                self.found(with_scratches(|scratches| pieces::read(self, limits, threads, scratches, push)))
+            }
+        }
+    }
+}
+
+impl MapSource {
+    /// Remembers how much there was.
+    fn found(&self, read: Result<ReadStatistics, ReadError>) -> Result<ReadStatistics, ReadError> {
+        if let Ok(statistics) = &read {
+            self.found.store(usize::try_from(statistics.entries).unwrap_or(usize::MAX), Ordering::Relaxed);
+        }
+        read
+    }
+
+    fn read_alone(
+        &self,
+        limits: &Limits,
+        scratch: &mut Scratch,
+        push: Push<'_>,
+    ) -> Result<ReadStatistics, ReadError> {
+        if self.method() == Method::Mapped {
+            return mapped::read(self, limits, scratch, push);
+        }
+        if self.method() == Method::Batch {
+            if let Some(statistics) = batch::read(self, limits, scratch, push)? {
+                return Ok(statistics);
+            }
+            // Nothing was pushed yet: the very first call was refused.
+            self.remember(Method::PerKey);
+        }
+        per_key::read(self, limits, scratch, push)
+    }
+}
+
+/// Lends the buffers of this thread, which are taken out meanwhile: who takes what was read may well
+/// read another source.
+fn with_scratches<T>(work: impl FnOnce(&mut Vec<Scratch>) -> T) -> T {
+    let mut scratches = SCRATCHES.take();
+    let result = work(&mut scratches);
+    scratches.retain(|scratch| scratch.keys.capacity() + scratch.values.capacity() <= KEPT_BYTES);
+    SCRATCHES.set(scratches);
+    result
 }

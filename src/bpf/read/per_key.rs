@@ -11,7 +11,7 @@ use crate::snapshot::{Limits, ReadError, ReadStatistics};
 
 use super::batch::{grow, hand_over};
 use super::seen::Seen;
-use super::{BATCH_BYTES, MapSource, Method, Push, SCANS, Scratch, in_time, raw, refused};
+use super::{MapSource, Method, Push, SCANS, Scratch, in_time, raw, refused};
 
 const NEXT: &str = "asking the map for its next key";
 const LOOKUP: &str = "looking a key of the map up";
@@ -29,8 +29,7 @@ pub(super) fn read(
     push: Push<'_>,
 ) -> Result<ReadStatistics, ReadError> {
     let (key, value) = source.entry();
-    let most = source.max_entries.max(1) as usize;
-    let rows = (BATCH_BYTES / (key + value).max(1)).clamp(1, most);
+    let rows = source.rows();
     let room = |error| refused(LOOKUP, &error);
     grow(&mut scratch.keys, rows, key).map_err(room)?;
     grow(&mut scratch.values, rows, value).map_err(room)?;

@@ -9,6 +9,9 @@ mod isolation;
 /// Starting, dropping privileges, stopping.
 mod lifecycle;
 
+/// Memory after very many keys.
+mod memory;
+
 /// Names of members, from the YAML to the page.
 mod named;
 

@@ -1,9 +1,11 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use bpftally::bpf::Method;
-use bpftally::snapshot::{ReadError, Source};
-use libbpf_rs::{MapCore, MapFlags, MapType};
+use bpftally::bpf::{MapSource, Method};
+use bpftally::snapshot::{
+    Batch, Column, Limits, ReadError, ReadStatistics, Reduce, Shape, SharedPush, Snapshot, Source, ValueSpec,
+};
+use libbpf_rs::{MapCore, MapFlags, MapHandle, MapType};
 
 use crate::common::kernel::{create_map, limits, source};
 
@@ -65,10 +67,16 @@ fn churn(map: &impl MapCore, how: Churn, stop: &AtomicBool, changes: &AtomicU64)
 }
 
 /// Reads once: every stable key must come exactly once, with its value on every CPU.
-fn read_once(source: &dyn Source, keys: &HashMap<Vec<u8>, u32>, stable: u32, what: &str) -> u64 {
+fn read_once(
+    threads: usize,
+    source: &dyn Source,
+    keys: &HashMap<Vec<u8>, u32>,
+    stable: u32,
+    what: &str,
+) -> u64 {
     let mut seen = vec![0_u8; stable as usize];
     let mut churning = std::collections::HashSet::new();
-    let result = source.read(&limits(), &mut |batch| {
+    let result = source.read_on(threads, &limits(), &mut |batch| {
         let stride = batch.shape.lanes * batch.shape.lane_stride;
         for (key, value) in
             batch.keys.chunks_exact(batch.shape.key_size).zip(batch.values.chunks_exact(stride))
@@ -97,12 +105,26 @@ fn read_once(source: &dyn Source, keys: &HashMap<Vec<u8>, u32>, stable: u32, wha
 
 #[track_caller]
 fn check(kind: MapType, flags: u32, method: Method, how: Churn, stable: u32, capacity: u32, reads: usize) {
+    check_on(1, (kind, flags), method, how, stable, capacity, reads);
+}
+
+#[track_caller]
+fn check_on(
+    threads: usize,
+    (kind, flags): (MapType, u32),
+    method: Method,
+    how: Churn,
+    stable: u32,
+    capacity: u32,
+    reads: usize,
+) {
     let map = create_map(kind, 8, 8, capacity, flags);
     let keys: HashMap<Vec<u8>, u32> = (0..stable).map(|number| (key(kind, number), number)).collect();
     (0..stable).for_each(|number| set(&map, number));
     let source = source(&map, method);
     let (stop, changes) = (AtomicBool::new(false), AtomicU64::new(0));
-    let what = format!("{kind:?} flags {flags} by {method:?}, {how:?}");
+    let what = format!("{kind:?} flags {flags} by {method:?}, {how:?}, {threads} threads");
+    assert!(threads == 1 || source.is_divisible(), "{what}: by one thread only");
     std::thread::scope(|scope| {
         // Stops the other thread also when an assertion fails.
         struct Stop<'a>(&'a AtomicBool);
@@ -114,7 +136,7 @@ fn check(kind: MapType, flags: u32, method: Method, how: Churn, stable: u32, cap
         let _stop = Stop(&stop);
         scope.spawn(|| churn(&map, how, &stop, &changes));
         for _ in 0..reads {
-            read_once(&source, &keys, stable, &what);
+            read_once(threads, &source, &keys, stable, &what);
         }
     });
     assert!(changes.into_inner() > reads as u64, "{what}: the map did change");
@@ -158,5 +180,93 @@ fn a_trie_under_churn_is_read_truly() {
     for how in [Churn::OneByOne, Churn::InWaves] {
         check(MapType::LpmTrie, NO_PREALLOC, Method::Batch, how, 2_000, 8_000, 300);
         check(MapType::LpmTrie, NO_PREALLOC, Method::PerKey, how, 2_000, 8_000, 30);
+    }
+}
+
+/// Several threads, and so seams between what they read.
+#[track_caller]
+fn check_pieces(kind: MapType, flags: u32, how: Churn, capacity: u32, reads: usize) {
+    for threads in [2, 4] {
+        check_on(threads, (kind, flags), Method::Batch, how, 10_000, capacity, reads);
+    }
+}
+
+#[test]
+fn a_hash_under_churn_is_read_truly_by_several_threads() {
+    check_pieces(MapType::Hash, 0, Churn::InWaves, 20_000, 150);
+    check_pieces(MapType::Hash, NO_PREALLOC, Churn::OneByOne, 20_000, 150);
+}
+
+#[test]
+fn a_per_cpu_hash_under_churn_is_read_truly_by_several_threads() {
+    check_pieces(MapType::PercpuHash, 0, Churn::InWaves, 20_000, 60);
+}
+
+#[test]
+fn lru_hashes_with_room_under_churn_are_read_truly_by_several_threads() {
+    check_pieces(MapType::LruHash, 0, Churn::InWaves, 40_000, 60);
+    check_pieces(MapType::LruPercpuHash, 0, Churn::InWaves, 40_000, 60);
+}
+
+/// Nearly all keys go away while threads are on their way: no seam can be met any more.
+#[test]
+fn a_map_that_is_emptied_meanwhile_is_read_truly() {
+    let map = create_map(MapType::Hash, 8, 8, 100_000, 0);
+    let column = Column::new(ValueSpec::unsigned(0, 8), Reduce::Sum);
+    let stable: Vec<u32> = (0..100_000).step_by(10_000).collect();
+    for _ in 0..5 {
+        (0..100_000).for_each(|number| set(&map, number));
+        let source =
+            Emptied { source: source(&map, Method::Batch), map: &map, empty: AtomicBool::new(false) };
+        let snapshot = Snapshot::read_on(2, &source, &[column], &limits()).unwrap();
+        for number in &stable {
+            let key = key(MapType::Hash, *number);
+            assert_eq!(snapshot.keys().filter(|found| **found == key).count(), 1, "{number}");
+        }
+        let distinct: std::collections::HashSet<_> = snapshot.keys().collect();
+        assert_eq!(distinct.len(), snapshot.rows(), "no key twice");
+        assert!(source.empty.into_inner());
+    }
+}
+
+/// Empties its map, but for some keys, when the first entries were read.
+struct Emptied<'a> {
+    source: MapSource,
+    map: &'a MapHandle,
+    empty: AtomicBool,
+}
+
+impl Source for Emptied<'_> {
+    fn shape(&self) -> Shape {
+        self.source.shape()
+    }
+
+    fn max_entries(&self) -> Option<u64> {
+        self.source.max_entries()
+    }
+
+    fn read(
+        &self,
+        limits: &Limits,
+        push: &mut dyn FnMut(Batch<'_>) -> Result<(), ReadError>,
+    ) -> Result<ReadStatistics, ReadError> {
+        self.source.read(limits, push)
+    }
+
+    fn read_on(
+        &self,
+        threads: usize,
+        limits: &Limits,
+        push: SharedPush<'_>,
+    ) -> Result<ReadStatistics, ReadError> {
+        self.source.read_on(threads, limits, &mut |batch| {
+            if !self.empty.swap(true, Ordering::Relaxed) {
+                // Others wait here with what they have read.
+                for number in (0..100_000).filter(|number| number % 10_000 != 0) {
+                    self.map.delete(&key(MapType::Hash, number)).unwrap();
+                }
+            }
+            push(batch)
+        })
     }
 }

@@ -7,6 +7,9 @@ mod attach;
 /// Reading while other threads insert and delete.
 mod churn;
 
+/// Arrays whose memory is mapped, and which are made so.
+mod mapped;
+
 /// Globals, capacities, programs and choices of a config at work.
 mod settings;
 

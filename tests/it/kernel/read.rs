@@ -1,7 +1,7 @@
 use std::time::{Duration, Instant};
 
 use bpftally::bpf::{MapSource, Method};
-use bpftally::snapshot::{Limits, ReadError, Source};
+use bpftally::snapshot::{Column, Limits, ReadError, Reduce, Snapshot, Source, ValueSpec};
 use libbpf_rs::{MapCore, MapFlags, MapType};
 
 use crate::common::kernel::{Row, create_map, kernel_since, limits, put, rows, source, try_rows};
@@ -148,6 +148,43 @@ fn more_than_one_batch_is_read() {
         let capacity =
             if matches!(kind, MapType::LruHash | MapType::LruPercpuHash) { 120_000 } else { 60_000 };
         check(kind, flags, key_size, 8, if is_array(kind) { 60_000 } else { capacity }, 60_000);
+    }
+}
+
+#[test]
+fn a_large_hash_is_read_whole_by_several_threads() {
+    let column = Column::new(ValueSpec::unsigned(0, 8), Reduce::Split);
+    for (kind, flags) in [
+        (MapType::Hash, 0),
+        (MapType::Hash, NO_PREALLOC),
+        (MapType::LruHash, 0),
+        (MapType::PercpuHash, 0),
+        (MapType::LruPercpuHash, 0),
+    ] {
+        for count in [0, 1, 100, 2000, 60_000] {
+            let map = create_map(kind, 12, 8, 120_000, flags);
+            let expected = fill(&map, 12, 8, count);
+            let source = source(&map, Method::Batch);
+            assert!(source.is_divisible(), "{kind:?}");
+            for threads in [2, 3, 4] {
+                let snapshot = Snapshot::read_on(threads, &source, &[column], &limits()).unwrap();
+                let lanes = snapshot.numbers(0).unwrap().bits.chunks_exact(source.shape().lanes);
+                let values = lanes.map(|lanes| lanes.iter().flat_map(|lane| lane.to_ne_bytes()).collect());
+                let mut found: Vec<Row> = snapshot.keys().map(<[u8]>::to_vec).zip(values).collect();
+                found.sort();
+                assert!(found == expected, "{kind:?} flags {flags}, {count} entries by {threads} threads");
+                assert_eq!(snapshot.statistics().entries, u64::from(count));
+            }
+        }
+    }
+}
+
+#[test]
+fn small_maps_and_maps_of_other_kinds_are_read_by_one_thread() {
+    for (kind, capacity) in [(MapType::Hash, 4096), (MapType::Array, 120_000), (MapType::LpmTrie, 120_000)] {
+        let flags = if kind == MapType::LpmTrie { NO_PREALLOC } else { 0 };
+        let map = create_map(kind, if kind == MapType::LpmTrie { 8 } else { 4 }, 8, capacity, flags);
+        assert!(!source(&map, Method::Batch).is_divisible(), "{kind:?}");
     }
 }
 
