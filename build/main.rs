@@ -8,4 +8,6 @@ fn main() {
     libelf::complete();
     // libbpf's updates of maps pass through src/bpf/usdt.rs, which says why.
     println!("cargo::rustc-link-arg=-Wl,--wrap=bpf_map_update_elem");
+    // Objects attach to it by its name, which has to outlive the other symbols.
+    println!("cargo::rustc-link-arg-bins=-Wl,--export-dynamic-symbol=post_attach_mark");
 }

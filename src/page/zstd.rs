@@ -1,4 +1,4 @@
-//! The zstd coding: half of gzip's time, and smaller.
+//! The zstd coding: three quarters of gzip's time for two thirds of its bytes.
 
 use std::io::{self, Write};
 

@@ -179,9 +179,18 @@ fn a_client_that_does_not_read_is_cut() {
     let requests = "GET /metrics HTTP/1.1\r\nHost: t\r\n\r\n".repeat(5000);
     stuck.set_write_timeout(Some(Duration::from_secs(1))).unwrap();
     let _ = stuck.write_all(requests.as_bytes());
+    let cut = |page: &str, clients: u32| {
+        page.contains(&format!("ebpf_exporter_http_clients_cut_total{{reason=\"not_reading\"}} {clients}\n"))
+    };
     let began = Instant::now();
     for _ in 0..20 {
         assert!(exporter.page().contains("ebpf_exporter_good_total"));
     }
     assert!(began.elapsed() < Duration::from_secs(20), "others waited {:?}", began.elapsed());
+    while !cut(&exporter.page(), 1) {
+        assert!(began.elapsed() < Duration::from_secs(60), "it was not cut, or not counted");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    drop(stuck);
+    assert!(cut(&exporter.page(), 1));
 }
