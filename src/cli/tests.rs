@@ -121,6 +121,7 @@ fn check_takes_paths() {
         load: false,
         object_dir: None,
         namespace: "ebpf_exporter".into(),
+        max_series: None,
         btf: None,
     };
     check_words(&["check", "a.yaml", "b"], plain.clone());

@@ -42,6 +42,8 @@ use crate::spec::{LoadSpec, Spec, ViewSpec};
 pub struct Options {
     /// The prefix of metric names for configs without a `namespace`; empty for none.
     pub namespace: String,
+    /// How many label sets a metric may have that does not say it; as many as there are when it is not given.
+    pub max_series: Option<usize>,
     /// Where objects are looked for after the config's own folder.
     pub object_dir: Option<PathBuf>,
     /// The machine's names for decoders, and the running kernel's types for enums.
@@ -232,6 +234,7 @@ fn checked(
     let context = check::Context {
         object: object.info,
         own_enums: OnceCell::new(),
+        max_series: options.max_series,
         namespace: namespace.as_deref().unwrap_or(&options.namespace),
         host: &options.host,
     };

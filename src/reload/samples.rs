@@ -4,7 +4,7 @@
 use crate::problem::{Place, Problem};
 use crate::reload::{Provenance, ReadConfig};
 use crate::snapshot::{Reduce, ValueSpec};
-use crate::spec::{LoadSpec, MetricKind, MetricSpec, Spec, ViewSpec};
+use crate::spec::{LoadSpec, MetricKind, MetricSpec, SeriesLimit, Spec, ViewSpec};
 
 /// A counter read from the map `counts`.
 pub(super) fn metric(config: &str, name: &str, help: &str) -> MetricSpec {
@@ -20,6 +20,7 @@ pub(super) fn metric(config: &str, name: &str, help: &str) -> MetricSpec {
         scale: 1.0,
         reduce: Reduce::Sum,
         zero: false,
+        limit: SeriesLimit::default(),
         place: place(config, Some(name)),
     }
 }

@@ -158,6 +158,7 @@ pub(super) struct Pass<'a> {
     contributor: &'a Contributor,
     buckets: Option<&'a Buckets>,
     skip_cache_size: usize,
+    limit_grace: Duration,
     skipped: &'a mut SkipCache,
     tally: Tally,
     list: Vec<u8>,
@@ -175,6 +176,7 @@ impl<'a> Pass<'a> {
         Self {
             contributor,
             buckets: plan.buckets(),
+            limit_grace: settings.limit_grace,
             skip_cache_size: if contributor.rows.is_volatile() { 0 } else { settings.skip_cache_size },
             skipped,
             tally: Tally::default(),
@@ -215,6 +217,10 @@ impl<'a> Pass<'a> {
         mut take: impl FnMut(&mut Memory, &[u8], usize, Taken<'_>),
     ) {
         let split = self.contributor.rows.is_split();
+        let limit = self.contributor.limit.as_ref();
+        if let Some(limit) = limit {
+            limit.begin(memory, &self.contributor.zeros);
+        }
         for (row, key) in snapshot.keys().enumerate() {
             if self.skip_cache_size > 0 && self.skipped.contains(key) {
                 self.tally.skipped += lanes as u64;
@@ -232,6 +238,11 @@ impl<'a> Pass<'a> {
                 if !split && decoded == Ok(None) {
                     self.skipped.insert(key, self.skip_cache_size);
                 }
+                let slot = slot.filter(|_| {
+                    limit.is_none_or(|limit| {
+                        limit.takes(memory, &mut self.list, &mut self.scratch, &mut self.tally)
+                    })
+                });
                 let taken = slot.map(|slot| (self.list.as_slice(), slot));
                 if split {
                     self.long_key.clear();
@@ -242,6 +253,9 @@ impl<'a> Pass<'a> {
                     take(memory, key, nth, taken);
                 }
             }
+        }
+        if let Some(limit) = limit {
+            limit.finish(memory, self.limit_grace);
         }
     }
 

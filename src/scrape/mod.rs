@@ -10,6 +10,8 @@
 mod distinct;
 mod fold;
 mod generation;
+mod limit;
+mod many;
 mod maps;
 mod plan;
 mod publish;
@@ -28,7 +30,7 @@ mod weave;
 mod tests;
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
@@ -47,6 +49,8 @@ pub struct Settings {
     pub max_snapshot_bytes: usize,
     /// Keys that each metric remembers as skipped; 0 remembers none.
     pub skip_cache_size: usize,
+    /// How long a label set that is gone keeps its place among those that a limited metric publishes.
+    pub limit_grace: Duration,
     /// Whether the kernel keeps run statistics of programs at the moment.
     pub stats_enabled: Box<dyn Fn() -> bool + Send + Sync>,
     /// What this program is.
@@ -58,6 +62,7 @@ impl Default for Settings {
         Self {
             max_snapshot_bytes: 512 * 1024 * 1024,
             skip_cache_size: 0,
+            limit_grace: limit::GRACE,
             stats_enabled: Box::new(|| false),
             build: BuildInfo::default(),
         }

@@ -104,6 +104,7 @@ fn object() -> &'static Object {
 fn options() -> Options {
     Options {
         namespace: "ebpf_exporter".into(),
+        max_series: None,
         object_dir: None,
         host: Arc::new(Host::new(Roots::default())),
         insecure: Insecure::Allowed,

@@ -82,6 +82,10 @@ pub(crate) struct RawMetric {
     pub(crate) scale: Option<Found<f64>>,
     pub(crate) reduce: Option<Found<String>>,
     pub(crate) zero: Option<Found<bool>>,
+    pub(crate) max_series: Option<Found<i64>>,
+    /// Labels with what they say of the rest.
+    pub(crate) other: Option<Found<Vec<(Found<String>, String)>>>,
+    pub(crate) max_label_length: Option<Found<i64>>,
     pub(crate) bucket_type: Option<Found<String>>,
     pub(crate) bucket_min: Option<Found<i64>>,
     pub(crate) bucket_max: Option<Found<i64>>,

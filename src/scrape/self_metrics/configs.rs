@@ -75,6 +75,11 @@ fn metric(contributor: &Contributor, rendered: &Rendered, states: &States, famil
     if let Some(ledger) = &state.memory().ledger {
         families.add(&names::METRIC_UNTRACKED, &labels, count(ledger.untracked()));
     }
+    families.add(&names::METRIC_MANY_SERIES, &labels, flag(state.has_many(series, contributor)));
+    for (limit, rows) in tally.limited {
+        let [config, metric] = labels;
+        families.add(&names::METRIC_LIMITED, &[config, metric, ("reason", limit)], count(rows));
+    }
     for (reason, errors) in tally.errors {
         let [config, metric] = labels;
         families.add(&names::METRIC_DECODE_ERRORS, &[config, metric, ("reason", reason)], count(errors));

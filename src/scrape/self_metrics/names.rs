@@ -60,6 +60,10 @@ names! {
         "Rows of a metric that could not be decoded and were left out";
     METRIC_SKIPPED COUNTER "ebpf_exporter_metric_skipped_label_sets_total"
         "Rows of a metric that its decoders left out";
+    METRIC_LIMITED COUNTER "ebpf_exporter_metric_limited_label_sets_total"
+        "Rows of a metric that its limits changed: max_series left them out, other put them into its series, max_label_length cut a label";
+    METRIC_MANY_SERIES GAUGE "ebpf_exporter_metric_many_series"
+        "Whether a metric's family has 100000 series or more";
     METRIC_UNTRACKED GAUGE "ebpf_exporter_metric_untracked_keys"
         "Keys of a metric beyond those that are remembered, whose series may fall, and totals from before a reload that were forgotten";
     MAP_ENTRIES GAUGE "ebpf_exporter_map_entries"

@@ -4,6 +4,7 @@ mod arrays;
 mod bases;
 mod failures;
 mod histograms;
+mod limits;
 mod metrics;
 mod page;
 mod reloads;
@@ -20,7 +21,7 @@ use crate::problem::Place;
 use crate::series::{BucketKind, Buckets};
 use crate::snapshot::fixture::{Literal, LiteralPrograms};
 use crate::snapshot::{NamedSource, Programs, Reduce, Shape, Source, ValueSpec, View};
-use crate::spec::{Histogram, LabelSource, LabelSpec, MetricKind, MetricSpec, Slots, ViewSpec};
+use crate::spec::{Histogram, LabelSource, LabelSpec, MetricKind, MetricSpec, SeriesLimit, Slots, ViewSpec};
 
 /// A decoder step: its name, and for `static_map` the pairs, for `regexp` the expressions.
 type Step<'a> = (&'a str, &'a [(&'a str, &'a str)]);
@@ -73,6 +74,7 @@ fn metric(family: &str, kind: MetricKind, key_size: usize, mut labels: Vec<Label
         scale: 1.0,
         reduce: Reduce::Sum,
         zero: false,
+        limit: SeriesLimit::default(),
         place: Place::default(),
     }
 }

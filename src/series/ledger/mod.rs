@@ -12,6 +12,7 @@
 //! (`base.rs`).
 
 mod base;
+mod outside;
 
 use std::hash::BuildHasher;
 
@@ -444,7 +445,7 @@ mod tests {
     use super::*;
     use crate::series::Number;
 
-    fn ledger(key_limit: usize, dead_limit: usize) -> Ledger {
+    pub(super) fn ledger(key_limit: usize, dead_limit: usize) -> Ledger {
         let shape = LedgerShape {
             key_size: 1,
             stride: 1,
@@ -457,7 +458,7 @@ mod tests {
     }
 
     /// One pass of `(key, label, value)`.
-    fn pass(ledger: &mut Ledger, rows: &[(u8, &str, u64)]) -> BTreeMap<String, u64> {
+    pub(super) fn pass(ledger: &mut Ledger, rows: &[(u8, &str, u64)]) -> BTreeMap<String, u64> {
         ledger.begin();
         for (key, label, value) in rows {
             ledger.add(&[*key], label.as_bytes(), 0, *value);
@@ -474,7 +475,7 @@ mod tests {
             .collect()
     }
 
-    fn series<const N: usize>(all: [(&str, u64); N]) -> BTreeMap<String, u64> {
+    pub(super) fn series<const N: usize>(all: [(&str, u64); N]) -> BTreeMap<String, u64> {
         all.into_iter().map(|(label, value)| (label.to_owned(), value)).collect()
     }
 
