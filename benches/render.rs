@@ -109,7 +109,7 @@ fn metric(kind: MetricKind, key_size: usize, labels: Vec<LabelSpec>) -> MetricSp
 
 fn member(config: &str, metric: MetricSpec, source: Arc<dyn Source>) -> Member {
     Member {
-        view_spec: ViewSpec { name: config.to_owned(), metrics: vec![metric] },
+        view_spec: ViewSpec { name: config.to_owned(), metrics: vec![metric], expiries: Vec::new() },
         view: View {
             config: config.to_owned(),
             sources: vec![NamedSource { map: "bench".to_owned(), source }],

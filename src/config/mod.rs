@@ -239,6 +239,7 @@ fn checked(
         host: &options.host,
     };
     let maps = check::capacities(&context, &mut sink, raw);
+    let expiries = check::expiries(&context, &mut sink, raw);
     let load = LoadSpec {
         name: file.name.clone(),
         object: object.path.to_owned(),
@@ -261,7 +262,7 @@ fn checked(
         findings.report(&Spot::default(), Problem::error("no-metric-left", Place::default(), message));
         return None;
     }
-    Some(Spec { load, view: ViewSpec { name: file.name.clone(), metrics } })
+    Some(Spec { load, view: ViewSpec { name: file.name.clone(), metrics, expiries } })
 }
 
 /// Problems in the order of the file; those without a position go last.

@@ -49,7 +49,7 @@ impl Limit {
     }
 
     /// Begins a pass. What is published whatever the map holds has the first places.
-    pub(super) fn begin(&self, memory: &mut Memory, zeros: &[Vec<u8>]) {
+    fn begin(&self, memory: &mut Memory, zeros: &[Vec<u8>]) {
         let Some(max) = self.max_series else { return };
         let now = Instant::now();
         let admission = memory.admission.get_or_insert_with(|| Admission::new(&self.meaning, max, now));
@@ -63,7 +63,7 @@ impl Limit {
     }
 
     /// Whether a row is published; its labels may be others then.
-    pub(super) fn takes(
+    fn takes(
         &self,
         memory: &mut Memory,
         list: &mut Vec<u8>,
@@ -86,8 +86,9 @@ impl Limit {
         true
     }
 
-    /// Where the last word of a row counts that no pass will meet any more; nowhere when it was never published.
-    pub(super) fn bequeaths(&self, memory: &Memory, list: &mut Vec<u8>, scratch: &mut Vec<u8>) -> bool {
+    /// Whether the last word of a row that no pass will meet any more is to be kept; its labels may be others
+    /// then. Nobody is admitted by it.
+    fn takes_last(&self, memory: &Memory, list: &mut Vec<u8>, scratch: &mut Vec<u8>) -> bool {
         self.cut(list, scratch);
         let Some(admission) = memory.admission.as_ref().filter(|_| self.admits()) else { return true };
         if self.is_other(list) || admission.has(list) {
@@ -97,7 +98,7 @@ impl Limit {
     }
 
     /// Ends a pass.
-    pub(super) fn finish(&self, memory: &mut Memory, grace: Duration) {
+    fn finish(&self, memory: &mut Memory, grace: Duration) {
         if let (Some(ledger), Some(other)) = (&mut memory.ledger, &self.other) {
             // The rest never ends: what left it would have to be told again when it returned.
             ledger.keep(other);
@@ -114,6 +115,56 @@ impl Limit {
 
     fn is_other(&self, list: &[u8]) -> bool {
         self.other.as_deref() == Some(list)
+    }
+}
+
+/// The limit of a metric during one walk over rows.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Gate<'a> {
+    limit: Option<&'a Limit>,
+    zeros: &'a [Vec<u8>],
+    grace: Duration,
+    /// Whether the rows are the last words of keys that were deleted.
+    is_last: bool,
+}
+
+impl<'a> Gate<'a> {
+    pub(super) fn new(limit: Option<&'a Limit>, zeros: &'a [Vec<u8>], grace: Duration) -> Self {
+        Self { limit, zeros, grace, is_last: false }
+    }
+
+    /// The same for keys that were deleted.
+    pub(super) fn for_last_words(self) -> Self {
+        Self { is_last: true, ..self }
+    }
+
+    /// Begins the walk.
+    pub(super) fn begin(self, memory: &mut Memory) {
+        if let Some(limit) = self.limit.filter(|_| !self.is_last) {
+            limit.begin(memory, self.zeros);
+        }
+    }
+
+    /// Whether a row is published; its labels may be others then.
+    pub(super) fn takes(
+        self,
+        memory: &mut Memory,
+        list: &mut Vec<u8>,
+        scratch: &mut Vec<u8>,
+        tally: &mut Tally,
+    ) -> bool {
+        match self.limit {
+            None => true,
+            Some(limit) if self.is_last => limit.takes_last(memory, list, scratch),
+            Some(limit) => limit.takes(memory, list, scratch, tally),
+        }
+    }
+
+    /// Ends the walk.
+    pub(super) fn finish(self, memory: &mut Memory) {
+        if let Some(limit) = self.limit.filter(|_| !self.is_last) {
+            limit.finish(memory, self.grace);
+        }
     }
 }
 

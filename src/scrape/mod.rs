@@ -9,6 +9,7 @@
 
 mod distinct;
 mod fold;
+mod fullness;
 mod generation;
 mod limit;
 mod many;
@@ -24,6 +25,7 @@ mod slots;
 mod state;
 mod succession;
 mod turnstile;
+mod upkeep;
 mod weave;
 
 #[cfg(test)]
@@ -37,6 +39,7 @@ use bytes::Bytes;
 pub use generation::{ConfigState, Generation, Live, Member, Reloads};
 pub use publish::Replaced;
 pub use self_metrics::{BuildInfo, reserved};
+pub use upkeep::Upkeep;
 
 use crate::page::{self, Coding};
 use reading::Reading;

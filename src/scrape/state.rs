@@ -59,6 +59,11 @@ pub(super) struct Tally {
 pub(super) struct SourceStates {
     pub(super) failing: BTreeSet<(String, String)>,
     pub(super) errors: BTreeMap<(String, String, &'static str), u64>,
+    /// Entries of maps that no scrape reads, as last counted.
+    pub(super) entries: BTreeMap<(String, String), u64>,
+    /// Entries that were taken out.
+    pub(super) expired: BTreeMap<(String, String), u64>,
+    pub(super) nearly_full: BTreeSet<(String, String)>,
 }
 
 impl States {
@@ -97,6 +102,13 @@ impl States {
         let mut states = lock(&self.sources);
         states.failing.retain(|(config, map)| maps.contains(&(config.as_str(), map.as_str())));
         states.errors.retain(|(config, map, _), _| maps.contains(&(config.as_str(), map.as_str())));
+        let views = generation.views().iter();
+        let maps: HashSet<_> = views
+            .flat_map(|view| view.sources.iter().map(|named| (view.config.as_str(), named.map.as_str())))
+            .collect();
+        states.entries.retain(|(config, map), _| maps.contains(&(config.as_str(), map.as_str())));
+        states.expired.retain(|(config, map), _| maps.contains(&(config.as_str(), map.as_str())));
+        states.nearly_full.retain(|(config, map)| maps.contains(&(config.as_str(), map.as_str())));
     }
 }
 

@@ -1,4 +1,6 @@
-//! What bounds the series of a metric.
+//! What bounds the series of a metric and the entries of a map.
+
+use std::time::Duration;
 
 /// How many series a metric may have, and how long their labels may be.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -10,4 +12,13 @@ pub struct SeriesLimit {
     pub other: Option<Vec<String>>,
     /// How many bytes a label may have, with the mark behind one that was cut.
     pub max_label_length: Option<usize>,
+}
+
+/// After how long without a change entries are taken out of a map.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MapExpiry {
+    /// The map's name.
+    pub map: String,
+    /// How long.
+    pub after: Duration,
 }

@@ -13,7 +13,7 @@ use crate::decode::Chain;
 use crate::problem::{Place, Position};
 use crate::series::Buckets;
 pub use crate::snapshot::{Bits, Reduce, ValueKind, ValueSpec};
-pub use limit::SeriesLimit;
+pub use limit::{MapExpiry, SeriesLimit};
 pub use load::{GlobalPatch, MapDefinition, MapSetting, ProgramSetting};
 
 /// A config after it was checked against its object.
@@ -89,6 +89,8 @@ pub struct ViewSpec {
     pub name: String,
     /// Its metrics, in the file's order.
     pub metrics: Vec<MetricSpec>,
+    /// Maps whose entries are taken out when they have not changed for long.
+    pub expiries: Vec<MapExpiry>,
 }
 
 /// The kind of a family.

@@ -3,6 +3,7 @@
 mod batch;
 mod per_key;
 mod seen;
+mod take;
 
 use std::cell::RefCell;
 use std::io;
@@ -11,7 +12,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Instant;
 
 use crate::elf::MapKind;
-use crate::snapshot::{Batch, Limits, ReadError, ReadStatistics, Shape, Source};
+use crate::snapshot::{Batch, Limits, ReadError, ReadStatistics, Room, Shape, Source, Taken};
 
 use super::raw::{self, MapFacts};
 
@@ -161,6 +162,18 @@ impl Source for MapSource {
 
     fn max_entries(&self) -> Option<u64> {
         Some(u64::from(self.max_entries))
+    }
+
+    fn room(&self) -> Room {
+        match self.kind {
+            MapKind::ARRAY | MapKind::PERCPU_ARRAY => Room::Fixed,
+            MapKind::LRU_HASH | MapKind::LRU_PERCPU_HASH => Room::Evicts,
+            _ => Room::Refuses,
+        }
+    }
+
+    fn take(&self, key: &[u8], expected: &[u8], last: &mut Vec<u8>) -> Result<Taken, ReadError> {
+        take::take(self, key, expected, last)
     }
 
     fn read(&self, limits: &Limits, push: Push<'_>) -> Result<ReadStatistics, ReadError> {

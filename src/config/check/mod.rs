@@ -9,6 +9,7 @@ mod carry;
 mod decoders;
 mod defaults;
 mod enums;
+mod expiries;
 mod families;
 mod globals;
 mod kaddrs;
@@ -30,6 +31,7 @@ use std::sync::Arc;
 
 pub(crate) use capacity::capacities;
 pub(crate) use carry::carried;
+pub(crate) use expiries::expiries;
 pub use families::{settle_families, settle_in_order};
 pub(crate) use globals::globals;
 pub(crate) use kaddrs::kaddrs;

@@ -5,8 +5,7 @@ use super::keys::{Key, Keys, Shape};
 use super::label::{self, labels};
 use super::reader::spot;
 use super::{Found, Group, RawMetric, Reader, later};
-use crate::config::duration;
-use crate::config::yaml::{Node, scalar};
+use crate::config::yaml::Node;
 
 const EXAMPLE: &str = "{name: ..., help: ..., labels: [...]}";
 
@@ -167,7 +166,8 @@ fn read_field(reader: &mut Reader, raw: &mut RawMetric, field: &Field<'_>, path:
         "bucket_multiplier" => raw.bucket_multiplier = reader.float(node, path),
         "bucket_keys" => raw.bucket_keys = bucket_keys(reader, node, path),
         "labels" => raw.labels = labels(reader, node, path),
-        "flush_interval" => flush_interval(reader, node, path),
+        // It means nothing here, but is never nonsense.
+        "flush_interval" => drop(reader.duration(node, path)),
         "perf_event_array" => {
             if let Some(found) = reader.boolean(node, path)
                 && found.value
@@ -206,15 +206,4 @@ fn bucket_keys(reader: &mut Reader, node: &Node, path: &str) -> Option<Found<Vec
         .filter_map(|(index, item)| reader.float(item, &format!("{path}[{index}]")))
         .collect();
     Some(Found { value: keys, spot: at })
-}
-
-/// A duration; a bare number counts nanoseconds, as in Go. It means nothing here, but is never nonsense.
-fn flush_interval(reader: &mut Reader, node: &Node, path: &str) {
-    let is_duration = node.scalar().is_some_and(|scalar| match scalar::integer(scalar) {
-        Some(nanoseconds) => nanoseconds >= 0,
-        None => duration::parse(&scalar.text).is_some(),
-    });
-    if !is_duration {
-        reader.wrong_type(node, path, "a duration such as 30s or 1h30m");
-    }
 }

@@ -67,9 +67,13 @@ names! {
     METRIC_UNTRACKED GAUGE "ebpf_exporter_metric_untracked_keys"
         "Keys of a metric beyond those that are remembered, whose series may fall, and totals from before a reload that were forgotten";
     MAP_ENTRIES GAUGE "ebpf_exporter_map_entries"
-        "Entries of a map in this scrape";
+        "Entries of a map in this scrape, or as last counted of one that no metric reads";
     MAP_MAX_ENTRIES GAUGE "ebpf_exporter_map_max_entries"
         "Entries that a map can hold";
+    MAP_NEARLY_FULL GAUGE "ebpf_exporter_map_nearly_full"
+        "Whether more than 90 % of the entries that a map can hold are taken; when all are it refuses new keys";
+    MAP_EXPIRED COUNTER "ebpf_exporter_map_expired_entries_total"
+        "Entries that were taken out of a map because they had not changed for the time that its config says";
     PROCESS_CPU COUNTER "process_cpu_seconds_total"
         "Total user and system CPU time spent in seconds.";
     PROCESS_MAX_FDS GAUGE "process_max_fds"

@@ -9,6 +9,7 @@ mod metrics;
 mod page;
 mod reloads;
 mod sharing;
+mod upkeep;
 mod zeros;
 
 use std::sync::Arc;
@@ -117,7 +118,7 @@ fn member(config: &str, metrics: Vec<MetricSpec>, sources: Vec<(&str, Arc<dyn So
         sources.into_iter().map(|(map, source)| NamedSource { map: map.to_owned(), source }).collect();
     let programs: Arc<dyn Programs> = Arc::new(LiteralPrograms::default());
     Member {
-        view_spec: ViewSpec { name: config.to_owned(), metrics },
+        view_spec: ViewSpec { name: config.to_owned(), metrics, expiries: Vec::new() },
         view: View { config: config.to_owned(), sources, programs },
     }
 }

@@ -74,6 +74,8 @@ pub struct Ledger {
     /// Founded series that there was no room for, ever.
     forgotten: u64,
     limits: Limits,
+    /// Whether what is told are the last words of keys that have just been deleted.
+    is_last: bool,
 }
 
 /// How much one ledger remembers.
@@ -136,6 +138,7 @@ impl Ledger {
             untracked: 0,
             forgotten: 0,
             limits,
+            is_last: false,
         }
     }
 
@@ -164,6 +167,9 @@ impl Ledger {
         if slot >= self.shape.stride || key.len() != self.keys.size {
             return;
         }
+        if self.is_last {
+            return self.last_word(key, list, slot, bits);
+        }
         let series = self.series(list);
         let cell = (series * self.shape.stride + slot) as u64;
         let contribution = match self.keys.find(key) {
@@ -183,6 +189,9 @@ impl Ledger {
     /// Tells that a key is there although nothing can be said of it in this pass: what it said
     /// before goes on counting where it counted, and is not counted again when it speaks.
     pub fn hold(&mut self, key: &[u8]) {
+        if self.is_last {
+            return;
+        }
         let index = if key.len() == self.keys.size { self.keys.find(key) } else { None };
         let Some(entry) = index.and_then(|index| self.keys.entries.get_mut(index as usize)) else { return };
         if entry.seen == self.epoch {

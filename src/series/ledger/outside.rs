@@ -26,28 +26,30 @@ impl Ledger {
         }
     }
 
-    /// Tells the last word of a key that has just been deleted, between two passes: it stays in
-    /// the sum. False for a key that is not remembered.
-    pub fn last_word(&mut self, key: &[u8], bits: u64) -> bool {
+    /// From now on what is told are the last words of keys that have just been deleted, between two
+    /// passes; or not any more.
+    pub fn hear_last_words(&mut self, is_last: bool) {
+        self.is_last = is_last;
+    }
+
+    /// What a key said in the end stays in the sum of its series.
+    pub(super) fn last_word(&mut self, key: &[u8], list: &[u8], slot: usize, bits: u64) {
         let kind = self.shape.kind;
-        let index = if key.len() == self.keys.size { self.keys.find(key) } else { None };
-        let Some(entry) = index.and_then(|index| self.keys.entries.get_mut(index as usize)) else {
-            return false;
+        let Some(entry) = self.keys.find(key).and_then(|index| self.keys.entries.get_mut(index as usize))
+        else {
+            return self.bequest(list, slot, bits);
         };
         if less(kind, bits, entry.last) {
             // It was made again since it was last heard of.
             add(kind, &mut self.retired, entry.cell, minus(kind, entry.last, entry.base));
             entry.base = 0;
         }
+        // The next pass does not meet it, and retires this.
         entry.last = bits;
-        true
     }
 
-    /// Adds what a key said that no pass ever met to the sum of its series.
-    pub fn bequest(&mut self, list: &[u8], slot: usize, bits: u64) {
-        if slot >= self.shape.stride {
-            return;
-        }
+    /// Adds what a key said that no pass ever met.
+    fn bequest(&mut self, list: &[u8], slot: usize, bits: u64) {
         let series = self.place(list);
         if let Some(life) = self.lives.get_mut(series) {
             // A series without a key is one that was there, and is not there any more.
@@ -75,27 +77,33 @@ mod tests {
         assert_eq!(pass(&mut ledger, &[(3, "rest", 1)]), series([("rest", 17)]));
     }
 
+    /// Deletes keys that said this in the end.
+    fn delete(ledger: &mut super::Ledger, rows: &[(u8, &str, usize, u64)]) {
+        ledger.hear_last_words(true);
+        for (key, label, slot, bits) in rows {
+            ledger.add(&[*key], label.as_bytes(), *slot, *bits);
+            ledger.hold(&[*key]);
+        }
+        ledger.hear_last_words(false);
+    }
+
     #[test]
     fn the_last_word_of_a_key_stays_in_the_sum() {
         let mut ledger = ledger(100, 100);
         pass(&mut ledger, &[(1, "x", 10), (2, "x", 5), (3, "y", 1)]);
-        assert!(ledger.last_word(&[1], 12));
-        assert!(ledger.last_word(&[3], 1));
-        assert!(!ledger.last_word(&[9], 1));
-        assert!(!ledger.last_word(&[1, 0], 1));
+        delete(&mut ledger, &[(1, "x", 0, 12), (3, "y", 0, 1)]);
         assert_eq!(pass(&mut ledger, &[(2, "x", 5)]), series([("x", 17)]));
         // It comes back as a new one.
         assert_eq!(pass(&mut ledger, &[(1, "x", 3), (2, "x", 5)]), series([("x", 20)]));
         // Made again, and deleted before a pass met it.
-        assert!(ledger.last_word(&[1], 2));
+        delete(&mut ledger, &[(1, "x", 0, 2)]);
         assert_eq!(pass(&mut ledger, &[(2, "x", 5)]), series([("x", 22)]));
     }
 
     #[test]
     fn what_no_pass_ever_met_is_not_lost() {
         let mut ledger = ledger(100, 100);
-        ledger.bequest(b"x", 0, 7);
-        ledger.bequest(b"x", 1, 100);
+        delete(&mut ledger, &[(1, "x", 0, 7), (2, "x", 1, 100)]);
         assert_eq!(pass(&mut ledger, &[]), series([]));
         assert_eq!(pass(&mut ledger, &[(1, "x", 3)]), series([("x", 10)]));
     }
