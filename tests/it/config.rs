@@ -31,6 +31,9 @@ mod named;
 /// Configs in the shapes and styles that people write.
 mod good;
 
+/// What bounds series and entries.
+mod limits;
+
 /// What is set before the load: globals, programs, choices, maps.
 mod load;
 

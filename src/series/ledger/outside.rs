@@ -32,20 +32,32 @@ impl Ledger {
         self.is_last = is_last;
     }
 
-    /// What a key said in the end stays in the sum of its series.
+    /// What a key said in the end stays in the sum of its series. The key is forgotten: when it comes back it
+    /// is a new one, however much it has counted by then.
     pub(super) fn last_word(&mut self, key: &[u8], list: &[u8], slot: usize, bits: u64) {
-        let kind = self.shape.kind;
-        let Some(entry) = self.keys.find(key).and_then(|index| self.keys.entries.get_mut(index as usize))
+        let (kind, epoch) = (self.shape.kind, self.epoch);
+        let index = self.keys.find(key);
+        let Some((index, entry)) =
+            index.and_then(|index| Some((index, *self.keys.entries.get(index as usize)?)))
         else {
             return self.bequest(list, slot, bits);
         };
-        if less(kind, bits, entry.last) {
-            // It was made again since it was last heard of.
-            add(kind, &mut self.retired, entry.cell, minus(kind, entry.last, entry.base));
-            entry.base = 0;
+        let counted = minus(kind, entry.last, entry.base);
+        if entry.seen == epoch {
+            let cell = usize::try_from(entry.cell).ok().and_then(|cell| self.current.get_mut(cell));
+            if let Some(cell) = cell {
+                *cell = minus(kind, *cell, counted);
+            }
         }
-        // The next pass does not meet it, and retires this.
-        entry.last = bits;
+        let base = if less(kind, bits, entry.last) {
+            // It was made again since it was last heard of.
+            add(kind, &mut self.retired, entry.cell, counted);
+            0
+        } else {
+            entry.base
+        };
+        add(kind, &mut self.retired, entry.cell, minus(kind, bits, base));
+        self.keys.remove(index);
     }
 
     /// Adds what a key said that no pass ever met.
@@ -98,6 +110,19 @@ mod tests {
         // Made again, and deleted before a pass met it.
         delete(&mut ledger, &[(1, "x", 0, 2)]);
         assert_eq!(pass(&mut ledger, &[(2, "x", 5)]), series([("x", 22)]));
+    }
+
+    #[test]
+    fn a_key_that_comes_back_with_more_is_a_new_one() {
+        let mut ledger = ledger(100, 100);
+        pass(&mut ledger, &[(1, "x", 3), (2, "x", 1)]);
+        delete(&mut ledger, &[(1, "x", 0, 7)]);
+        assert_eq!(ledger.remembered(), 1);
+        // What is kept is right between two passes, too.
+        let mut next = super::Ledger::new(ledger.shape().clone());
+        next.take_over(&ledger, |_| 1.0, true);
+        assert_eq!(pass(&mut next, &[]), series([("x", 8)]));
+        assert_eq!(pass(&mut ledger, &[(1, "x", 11), (2, "x", 1)]), series([("x", 19)]));
     }
 
     #[test]

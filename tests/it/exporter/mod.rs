@@ -9,6 +9,9 @@ mod isolation;
 /// Starting, dropping privileges, stopping.
 mod lifecycle;
 
+/// Bounds on series and entries.
+mod limits;
+
 /// Names of members, from the YAML to the page.
 mod named;
 
