@@ -66,7 +66,7 @@ fn limits_that_make_no_sense_are_told() {
     bad("other: {usr: rest}", "bad-limit 5:15 (hash_8)", "did you mean `user`?");
     bad("other: {user: ''}", "bad-limit 5:15 (hash_8)", "no label to Prometheus");
     bad("other: {user: [rest]}", "wrong-type 5:21 (hash_8)", "text");
-    bad("other: {user: rest}", "?unused-key 5:15 (hash_8)", "without `max_series`");
+    bad("other: {user: rest}", "?unused-key 5:14 (hash_8)", "without `max_series`");
 }
 
 #[test]
