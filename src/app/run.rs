@@ -164,9 +164,7 @@ impl Start<'_> {
                 return Err(error);
             }
         }
-        let upkeeping = Upkeeping::start(handler.scraper()).map_err(
-            |error| tracing::warn!(%error, "entries are neither counted nor taken out beside scrapes"),
-        );
+        let upkeeping = Upkeeping::start(handler.scraper());
         handler.begin();
         announce(&live, began);
         drop(live);

@@ -15,15 +15,18 @@ pub struct Upkeeping {
 }
 
 impl Upkeeping {
-    /// Starts it with the rights of the calling thread, which are those that reading takes.
-    ///
-    /// # Errors
-    /// When the thread cannot start.
-    pub fn start(scraper: Arc<Scraper>) -> std::io::Result<Self> {
+    /// Starts it with the rights of the calling thread, which are those that reading takes. Scrapes go
+    /// on without it.
+    pub fn start(scraper: Arc<Scraper>) -> Option<Self> {
         let (alive, orders) = channel();
-        let thread =
-            std::thread::Builder::new().name("upkeep".into()).spawn(move || work(&scraper, &orders))?;
-        Ok(Self { thread: Some(thread), alive: Some(alive) })
+        let thread = std::thread::Builder::new().name("upkeep".into()).spawn(move || work(&scraper, &orders));
+        match thread {
+            Ok(thread) => Some(Self { thread: Some(thread), alive: Some(alive) }),
+            Err(error) => {
+                tracing::warn!(%error, "entries are neither counted nor taken out beside scrapes");
+                None
+            }
+        }
     }
 }
 

@@ -21,7 +21,7 @@ pub(super) fn advise(subject: &Subject<'_>) -> Vec<Problem> {
             Problem::warning("many-series", metric.place.clone(), message)
                 .expected(format!("{} at most", grouped(MANY)))
                 .found(count.describe(metric))
-                .help("lower max_entries of the map, or drop labels: what is equal is summed")
+                .help("set max_series, lower max_entries of the map, or drop labels: what is equal is summed")
         })
     };
     subject.metrics().iter().filter_map(many).collect()

@@ -1,7 +1,7 @@
 //! What bounds the series of a metric: `max_series`, `other`, `max_label_length`.
 
 use super::{Context, Sink};
-use crate::config::raw::{Found, RawMetric};
+use crate::config::raw::{Found, RawMetric, RawText};
 use crate::config::suggest;
 use crate::problem::{Place, Problem};
 use crate::series::SHORTEST;
@@ -74,7 +74,7 @@ fn other(
         return Some(None);
     }
     let mut is_good = true;
-    for (name, text) in &written.value {
+    for RawText { label: name, text } in &written.value {
         if !labels.iter().any(|label| label.name == name.value) {
             let mut problem = problem(format!("`other` names `{}`, which is no label", name.value));
             problem.help = suggest::help(
@@ -97,8 +97,8 @@ fn other(
         sink.report(&written.spot, problem.help("say how many label sets there may be"));
     }
     let text = |label: &LabelSpec| {
-        let given = written.value.iter().find(|(name, _)| name.value == label.name);
-        given.map_or_else(|| OTHER.to_owned(), |(_, text)| text.clone())
+        let given = written.value.iter().find(|given| given.label.value == label.name);
+        given.map_or_else(|| OTHER.to_owned(), |given| given.text.clone())
     };
     // In the order of the page.
     let mut order: Vec<&LabelSpec> = labels.iter().collect();

@@ -4,7 +4,7 @@ use super::fields::{Field, join};
 use super::keys::{Key, Keys, Shape};
 use super::label::{self, labels};
 use super::reader::spot;
-use super::{Found, Group, RawMetric, Reader, later};
+use super::{Found, Group, RawMetric, RawText, Reader, later};
 use crate::config::yaml::Node;
 
 const EXAMPLE: &str = "{name: ..., help: ..., labels: [...]}";
@@ -184,15 +184,15 @@ fn optional(node: &Node) -> Option<&Node> {
 }
 
 /// Labels with their texts; of a label that is named again the last one counts.
-fn other(reader: &mut Reader, node: &Node, path: &str) -> Option<Found<Vec<(Found<String>, String)>>> {
+fn other(reader: &mut Reader, node: &Node, path: &str) -> Option<Found<Vec<RawText>>> {
     let mark = reader.mark();
-    let mut texts: Vec<(Found<String>, String)> = Vec::new();
+    let mut texts: Vec<RawText> = Vec::new();
     for field in reader.assignments(node, path, "a mapping from labels to texts, such as {user: other}") {
         let path = join(path, field.name);
-        let name = Found { value: field.name.to_owned(), spot: spot(field.key, &path) };
+        let label = Found { value: field.name.to_owned(), spot: spot(field.key, &path) };
         let Some(text) = reader.text(field.value, &path) else { continue };
-        texts.retain(|(known, _)| known.value != name.value);
-        texts.push((name, text.value));
+        texts.retain(|known| known.label.value != label.value);
+        texts.push(RawText { label, text: text.value });
     }
     (reader.mark().1 == mark.1).then(|| Found { value: texts, spot: spot(node, path) })
 }
