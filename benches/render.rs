@@ -13,7 +13,9 @@ use bpftally::scrape::{Generation, Live, Member, ScrapeOptions, Scraper, Setting
 use bpftally::series::{BucketKind, Buckets};
 use bpftally::snapshot::fixture::{Literal, LiteralPrograms};
 use bpftally::snapshot::{NamedSource, Reduce, Shape, Source, ValueSpec, View};
-use bpftally::spec::{Histogram, LabelSource, LabelSpec, MetricKind, MetricSpec, Slots, ViewSpec};
+use bpftally::spec::{
+    Histogram, LabelSource, LabelSpec, MetricKind, MetricSpec, SeriesLimit, Slots, ViewSpec,
+};
 
 const ROWS: u32 = 100_000;
 const SETS: u32 = 1_000;
@@ -100,13 +102,14 @@ fn metric(kind: MetricKind, key_size: usize, labels: Vec<LabelSpec>) -> MetricSp
         scale: 1.0,
         reduce: Reduce::Sum,
         zero: false,
+        limit: SeriesLimit::default(),
         place: Place::default(),
     }
 }
 
 fn member(config: &str, metric: MetricSpec, source: Arc<dyn Source>) -> Member {
     Member {
-        view_spec: ViewSpec { name: config.to_owned(), metrics: vec![metric] },
+        view_spec: ViewSpec { name: config.to_owned(), metrics: vec![metric], expiries: Vec::new() },
         view: View {
             config: config.to_owned(),
             sources: vec![NamedSource { map: "bench".to_owned(), source }],

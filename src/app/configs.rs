@@ -46,6 +46,7 @@ impl ConfigFolder {
             names,
             how: config::Options {
                 namespace: options.namespace.clone(),
+                max_series: options.max_series,
                 object_dir: options.config.object_dir.clone(),
                 host: Arc::clone(host),
                 insecure,

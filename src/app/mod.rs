@@ -11,6 +11,7 @@ pub mod notify;
 pub mod privileges;
 pub mod signals;
 mod supervise;
+mod upkeep;
 
 mod check;
 mod configs;

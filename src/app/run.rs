@@ -14,6 +14,7 @@ use super::kernel::BpfKernel;
 use super::listeners::HandedOver;
 use super::signals::{Signal, Signals};
 use super::supervise::Supervising;
+use super::upkeep::Upkeeping;
 use super::verdict::{self, Tolerance};
 use super::{listeners, logging, notify, privileges};
 use crate::bpf;
@@ -163,6 +164,7 @@ impl Start<'_> {
                 return Err(error);
             }
         }
+        let upkeeping = Upkeeping::start(handler.scraper());
         handler.begin();
         announce(&live, began);
         drop(live);
@@ -173,6 +175,7 @@ impl Start<'_> {
         wait(&mut signals, &reloader);
         notify::stopping();
         web.stop();
+        drop(upkeeping);
         reloader.order(Order::Stop);
         supervising.wait();
         Ok(ExitCode::SUCCESS)

@@ -141,6 +141,31 @@ pub(super) fn lookup(
     found(result)
 }
 
+/// Takes a key out and copies its last value to `value`; false when there is no such key.
+///
+/// # Errors
+/// What the kernel answered.
+pub(super) fn lookup_and_delete(
+    map: BorrowedFd<'_>,
+    key: &[u8],
+    value: &mut [u8],
+    entry: (usize, usize),
+) -> io::Result<bool> {
+    if key.len() < entry.0 || value.len() < entry.1 {
+        return Err(io::Error::from_raw_os_error(libc::EFAULT));
+    }
+    // SAFETY: the key is whole and the value's buffer holds what the kernel writes for this map,
+    // all CPUs of it; both outlive the call.
+    let result = unsafe {
+        libbpf_sys::bpf_map_lookup_and_delete_elem(
+            map.as_raw_fd(),
+            key.as_ptr().cast(),
+            value.as_mut_ptr().cast(),
+        )
+    };
+    found(result)
+}
+
 fn found(result: i32) -> io::Result<bool> {
     match -result {
         0 => Ok(true),

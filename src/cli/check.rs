@@ -21,6 +21,8 @@ pub struct CheckOptions {
     pub object_dir: Option<PathBuf>,
     /// `--metrics.namespace`: the default prefix of metric names.
     pub namespace: String,
+    /// `--metrics.max-series`: how many label sets a metric may have that does not say it.
+    pub max_series: Option<usize>,
     /// `--btf`: types of the kernel that the objects are meant for.
     pub btf: Option<PathBuf>,
 }
@@ -67,6 +69,10 @@ pub(super) struct Arguments {
           value_parser = serve::namespace)]
     metrics_namespace: String,
 
+    /// How many label sets a metric may have, unless its config says otherwise [default: as many as there are].
+    #[arg(long = "metrics.max-series", value_name = "COUNT", value_parser = serve::max_series)]
+    metrics_max_series: Option<usize>,
+
     /// Types (BTF) of the kernel that the objects are meant for [default: the running kernel's, where it has them].
     #[arg(long, value_name = "FILE")]
     btf: Option<PathBuf>,
@@ -81,6 +87,7 @@ impl Arguments {
             load: self.load,
             object_dir: self.object_dir,
             namespace: self.metrics_namespace,
+            max_series: self.metrics_max_series.filter(|max| *max > 0),
             btf: self.btf,
         }
     }

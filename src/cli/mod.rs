@@ -55,6 +55,8 @@ pub struct Options {
     pub config: ConfigOptions,
     /// `--metrics.namespace`: the default prefix of metric names.
     pub namespace: String,
+    /// `--metrics.max-series`: how many label sets a metric may have that does not say it.
+    pub max_series: Option<usize>,
     /// `--debug`: libbpf's debug output in the log, and `/maps`.
     pub debug: bool,
     /// How to log.

@@ -115,6 +115,10 @@ pub(super) struct Arguments {
           help_heading = "Configs")]
     metrics_namespace: String,
 
+    /// How many label sets a metric may have, unless its config says otherwise [default: as many as there are].
+    #[arg(long = "metrics.max-series", value_name = "COUNT", value_parser = max_series, help_heading = "Configs")]
+    metrics_max_series: Option<usize>,
+
     /// Log what libbpf says while debugging, and serve /maps.
     #[arg(long, help_heading = "Log", action = ArgAction::Set, num_args = 0..=1, require_equals = true,
           default_value = "false", default_missing_value = "true", hide_default_value = true, value_name = "BOOL",
@@ -259,6 +263,7 @@ impl Arguments {
                 allow_insecure: self.config_allow_insecure_permissions,
             },
             namespace: self.metrics_namespace,
+            max_series: self.metrics_max_series.filter(|max| *max > 0),
             debug: self.debug,
             log: LogOptions { level, format: self.log_format, timestamps: !self.log_no_timestamps },
             web: WebOptions {
@@ -326,6 +331,10 @@ pub(super) fn namespace(text: &str) -> Result<String, String> {
         return Ok(text.into());
     }
     Err("letters, digits and underscores are expected, and no digit first".into())
+}
+
+pub(super) fn max_series(text: &str) -> Result<usize, String> {
+    text.parse().map_err(|_| "a number of label sets is expected; 0 is as many as there are".into())
 }
 
 fn telemetry_path(text: &str) -> Result<String, String> {

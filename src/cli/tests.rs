@@ -80,6 +80,10 @@ fn our_own_flags_are_known() {
         options.config.object_dir = Some("/o".into());
         options.namespace = "mine".into();
     });
+    for (count, expected) in [("0", None), ("5000", Some(5000))] {
+        check(&["--metrics.max-series", count], |options| options.max_series = expected);
+    }
+    check_refused(&["--metrics.max-series=-1"], "label sets");
     check(&["--log.level=warn", "--log.format=json"], |options| {
         options.log.level = LogLevel::Warn;
         options.log.format = LogFormat::Json;
@@ -121,6 +125,7 @@ fn check_takes_paths() {
         load: false,
         object_dir: None,
         namespace: "ebpf_exporter".into(),
+        max_series: None,
         btf: None,
     };
     check_words(&["check", "a.yaml", "b"], plain.clone());

@@ -205,6 +205,7 @@ mod tests {
         let file = ConfigFile::new(configs.path().join("tcp.yaml"));
         let options = Options {
             namespace: String::new(),
+            max_series: None,
             object_dir: Some(objects.path().to_owned()),
             host: std::sync::Arc::new(crate::host::Host::new(crate::host::Roots::default())),
             insecure: crate::config::Insecure::Allowed,

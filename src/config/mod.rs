@@ -42,6 +42,8 @@ use crate::spec::{LoadSpec, Spec, ViewSpec};
 pub struct Options {
     /// The prefix of metric names for configs without a `namespace`; empty for none.
     pub namespace: String,
+    /// How many label sets a metric may have that does not say it; as many as there are when it is not given.
+    pub max_series: Option<usize>,
     /// Where objects are looked for after the config's own folder.
     pub object_dir: Option<PathBuf>,
     /// The machine's names for decoders, and the running kernel's types for enums.
@@ -232,10 +234,12 @@ fn checked(
     let context = check::Context {
         object: object.info,
         own_enums: OnceCell::new(),
+        max_series: options.max_series,
         namespace: namespace.as_deref().unwrap_or(&options.namespace),
         host: &options.host,
     };
     let maps = check::capacities(&context, &mut sink, raw);
+    let expiries = check::expiries(&context, &mut sink, raw);
     let load = LoadSpec {
         name: file.name.clone(),
         object: object.path.to_owned(),
@@ -258,7 +262,7 @@ fn checked(
         findings.report(&Spot::default(), Problem::error("no-metric-left", Place::default(), message));
         return None;
     }
-    Some(Spec { load, view: ViewSpec { name: file.name.clone(), metrics } })
+    Some(Spec { load, view: ViewSpec { name: file.name.clone(), metrics, expiries } })
 }
 
 /// Problems in the order of the file; those without a position go last.

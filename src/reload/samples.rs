@@ -4,7 +4,7 @@
 use crate::problem::{Place, Problem};
 use crate::reload::{Provenance, ReadConfig};
 use crate::snapshot::{Reduce, ValueSpec};
-use crate::spec::{LoadSpec, MetricKind, MetricSpec, Spec, ViewSpec};
+use crate::spec::{LoadSpec, MetricKind, MetricSpec, SeriesLimit, Spec, ViewSpec};
 
 /// A counter read from the map `counts`.
 pub(super) fn metric(config: &str, name: &str, help: &str) -> MetricSpec {
@@ -20,6 +20,7 @@ pub(super) fn metric(config: &str, name: &str, help: &str) -> MetricSpec {
         scale: 1.0,
         reduce: Reduce::Sum,
         zero: false,
+        limit: SeriesLimit::default(),
         place: place(config, Some(name)),
     }
 }
@@ -43,7 +44,7 @@ pub(super) fn spec(name: &str, object: &str, metrics: &[(&str, &str)]) -> Spec {
     let metrics = metrics.iter().map(|(metric_name, help)| metric(name, metric_name, help)).collect();
     let load =
         LoadSpec { name: name.to_owned(), object_bytes: object.as_bytes().into(), ..LoadSpec::default() };
-    Spec { load, view: ViewSpec { name: name.to_owned(), metrics } }
+    Spec { load, view: ViewSpec { name: name.to_owned(), metrics, expiries: Vec::new() } }
 }
 
 /// What files say: the object's version, the metrics, and what is wrong.

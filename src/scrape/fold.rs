@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::Settings;
 use super::distinct::Distinct;
+use super::limit::Gate;
 use super::plan::{Contributor, FamilyPlan};
 use super::reading::SourceRead;
 use super::rows::Row;
@@ -150,6 +151,34 @@ pub(super) fn remember(
     memory.ledger(&contributor.ledger).close();
 }
 
+/// Tells the ledger of a metric what entries held that have just been deleted, where their series go
+/// on without them.
+pub(super) fn bequeath(
+    plan: &FamilyPlan,
+    contributor: &Contributor,
+    snapshot: &Snapshot,
+    states: &States,
+    settings: &Settings,
+) {
+    if plan.kind == MetricKind::Gauge {
+        return;
+    }
+    if let Some((contributor, distinct)) = plan.direct()
+        && stays_direct(contributor, distinct, snapshot, states)
+    {
+        return;
+    }
+    let Some(numbers) = snapshot.numbers(contributor.column) else { return };
+    let state = states.metric(&contributor.identity);
+    let mut memory = state.memory();
+    memory.ledger(&contributor.ledger).hear_last_words(true);
+    let mut skipped = lock(&contributor.skipped);
+    let mut pass = Pass::new(plan, contributor, settings, &mut skipped);
+    pass.gate = pass.gate.for_last_words();
+    pass.tell_rows(snapshot, numbers, &mut memory);
+    memory.ledger(&contributor.ledger).hear_last_words(false);
+}
+
 /// The labels and the slot of a row; none when it is there and cannot be published.
 type Taken<'a> = Option<(&'a [u8], usize)>;
 
@@ -158,6 +187,7 @@ pub(super) struct Pass<'a> {
     contributor: &'a Contributor,
     buckets: Option<&'a Buckets>,
     skip_cache_size: usize,
+    gate: Gate<'a>,
     skipped: &'a mut SkipCache,
     tally: Tally,
     list: Vec<u8>,
@@ -175,6 +205,7 @@ impl<'a> Pass<'a> {
         Self {
             contributor,
             buckets: plan.buckets(),
+            gate: Gate::new(contributor.limit.as_ref(), &contributor.zeros, settings.limit_grace),
             skip_cache_size: if contributor.rows.is_volatile() { 0 } else { settings.skip_cache_size },
             skipped,
             tally: Tally::default(),
@@ -187,6 +218,10 @@ impl<'a> Pass<'a> {
     /// Tells the ledger what every row says.
     fn tell(&mut self, snapshot: &Snapshot, numbers: Numbers<'_>, memory: &mut Memory) {
         memory.ledger(&self.contributor.ledger).begin();
+        self.tell_rows(snapshot, numbers, memory);
+    }
+
+    fn tell_rows(&mut self, snapshot: &Snapshot, numbers: Numbers<'_>, memory: &mut Memory) {
         if let Some(array) = &self.contributor.array {
             return array.tell(self, snapshot, numbers, memory);
         }
@@ -215,6 +250,8 @@ impl<'a> Pass<'a> {
         mut take: impl FnMut(&mut Memory, &[u8], usize, Taken<'_>),
     ) {
         let split = self.contributor.rows.is_split();
+        let gate = self.gate;
+        gate.begin(memory);
         for (row, key) in snapshot.keys().enumerate() {
             if self.skip_cache_size > 0 && self.skipped.contains(key) {
                 self.tally.skipped += lanes as u64;
@@ -232,6 +269,8 @@ impl<'a> Pass<'a> {
                 if !split && decoded == Ok(None) {
                     self.skipped.insert(key, self.skip_cache_size);
                 }
+                let slot =
+                    slot.filter(|_| gate.takes(memory, &mut self.list, &mut self.scratch, &mut self.tally));
                 let taken = slot.map(|slot| (self.list.as_slice(), slot));
                 if split {
                     self.long_key.clear();
@@ -243,6 +282,7 @@ impl<'a> Pass<'a> {
                 }
             }
         }
+        gate.finish(memory);
     }
 
     /// The slot of a row, its labels in `self.list`; none for one that is not to be published.

@@ -1,12 +1,13 @@
 //! What is live: all views, and one plan per family name.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use super::plan::{FamilyPlan, PlannedSource, Planner};
 use crate::problem::{Problem, Severity};
 use crate::snapshot::{ProgramVerdict, View};
-use crate::spec::ViewSpec;
+use crate::spec::{MapExpiry, ViewSpec};
 
 /// One loaded config.
 #[derive(Clone)]
@@ -64,6 +65,8 @@ pub struct Generation {
     views: Vec<View>,
     configs: Vec<ConfigState>,
     problems: Vec<Problem>,
+    /// When entries are taken out of maps, by config and map.
+    expiries: BTreeMap<(String, String), Duration>,
 }
 
 impl Generation {
@@ -90,8 +93,13 @@ impl Generation {
         }
         configs.sort_by(|left, right| left.name.cmp(&right.name));
         let (sources, families) = planner.finish();
+        let expiries = members.iter().flat_map(|member| {
+            let of = |expiry: &MapExpiry| ((member.view.config.clone(), expiry.map.clone()), expiry.after);
+            member.view_spec.expiries.iter().map(of).collect::<Vec<_>>()
+        });
+        let expiries = expiries.collect();
         let views = members.into_iter().map(|member| member.view).collect();
-        Self { sources, families, views, configs, problems: Vec::new() }
+        Self { sources, families, views, configs, problems: Vec::new(), expiries }
     }
 
     /// The same with what is wrong with no config in particular.
@@ -126,6 +134,16 @@ impl Generation {
     pub fn metric_count(&self, config: &str) -> usize {
         let contributors = self.families.iter().flat_map(|family| &family.contributors);
         contributors.filter(|contributor| contributor.config == config).count()
+    }
+
+    /// After how long without a change entries of a map are taken out.
+    pub(super) fn expire(&self, config: &str, map: &str) -> Option<Duration> {
+        self.expiries.get(&(config.to_owned(), map.to_owned())).copied()
+    }
+
+    /// Whether a metric is read from a map.
+    pub(super) fn is_scraped(&self, config: &str, map: &str) -> bool {
+        self.sources.iter().any(|source| source.config == config && source.map == map)
     }
 
     /// What can be seen of each loaded config.

@@ -10,7 +10,10 @@
 
 mod distinct;
 mod fold;
+mod fullness;
 mod generation;
+mod limit;
+mod many;
 mod maps;
 mod plan;
 mod publish;
@@ -24,19 +27,21 @@ mod slots;
 mod state;
 mod succession;
 mod turnstile;
+mod upkeep;
 mod weave;
 
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
 pub use generation::{ConfigState, Generation, Live, Member, Reloads};
 pub use publish::{Handover, Replaced};
 pub use self_metrics::{BuildInfo, reserved};
+pub use upkeep::Upkeep;
 
 use crate::page::{self, Coding};
 use reading::Reading;
@@ -50,6 +55,8 @@ pub struct Settings {
     pub max_snapshot_bytes: usize,
     /// Keys that each metric remembers as skipped; 0 remembers none.
     pub skip_cache_size: usize,
+    /// How long a label set that is gone keeps its place among those that a limited metric publishes.
+    pub limit_grace: Duration,
     /// Whether the kernel keeps run statistics of programs at the moment.
     pub stats_enabled: Box<dyn Fn() -> bool + Send + Sync>,
     /// How many clients were cut so far, by the reason.
@@ -63,6 +70,7 @@ impl Default for Settings {
         Self {
             max_snapshot_bytes: 512 * 1024 * 1024,
             skip_cache_size: 0,
+            limit_grace: limit::GRACE,
             stats_enabled: Box::new(|| false),
             clients_cut: Box::new(Vec::new),
             build: BuildInfo::default(),

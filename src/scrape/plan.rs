@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::distinct::Distinct;
+use super::limit::Limit;
 use super::rows::{Field, RowPlan};
 use super::skip_cache::SkipCache;
 use super::slots::ArrayPlan;
@@ -65,6 +66,7 @@ pub(super) struct Contributor {
     pub(super) scale: f64,
     pub(super) ledger: LedgerShape,
     pub(super) distinct: Option<Distinct>,
+    pub(super) limit: Option<Limit>,
     /// Label sets that are published from the start, as lists.
     pub(super) zeros: Vec<Vec<u8>>,
     /// Lives as long as the decoders that decided it.
@@ -116,7 +118,9 @@ impl FamilyPlan {
     /// is published that the map does not hold.
     pub(super) fn direct(&self) -> Option<(&Contributor, &Distinct)> {
         match (self.contributors.as_slice(), self.buckets()) {
-            ([only], None) if only.zeros.is_empty() => {
+            ([only], None)
+                if only.zeros.is_empty() && only.limit.as_ref().is_none_or(Limit::is_out_of_reach) =>
+            {
                 only.distinct.as_ref().map(|distinct| (only, distinct))
             }
             _ => None,
@@ -152,6 +156,8 @@ impl Planner {
             count: array.count.map(|count| column(Column::new(count, metric.reduce))),
         });
         let rows = RowPlan::new(metric);
+        let ledger = ledger_shape(metric);
+        let limit = Limit::of(&metric.limit, &ledger.series, room(metric, source.as_ref()));
         let family = self.families.entry(metric.family.clone()).or_insert_with(|| FamilyPlan {
             name: metric.family.clone(),
             kind: metric.kind.clone(),
@@ -168,9 +174,10 @@ impl Planner {
             column: number,
             array,
             scale: metric.scale,
-            ledger: ledger_shape(metric),
+            ledger,
             distinct: Distinct::of(metric, &rows),
-            zeros: zeros(metric),
+            zeros: zeros(metric, limit.as_ref()),
+            limit,
             skipped: Mutex::default(),
             rows,
         });
@@ -222,11 +229,11 @@ fn array(metric: &MetricSpec) -> Option<(&Buckets, &SlotArray)> {
 }
 
 /// Every label set of a metric that starts at zero; its labels were checked to have few enough.
-fn zeros(metric: &MetricSpec) -> Vec<Vec<u8>> {
+fn zeros(metric: &MetricSpec, limit: Option<&Limit>) -> Vec<Vec<u8>> {
     if !metric.zero {
         return Vec::new();
     }
-    metric.labels.iter().fold(vec![Vec::new()], |lists, label| {
+    let mut zeros: Vec<Vec<u8>> = metric.labels.iter().fold(vec![Vec::new()], |lists, label| {
         let texts = label.chain.texts().unwrap_or_default();
         let with = |list: &Vec<u8>, text: &Vec<u8>| {
             let mut list = list.clone();
@@ -237,7 +244,18 @@ fn zeros(metric: &MetricSpec) -> Vec<Vec<u8>> {
             list
         };
         lists.iter().flat_map(|list| texts.iter().map(move |text| with(list, text))).collect()
-    })
+    });
+    let mut scratch = Vec::new();
+    for list in zeros.iter_mut().filter(|_| limit.is_some()) {
+        limit.map(|limit| limit.cut(list, &mut scratch));
+    }
+    zeros
+}
+
+/// How many rows there can be.
+fn room(metric: &MetricSpec, source: &dyn Source) -> Option<u64> {
+    let lanes = if metric.reduce == Reduce::Split { source.shape().lanes } else { 1 };
+    source.max_entries()?.checked_mul(lanes as u64)
 }
 
 fn frame(metric: &MetricSpec) -> Family {

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::fold::{remember, slot_scale};
 use super::generation::Generation;
+use super::limit::Limit;
 use super::plan::PlannedSource;
 use super::reading::{SourceRead, read_sources};
 use super::state::{MetricState, States, lock};
@@ -157,6 +158,10 @@ impl<'g> Turn<'g> {
 impl Succession<'_> {
     fn go_on(&self) {
         let mut memory = self.state.memory();
+        let next = self.turn.itself().and_then(|next| next.contributor.limit.as_ref());
+        if !next.is_some_and(Limit::admits) {
+            memory.admission = None;
+        }
         match &self.turn {
             Turn::Stays(next) => {
                 let (old, new) = (self.part.contributor, next.contributor);

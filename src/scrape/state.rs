@@ -1,11 +1,12 @@
 //! What outlives a generation, by the identity of its metric.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::generation::Generation;
 use crate::decode::DecodeError;
-use crate::series::{Ledger, LedgerShape};
+use crate::series::{Admission, Ledger, LedgerShape};
 
 /// Names a metric across generations.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -28,6 +29,8 @@ pub(super) struct States {
 pub(super) struct MetricState {
     memory: Mutex<Memory>,
     tally: Mutex<Tally>,
+    /// Whether it was told that it has many series.
+    pub(super) had_many: AtomicBool,
 }
 
 /// What grouping needs to remember.
@@ -38,6 +41,8 @@ pub(super) struct Memory {
     pub(super) ledger: Option<Ledger>,
     /// Whether a key was seen that forbids the direct path.
     pub(super) grouped: bool,
+    /// Which label sets are published of a metric that may not have more.
+    pub(super) admission: Option<Admission>,
 }
 
 /// What is counted of a metric's rows.
@@ -45,6 +50,8 @@ pub(super) struct Memory {
 pub(super) struct Tally {
     pub(super) errors: BTreeMap<&'static str, u64>,
     pub(super) skipped: u64,
+    /// By the limit that changed them.
+    pub(super) limited: BTreeMap<&'static str, u64>,
 }
 
 /// What is counted of sources, by config and map.
@@ -52,6 +59,11 @@ pub(super) struct Tally {
 pub(super) struct SourceStates {
     pub(super) failing: BTreeSet<(String, String)>,
     pub(super) errors: BTreeMap<(String, String, &'static str), u64>,
+    /// Entries of maps that no scrape reads, as last counted.
+    pub(super) entries: BTreeMap<(String, String), u64>,
+    /// Entries that were taken out.
+    pub(super) expired: BTreeMap<(String, String), u64>,
+    pub(super) nearly_full: BTreeSet<(String, String)>,
 }
 
 impl States {
@@ -90,6 +102,13 @@ impl States {
         let mut states = lock(&self.sources);
         states.failing.retain(|(config, map)| maps.contains(&(config.as_str(), map.as_str())));
         states.errors.retain(|(config, map, _), _| maps.contains(&(config.as_str(), map.as_str())));
+        let views = generation.views().iter();
+        let maps: HashSet<_> = views
+            .flat_map(|view| view.sources.iter().map(|named| (view.config.as_str(), named.map.as_str())))
+            .collect();
+        states.entries.retain(|(config, map), _| maps.contains(&(config.as_str(), map.as_str())));
+        states.expired.retain(|(config, map), _| maps.contains(&(config.as_str(), map.as_str())));
+        states.nearly_full.retain(|(config, map)| maps.contains(&(config.as_str(), map.as_str())));
     }
 }
 
@@ -101,13 +120,16 @@ impl MetricState {
 
     /// Adds what one pass over the rows counted.
     pub(super) fn count(&self, pass: &Tally) {
-        if pass.skipped == 0 && pass.errors.is_empty() {
+        if pass.skipped == 0 && pass.errors.is_empty() && pass.limited.is_empty() {
             return;
         }
         let mut tally = lock(&self.tally);
         tally.skipped += pass.skipped;
         for (reason, count) in &pass.errors {
             *tally.errors.entry(reason).or_default() += count;
+        }
+        for (limit, count) in &pass.limited {
+            *tally.limited.entry(limit).or_default() += count;
         }
     }
 
@@ -121,6 +143,11 @@ impl Tally {
     /// Counts a row that could not be decoded.
     pub(super) fn error(&mut self, error: DecodeError) {
         *self.errors.entry(error.reason()).or_default() += 1;
+    }
+
+    /// Counts a row that is not published as it is, because of a limit.
+    pub(super) fn limited(&mut self, limit: &'static str) {
+        *self.limited.entry(limit).or_default() += 1;
     }
 }
 

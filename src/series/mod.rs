@@ -2,14 +2,19 @@
 //!
 //! Label sets are lists of texts, compared as lists: [`LabelSets`] keeps them length-prefixed
 //! in one arena. [`Groups`] adds up what has the same labels. A [`Ledger`] remembers what each
-//! key of a map last said, so that a counter made from several keys never falls.
+//! key of a map last said, so that a counter made from several keys never falls. An [`Admission`]
+//! remembers which label sets are published when there are too many.
 
+mod admission;
 mod buckets;
+mod cut;
 mod groups;
 mod labels;
 mod ledger;
 
+pub use admission::Admission;
 pub use buckets::Slot;
+pub use cut::{SHORTEST, cut_labels};
 pub use groups::Groups;
 pub use labels::{LabelSets, Labels, push_label, replace_invalid};
 pub use ledger::{Ledger, LedgerShape, Total};

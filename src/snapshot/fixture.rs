@@ -1,10 +1,11 @@
 //! Sources for tests and benchmarks: literal, failing, slow, changing.
 
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use super::{Batch, Limits, ProgramStatus, Programs, ReadError, ReadStatistics, Shape, Source};
+use super::{Batch, Limits, ProgramStatus, Programs, ReadError, ReadStatistics, Room, Shape, Source, Taken};
 
 /// Rows in one batch, as the kernel's reader has some hundred.
 const BATCH: usize = 256;
@@ -158,5 +159,95 @@ pub struct LiteralPrograms(pub Vec<ProgramStatus>);
 impl Programs for LiteralPrograms {
     fn programs(&self) -> Vec<ProgramStatus> {
         self.0.clone()
+    }
+}
+
+/// Entries that can be taken out.
+pub struct Table {
+    shape: Shape,
+    max_entries: u64,
+    room: Room,
+    rows: Mutex<BTreeMap<Vec<u8>, Vec<u8>>>,
+    at_take: Mutex<Box<AtTake>>,
+}
+
+/// What becomes of a key that is to be taken out: it may change its value in this moment.
+type AtTake = dyn FnMut(&[u8], &mut Vec<u8>) -> Result<Taken, ReadError> + Send;
+
+impl Table {
+    /// Holds nothing yet.
+    pub fn new(shape: Shape, max_entries: u64, room: Room) -> Self {
+        let at_take: Box<AtTake> = Box::new(|_, _| Ok(Taken::Out));
+        Self { shape, max_entries, room, rows: Mutex::default(), at_take: Mutex::new(at_take) }
+    }
+
+    /// A hash with 4-byte keys and 8-byte values.
+    pub fn of_numbers(max_entries: u64) -> Self {
+        Self::new(NUMBERS, max_entries, Room::Refuses)
+    }
+
+    /// Gives a key a value.
+    pub fn set(&self, key: &[u8], value: &[u8]) {
+        self.lock().insert(key.to_vec(), value.to_vec());
+    }
+
+    /// Asks this from now on when an entry is to be taken out.
+    pub fn at_take(&self, ask: impl FnMut(&[u8], &mut Vec<u8>) -> Result<Taken, ReadError> + Send + 'static) {
+        *self.at_take.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Box::new(ask);
+    }
+
+    /// How many entries there are.
+    pub fn len(&self) -> usize {
+        self.lock().len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<Vec<u8>, Vec<u8>>> {
+        self.rows.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+impl Source for Table {
+    fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    fn max_entries(&self) -> Option<u64> {
+        Some(self.max_entries)
+    }
+
+    fn room(&self) -> Room {
+        self.room
+    }
+
+    fn take(&self, key: &[u8], expected: &[u8], last: &mut Vec<u8>) -> Result<Taken, ReadError> {
+        let mut rows = self.lock();
+        let Some(value) = rows.get(key) else { return Ok(Taken::Gone) };
+        if value != expected {
+            return Ok(Taken::Changed);
+        }
+        last.clone_from(value);
+        let mut ask = self.at_take.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let taken = ask(key, last)?;
+        if taken == Taken::Out {
+            rows.remove(key);
+        }
+        Ok(taken)
+    }
+
+    fn read(
+        &self,
+        _limits: &Limits,
+        push: &mut dyn FnMut(Batch<'_>) -> Result<(), ReadError>,
+    ) -> Result<ReadStatistics, ReadError> {
+        let rows = self.lock();
+        for (keys, values) in rows.iter() {
+            push(Batch { shape: self.shape, rows: 1, keys, values })?;
+        }
+        Ok(ReadStatistics { entries: rows.len() as u64, vanished: 0 })
     }
 }

@@ -8,6 +8,7 @@ mod bits;
 mod column;
 pub mod fixture;
 mod held;
+mod room;
 mod verdict;
 
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use crate::problem::{Place, Problem};
 pub use bits::Bits;
 pub use column::{Column, Reduce, ValueKind, ValueSpec};
 pub use held::{Numbers, Snapshot};
+pub use room::{Room, Taken};
 pub use verdict::{ProgramVerdict, Verdict};
 
 /// The shape of what a source pushes.
@@ -118,6 +120,21 @@ pub trait Source: Send + Sync {
 
     /// Its capacity, where it has one.
     fn max_entries(&self) -> Option<u64>;
+
+    /// What becomes of it when it is full.
+    fn room(&self) -> Room {
+        Room::Fixed
+    }
+
+    /// Takes an entry out if it has the value that it is expected to have; `last` is the value that it had
+    /// in the end, in the layout of a batch, which can be another one when it changed in this moment.
+    ///
+    /// # Errors
+    /// When that is not possible.
+    fn take(&self, _key: &[u8], _expected: &[u8], _last: &mut Vec<u8>) -> Result<Taken, ReadError> {
+        let message = "entries of this source cannot be taken out".to_owned();
+        Err(ReadError::Kernel { operation: "taking an entry out", message, errno: 0 })
+    }
 
     /// Reads all entries, each key once, pushing batches of copied memory.
     ///

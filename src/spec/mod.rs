@@ -3,6 +3,7 @@
 //! Two halves: the load spec concerns the kernel, the view spec what the numbers
 //! mean. Equal load specs mean that the kernel is not touched.
 
+mod limit;
 mod load;
 
 use std::path::PathBuf;
@@ -12,6 +13,7 @@ use crate::decode::Chain;
 use crate::problem::{Place, Position};
 use crate::series::Buckets;
 pub use crate::snapshot::{Bits, Reduce, ValueKind, ValueSpec};
+pub use limit::{MapExpiry, SeriesLimit};
 pub use load::{GlobalPatch, MapDefinition, MapSetting, ProgramSetting};
 
 /// A config after it was checked against its object.
@@ -87,6 +89,8 @@ pub struct ViewSpec {
     pub name: String,
     /// Its metrics, in the file's order.
     pub metrics: Vec<MetricSpec>,
+    /// Maps whose entries are taken out when they have not changed for long.
+    pub expiries: Vec<MapExpiry>,
 }
 
 /// The kind of a family.
@@ -172,6 +176,8 @@ pub struct MetricSpec {
     pub reduce: Reduce,
     /// Whether every label set there can be is published from the start. Its labels' chains know their texts then.
     pub zero: bool,
+    /// What bounds its series.
+    pub limit: SeriesLimit,
     /// Where it was written, for conflicts between configs.
     pub place: Place,
 }

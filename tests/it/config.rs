@@ -31,6 +31,9 @@ mod named;
 /// Configs in the shapes and styles that people write.
 mod good;
 
+/// What bounds series and entries.
+mod limits;
+
 /// What is set before the load: globals, programs, choices, maps.
 mod load;
 
@@ -104,6 +107,7 @@ fn object() -> &'static Object {
 fn options() -> Options {
     Options {
         namespace: "ebpf_exporter".into(),
+        max_series: None,
         object_dir: None,
         host: Arc::new(Host::new(Roots::default())),
         insecure: Insecure::Allowed,

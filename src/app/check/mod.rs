@@ -64,6 +64,7 @@ impl<'a> Checker<'a> {
         let cpus = host.possible_cpus().map_or(1, |cpus| cpus.len());
         let how = config::Options {
             namespace: options.namespace.clone(),
+            max_series: options.max_series,
             object_dir: options.object_dir.clone(),
             host,
             insecure: config::Insecure::Allowed,

@@ -6,6 +6,7 @@ mod per_key;
 mod pieces;
 mod proof;
 mod seen;
+mod take;
 
 use std::cell::RefCell;
 use std::io;
@@ -14,7 +15,7 @@ use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::time::Instant;
 
 use crate::elf::MapKind;
-use crate::snapshot::{Batch, Limits, ReadError, ReadStatistics, Shape, SharedPush, Source};
+use crate::snapshot::{Batch, Limits, ReadError, ReadStatistics, Room, Shape, SharedPush, Source, Taken};
 
 use super::raw::{self, MapFacts};
 
@@ -236,6 +237,18 @@ impl Source for MapSource {
 
     fn max_entries(&self) -> Option<u64> {
         Some(u64::from(self.max_entries))
+    }
+
+    fn room(&self) -> Room {
+        match self.kind {
+            MapKind::ARRAY | MapKind::PERCPU_ARRAY => Room::Fixed,
+            MapKind::LRU_HASH | MapKind::LRU_PERCPU_HASH => Room::Evicts,
+            _ => Room::Refuses,
+        }
+    }
+
+    fn take(&self, key: &[u8], expected: &[u8], last: &mut Vec<u8>) -> Result<Taken, ReadError> {
+        take::take(self, key, expected, last)
     }
 
     fn read(&self, limits: &Limits, push: Push<'_>) -> Result<ReadStatistics, ReadError> {

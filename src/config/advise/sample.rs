@@ -8,7 +8,9 @@ use crate::decode::{Chain, Params};
 use crate::host::{Host, Roots};
 use crate::problem::Place;
 use crate::series::{BucketKind, Buckets};
-use crate::spec::{Histogram, LabelSource, LabelSpec, MetricKind, MetricSpec, Reduce, Slots, ValueSpec};
+use crate::spec::{
+    Histogram, LabelSource, LabelSpec, MetricKind, MetricSpec, Reduce, SeriesLimit, Slots, ValueSpec,
+};
 
 pub(super) fn label(name: &str, offset: usize, size: usize, decoder: &str) -> LabelSpec {
     let host = Arc::new(Host::new(Roots::default()));
@@ -46,6 +48,7 @@ pub(super) fn metric(kind: MetricKind, name: &str, labels: &[&str]) -> MetricSpe
         scale: 1.0,
         reduce: Reduce::Sum,
         zero: false,
+        limit: SeriesLimit::default(),
         place: Place::default(),
     }
 }

@@ -21,7 +21,7 @@ pub(super) fn advise(subject: &Subject<'_>) -> Vec<Problem> {
             Problem::warning("many-series", metric.place.clone(), message)
                 .expected(format!("{} at most", grouped(MANY)))
                 .found(count.describe(metric))
-                .help("lower max_entries of the map, or drop labels: what is equal is summed")
+                .help("set max_series, lower max_entries of the map, or drop labels: what is equal is summed")
         })
     };
     subject.metrics().iter().filter_map(many).collect()
@@ -42,6 +42,8 @@ struct Count {
     cpus: u64,
     /// Series of each label set.
     lines: u64,
+    /// Whether it may not have as many as its map has entries.
+    is_limited: bool,
 }
 
 impl Count {
@@ -54,7 +56,14 @@ impl Count {
         let bits: usize = metric.labels.iter().map(|label| bits(&label.source)).sum();
         let distinct = if bits >= 64 { u64::MAX } else { 1 << bits };
         let cpus = if metric.reduce == Reduce::Split { cpus.max(1) as u64 } else { 1 };
-        Self { sets: u64::from(map.max_entries).min(distinct), cpus, lines }
+        let rows = u64::from(map.max_entries).min(distinct).saturating_mul(cpus);
+        // The rest is one label set more.
+        let rest = u64::from(metric.limit.other.is_some());
+        let most = metric.limit.max_series.map_or(u64::MAX, |max| (max as u64).saturating_add(rest));
+        if most < rows {
+            return Self { sets: most, cpus: 1, lines, is_limited: true };
+        }
+        Self { sets: u64::from(map.max_entries).min(distinct), cpus, lines, is_limited: false }
     }
 
     fn total(&self) -> u64 {
@@ -62,7 +71,11 @@ impl Count {
     }
 
     fn describe(&self, metric: &MetricSpec) -> String {
-        let mut text = format!("{} entries of `{}`", grouped(self.sets), metric.map);
+        let mut text = if self.is_limited {
+            format!("{} label sets by `max_series`", grouped(self.sets))
+        } else {
+            format!("{} entries of `{}`", grouped(self.sets), metric.map)
+        };
         if self.cpus > 1 {
             text.push_str(&format!(" × {} CPUs", self.cpus));
         }
@@ -118,6 +131,20 @@ mod tests {
         check(sample::histogram(), &[], false, 1000, 13);
         check(sample::histogram(), &["a"], false, 1000, 13_000);
         check(sample::histogram(), &["a", "b"], true, u32::MAX, 13 * 4 * u64::from(u32::MAX));
+    }
+
+    #[test]
+    fn a_limit_is_the_worst_case_where_it_is_lower() {
+        let map = MapInfo { max_entries: 1000, ..MapInfo::default() };
+        for (max, other, expected) in
+            [(10, false, 10), (10, true, 11), (2000, true, 2000), (2001, false, 2000)]
+        {
+            let mut metric = sample::metric(MetricKind::Counter, "m", &["a"]);
+            metric.reduce = Reduce::Split;
+            metric.limit.max_series = Some(max);
+            metric.limit.other = other.then(Vec::new);
+            assert_eq!(Count::of(&metric, &map, 2).total(), expected);
+        }
     }
 
     #[test]

@@ -9,10 +9,12 @@ mod carry;
 mod decoders;
 mod defaults;
 mod enums;
+mod expiries;
 mod families;
 mod globals;
 mod kaddrs;
 mod labels;
+mod limits;
 mod maps;
 mod members;
 mod named;
@@ -29,6 +31,7 @@ use std::sync::Arc;
 
 pub(crate) use capacity::capacities;
 pub(crate) use carry::carried;
+pub(crate) use expiries::expiries;
 pub use families::{settle_families, settle_in_order};
 pub(crate) use globals::globals;
 pub(crate) use kaddrs::kaddrs;
@@ -49,6 +52,8 @@ pub(crate) struct Context<'a> {
     pub(crate) object: &'a ObjectInfo,
     /// The object's enums, once one is asked for.
     pub(crate) own_enums: OnceCell<EnumIndex<&'a Btf>>,
+    /// How many label sets a metric may have that does not say it.
+    pub(crate) max_series: Option<usize>,
     /// The prefix of family names; empty for none.
     pub(crate) namespace: &'a str,
     pub(crate) host: &'a Arc<Host>,
@@ -131,6 +136,13 @@ fn checked(
     let reduce = numbers::reduce(sink, raw, map, fields.as_ref().is_some_and(|fields| fields.split));
     let specs = fields.zip(chains).and_then(|(fields, chains)| fields.into_specs(raw, chains));
     let zero = zeros::zero(sink, raw, specs.as_ref().map(|(labels, _)| labels.as_slice()));
+    let limit = limits::limit(
+        context,
+        sink,
+        raw,
+        specs.as_ref().map(|(labels, _)| labels.as_slice()),
+        zero.unwrap_or(false),
+    );
     // Everything was looked at: from here on nothing may be missing.
     let ((mut labels, slot), map) = (specs?, map?);
     labels.sort_by(|one, other| one.name.cmp(&other.name));
@@ -154,6 +166,7 @@ fn checked(
         scale: scale?,
         reduce: reduce?,
         zero: zero?,
+        limit: limit?,
     })
 }
 

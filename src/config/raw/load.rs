@@ -1,5 +1,7 @@
 //! What a file says about the loading of its object: `globals`, `programs`, `choose`, `maps`.
 
+use std::time::Duration;
+
 use super::fields::{Field, join};
 use super::keys::{Key, Keys, Shape};
 use super::reader::{Reader, spot};
@@ -22,6 +24,7 @@ pub(super) const MAP: Keys = Keys {
     example: "{max_entries: 1024}",
     known: &[&[
         Key::new("max_entries", Shape::Integer, "How many entries it can hold"),
+        Key::new("expire", Shape::Duration, "Entries that have not changed for so long are taken out"),
         Key::new("carry", Shape::Boolean, "Whether it keeps its entries when its object is replaced"),
     ]],
     later: later::MAP,
@@ -71,6 +74,7 @@ pub(crate) struct RawMap {
     pub(crate) name: Found<String>,
     pub(crate) max_entries: Option<Found<i64>>,
     pub(crate) carry: Option<bool>,
+    pub(crate) expire: Option<Found<Duration>>,
 }
 
 /// The assignments of a mapping from names; of a name that is given again the last one counts.
@@ -152,11 +156,16 @@ pub(super) fn maps(reader: &mut Reader, node: &Node, path: &str) -> Vec<RawMap> 
     let what = "a mapping from maps to their options, such as {my_map: {max_entries: 1024}}";
     let mut maps = Vec::new();
     for (name, field) in named(reader, node, path, what) {
-        let mut map = RawMap { name, max_entries: None, carry: None };
+        let mut map = RawMap { name, max_entries: None, carry: None, expire: None };
         let path = map.name.spot.path.clone();
         for option in reader.fields(field.value, &path, &MAP) {
             let path = join(&path, option.name);
             match option.name {
+                "expire" => {
+                    // Null is "not given".
+                    let given = Some(option.value).filter(|value| !value.is_null());
+                    map.expire = given.and_then(|value| reader.duration(value, &path));
+                }
                 "carry" => map.carry = reader.boolean(option.value, &path).map(|found| found.value),
                 _ => map.max_entries = reader.integer(option.value, &path),
             }

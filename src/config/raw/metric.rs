@@ -4,9 +4,8 @@ use super::fields::{Field, join};
 use super::keys::{Key, Keys, Shape};
 use super::label::{self, labels};
 use super::reader::spot;
-use super::{Found, Group, RawMetric, Reader, later};
-use crate::config::duration;
-use crate::config::yaml::{Node, scalar};
+use super::{Found, Group, RawMetric, RawText, Reader, later};
+use crate::config::yaml::Node;
 
 const EXAMPLE: &str = "{name: ..., help: ..., labels: [...]}";
 
@@ -24,6 +23,9 @@ const EVERY: &[Key] = &[
     Key::new("scale", Shape::Number, "Counters and gauges: multiplies the value"),
     Key::new("reduce", Shape::Choice(reductions), "Per-CPU maps: how the values of all CPUs become one"),
     Key::new("zero", Shape::Boolean, "Publishes 0 from the start for every label set that there can be"),
+    Key::new("max_series", Shape::Size, "How many label sets it may have; 0 is as many as there are"),
+    Key::new("other", Shape::Texts, "With max_series: the labels of the one series that takes in the rest"),
+    Key::new("max_label_length", Shape::Size, "How many bytes a label may have; what is longer is cut"),
 ];
 
 pub(super) const COUNTER: Keys = Keys {
@@ -118,6 +120,9 @@ fn empty(group: Group, node: &Node, path: &str) -> RawMetric {
         scale: None,
         reduce: None,
         zero: None,
+        max_series: None,
+        other: None,
+        max_label_length: None,
         bucket_type: None,
         bucket_min: None,
         bucket_max: None,
@@ -150,13 +155,19 @@ fn read_field(reader: &mut Reader, raw: &mut RawMetric, field: &Field<'_>, path:
         "scale" => raw.scale = optional(node).and_then(|node| reader.float(node, path)),
         "reduce" => raw.reduce = optional(node).and_then(|node| reader.text(node, path)),
         "zero" => raw.zero = optional(node).and_then(|node| reader.boolean(node, path)),
+        "max_series" => raw.max_series = optional(node).and_then(|node| reader.integer(node, path)),
+        "other" => raw.other = optional(node).and_then(|node| other(reader, node, path)),
+        "max_label_length" => {
+            raw.max_label_length = optional(node).and_then(|node| reader.integer(node, path));
+        }
         "bucket_type" => raw.bucket_type = reader.text(node, path),
         "bucket_min" => raw.bucket_min = reader.integer(node, path),
         "bucket_max" => raw.bucket_max = reader.integer(node, path),
         "bucket_multiplier" => raw.bucket_multiplier = reader.float(node, path),
         "bucket_keys" => raw.bucket_keys = bucket_keys(reader, node, path),
         "labels" => raw.labels = labels(reader, node, path),
-        "flush_interval" => flush_interval(reader, node, path),
+        // It means nothing here, but is never nonsense.
+        "flush_interval" => drop(reader.duration(node, path)),
         "perf_event_array" => {
             if let Some(found) = reader.boolean(node, path)
                 && found.value
@@ -172,6 +183,20 @@ fn optional(node: &Node) -> Option<&Node> {
     (!node.is_null()).then_some(node)
 }
 
+/// Labels with their texts; of a label that is named again the last one counts.
+fn other(reader: &mut Reader, node: &Node, path: &str) -> Option<Found<Vec<RawText>>> {
+    let mark = reader.mark();
+    let mut texts: Vec<RawText> = Vec::new();
+    for field in reader.assignments(node, path, "a mapping from labels to texts, such as {user: other}") {
+        let path = join(path, field.name);
+        let label = Found { value: field.name.to_owned(), spot: spot(field.key, &path) };
+        let Some(text) = reader.text(field.value, &path) else { continue };
+        texts.retain(|known| known.label.value != label.value);
+        texts.push(RawText { label, text: text.value });
+    }
+    (reader.mark().1 == mark.1).then(|| Found { value: texts, spot: spot(node, path) })
+}
+
 fn bucket_keys(reader: &mut Reader, node: &Node, path: &str) -> Option<Found<Vec<Found<f64>>>> {
     let items = reader.list(node, path, "numbers")?;
     let at = spot(node, path);
@@ -181,15 +206,4 @@ fn bucket_keys(reader: &mut Reader, node: &Node, path: &str) -> Option<Found<Vec
         .filter_map(|(index, item)| reader.float(item, &format!("{path}[{index}]")))
         .collect();
     Some(Found { value: keys, spot: at })
-}
-
-/// A duration; a bare number counts nanoseconds, as in Go. It means nothing here, but is never nonsense.
-fn flush_interval(reader: &mut Reader, node: &Node, path: &str) {
-    let is_duration = node.scalar().is_some_and(|scalar| match scalar::integer(scalar) {
-        Some(nanoseconds) => nanoseconds >= 0,
-        None => duration::parse(&scalar.text).is_some(),
-    });
-    if !is_duration {
-        reader.wrong_type(node, path, "a duration such as 30s or 1h30m");
-    }
 }

@@ -82,6 +82,10 @@ pub(crate) struct RawMetric {
     pub(crate) scale: Option<Found<f64>>,
     pub(crate) reduce: Option<Found<String>>,
     pub(crate) zero: Option<Found<bool>>,
+    pub(crate) max_series: Option<Found<i64>>,
+    /// Labels with what they say of the rest.
+    pub(crate) other: Option<Found<Vec<RawText>>>,
+    pub(crate) max_label_length: Option<Found<i64>>,
     pub(crate) bucket_type: Option<Found<String>>,
     pub(crate) bucket_min: Option<Found<i64>>,
     pub(crate) bucket_max: Option<Found<i64>>,
@@ -131,6 +135,13 @@ impl RawMetric {
             None => self.gives("bucket"),
         }
     }
+}
+
+/// A label with what it says.
+#[derive(Clone, Debug)]
+pub(crate) struct RawText {
+    pub(crate) label: Found<String>,
+    pub(crate) text: String,
 }
 
 /// A label, by name or by position.

@@ -1,6 +1,9 @@
 //! Typed reading of nodes, with every problem collected.
 
+use std::time::Duration;
+
 use super::Found;
+use crate::config::duration;
 use crate::config::findings::{Findings, Spot};
 use crate::config::yaml::{Kind, Node, Scalar, scalar};
 use crate::problem::{Place, Problem};
@@ -66,6 +69,14 @@ impl Reader {
     /// A number.
     pub(crate) fn float(&mut self, node: &Node, path: &str) -> Option<Found<f64>> {
         self.typed(node, path, "a number", scalar::float)
+    }
+
+    /// A duration; a bare number counts nanoseconds, as in Go.
+    pub(crate) fn duration(&mut self, node: &Node, path: &str) -> Option<Found<Duration>> {
+        self.typed(node, path, "a duration such as 30s or 1h30m", |scalar| match scalar::integer(scalar) {
+            Some(nanoseconds) => u64::try_from(nanoseconds).ok().map(Duration::from_nanos),
+            None => duration::parse(&scalar.text),
+        })
     }
 
     /// The items of a list; null is an empty one.

@@ -9,7 +9,8 @@ use crate::scrape::generation::ConfigState;
 use crate::scrape::plan::Contributor;
 use crate::scrape::reading::Reading;
 use crate::scrape::render::Rendered;
-use crate::scrape::state::States;
+use crate::scrape::state::{SourceStates, States};
+use crate::snapshot::{Room, Source};
 
 pub(super) fn collect(reading: &Reading, rendered: &Rendered, states: &States, families: &mut Families) {
     for config in reading.generation.configs() {
@@ -75,6 +76,11 @@ fn metric(contributor: &Contributor, rendered: &Rendered, states: &States, famil
     if let Some(ledger) = &state.memory().ledger {
         families.add(&names::METRIC_UNTRACKED, &labels, count(ledger.untracked()));
     }
+    families.add(&names::METRIC_MANY_SERIES, &labels, flag(state.has_many(series, contributor)));
+    for (limit, rows) in tally.limited {
+        let [config, metric] = labels;
+        families.add(&names::METRIC_LIMITED, &[config, metric, ("reason", limit)], count(rows));
+    }
     for (reason, errors) in tally.errors {
         let [config, metric] = labels;
         families.add(&names::METRIC_DECODE_ERRORS, &[config, metric, ("reason", reason)], count(errors));
@@ -83,18 +89,47 @@ fn metric(contributor: &Contributor, rendered: &Rendered, states: &States, famil
 }
 
 fn maps(reading: &Reading, states: &States, families: &mut Families) {
+    let mut states = states.sources();
     for (planned, read) in reading.generation.sources.iter().zip(&reading.sources) {
-        let labels = [("config", planned.config.as_str()), ("map", planned.map.as_str())];
-        if let Ok(statistics) = &read.outcome {
-            families.add(&names::MAP_ENTRIES, &labels, count(statistics.entries));
-        }
-        if let Some(max) = planned.source.max_entries() {
-            families.add(&names::MAP_MAX_ENTRIES, &labels, count(max));
+        let entries = read.outcome.as_ref().ok().map(|statistics| statistics.entries);
+        map((&planned.config, &planned.map), planned.source.as_ref(), entries, &mut states, families);
+    }
+    for view in reading.generation.views() {
+        for named in &view.sources {
+            let name = (view.config.as_str(), named.map.as_str());
+            let is_scraped = reading.generation.is_scraped(name.0, name.1);
+            if named.source.room() != Room::Fixed && !is_scraped {
+                let entries = states.entries.get(&(name.0.to_owned(), name.1.to_owned())).copied();
+                map(name, named.source.as_ref(), entries, &mut states, families);
+            }
         }
     }
-    for ((config, map, reason), errors) in &states.sources().errors {
+    for ((config, map), entries) in &states.expired {
+        families.add(&names::MAP_EXPIRED, &[("config", config), ("map", map)], count(*entries));
+    }
+    for ((config, map, reason), errors) in &states.errors {
         let labels = [("config", config.as_str()), ("map", map), ("reason", reason)];
         families.add(&names::CONFIG_READ_ERRORS, &labels, count(*errors));
+    }
+}
+
+/// How full a map is.
+fn map(
+    (config, map): (&str, &str),
+    source: &dyn Source,
+    entries: Option<u64>,
+    states: &mut SourceStates,
+    families: &mut Families,
+) {
+    let labels = [("config", config), ("map", map)];
+    if let Some(entries) = entries {
+        families.add(&names::MAP_ENTRIES, &labels, count(entries));
+        if let Some(is_full) = states.is_nearly_full(config, map, source, entries) {
+            families.add(&names::MAP_NEARLY_FULL, &labels, flag(is_full));
+        }
+    }
+    if let Some(max) = source.max_entries() {
+        families.add(&names::MAP_MAX_ENTRIES, &labels, count(max));
     }
 }
 

@@ -60,14 +60,22 @@ names! {
         "Rows of a metric that could not be decoded and were left out";
     METRIC_SKIPPED COUNTER "ebpf_exporter_metric_skipped_label_sets_total"
         "Rows of a metric that its decoders left out";
+    METRIC_LIMITED COUNTER "ebpf_exporter_metric_limited_label_sets_total"
+        "Rows of a metric that its limits changed: max_series left them out, other put them into its series, max_label_length cut a label";
+    METRIC_MANY_SERIES GAUGE "ebpf_exporter_metric_many_series"
+        "Whether a metric's family has 100000 series or more";
     METRIC_UNTRACKED GAUGE "ebpf_exporter_metric_untracked_keys"
         "Keys of a metric beyond those that are remembered, whose series may fall, and totals from before a reload that were forgotten";
     MAP_ENTRIES GAUGE "ebpf_exporter_map_entries"
-        "Entries of a map in this scrape";
+        "Entries of a map in this scrape, or as last counted of one that no metric reads";
     MAP_MAX_ENTRIES GAUGE "ebpf_exporter_map_max_entries"
         "Entries that a map can hold";
     CLIENTS_CUT COUNTER "ebpf_exporter_http_clients_cut_total"
         "Clients whose connection was closed before they had their answer, by reason: not_reading, slow_request or needed_by_others";
+    MAP_NEARLY_FULL GAUGE "ebpf_exporter_map_nearly_full"
+        "Whether more than 90 % of the entries that a map can hold are taken; when all are it refuses new keys";
+    MAP_EXPIRED COUNTER "ebpf_exporter_map_expired_entries_total"
+        "Entries that were taken out of a map because they had not changed for the time that its config says";
     PROCESS_CPU COUNTER "process_cpu_seconds_total"
         "Total user and system CPU time spent in seconds.";
     PROCESS_MAX_FDS GAUGE "process_max_fds"

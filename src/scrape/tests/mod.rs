@@ -4,10 +4,12 @@ mod arrays;
 mod bases;
 mod failures;
 mod histograms;
+mod limits;
 mod metrics;
 mod page;
 mod reloads;
 mod sharing;
+mod upkeep;
 mod zeros;
 
 use std::sync::Arc;
@@ -20,7 +22,7 @@ use crate::problem::Place;
 use crate::series::{BucketKind, Buckets};
 use crate::snapshot::fixture::{Literal, LiteralPrograms};
 use crate::snapshot::{NamedSource, Programs, Reduce, Shape, Source, ValueSpec, View};
-use crate::spec::{Histogram, LabelSource, LabelSpec, MetricKind, MetricSpec, Slots, ViewSpec};
+use crate::spec::{Histogram, LabelSource, LabelSpec, MetricKind, MetricSpec, SeriesLimit, Slots, ViewSpec};
 
 /// A decoder step: its name, and for `static_map` the pairs, for `regexp` the expressions.
 type Step<'a> = (&'a str, &'a [(&'a str, &'a str)]);
@@ -73,6 +75,7 @@ fn metric(family: &str, kind: MetricKind, key_size: usize, mut labels: Vec<Label
         scale: 1.0,
         reduce: Reduce::Sum,
         zero: false,
+        limit: SeriesLimit::default(),
         place: Place::default(),
     }
 }
@@ -115,7 +118,7 @@ fn member(config: &str, metrics: Vec<MetricSpec>, sources: Vec<(&str, Arc<dyn So
         sources.into_iter().map(|(map, source)| NamedSource { map: map.to_owned(), source }).collect();
     let programs: Arc<dyn Programs> = Arc::new(LiteralPrograms::default());
     Member {
-        view_spec: ViewSpec { name: config.to_owned(), metrics },
+        view_spec: ViewSpec { name: config.to_owned(), metrics, expiries: Vec::new() },
         view: View { config: config.to_owned(), sources, programs },
     }
 }

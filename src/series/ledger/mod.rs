@@ -12,6 +12,7 @@
 //! (`base.rs`).
 
 mod base;
+mod outside;
 
 use std::hash::BuildHasher;
 
@@ -73,6 +74,8 @@ pub struct Ledger {
     /// Founded series that there was no room for, ever.
     forgotten: u64,
     limits: Limits,
+    /// Whether what is told are the last words of keys that have just been deleted.
+    is_last: bool,
 }
 
 /// How much one ledger remembers.
@@ -135,6 +138,7 @@ impl Ledger {
             untracked: 0,
             forgotten: 0,
             limits,
+            is_last: false,
         }
     }
 
@@ -163,6 +167,9 @@ impl Ledger {
         if slot >= self.shape.stride || key.len() != self.keys.size {
             return;
         }
+        if self.is_last {
+            return self.last_word(key, list, slot, bits);
+        }
         let series = self.series(list);
         let cell = (series * self.shape.stride + slot) as u64;
         let contribution = match self.keys.find(key) {
@@ -182,6 +189,9 @@ impl Ledger {
     /// Tells that a key is there although nothing can be said of it in this pass: what it said
     /// before goes on counting where it counted, and is not counted again when it speaks.
     pub fn hold(&mut self, key: &[u8]) {
+        if self.is_last {
+            return;
+        }
         let index = if key.len() == self.keys.size { self.keys.find(key) } else { None };
         let Some(entry) = index.and_then(|index| self.keys.entries.get_mut(index as usize)) else { return };
         if entry.seen == self.epoch {
@@ -444,7 +454,7 @@ mod tests {
     use super::*;
     use crate::series::Number;
 
-    fn ledger(key_limit: usize, dead_limit: usize) -> Ledger {
+    pub(super) fn ledger(key_limit: usize, dead_limit: usize) -> Ledger {
         let shape = LedgerShape {
             key_size: 1,
             stride: 1,
@@ -457,7 +467,7 @@ mod tests {
     }
 
     /// One pass of `(key, label, value)`.
-    fn pass(ledger: &mut Ledger, rows: &[(u8, &str, u64)]) -> BTreeMap<String, u64> {
+    pub(super) fn pass(ledger: &mut Ledger, rows: &[(u8, &str, u64)]) -> BTreeMap<String, u64> {
         ledger.begin();
         for (key, label, value) in rows {
             ledger.add(&[*key], label.as_bytes(), 0, *value);
@@ -474,7 +484,7 @@ mod tests {
             .collect()
     }
 
-    fn series<const N: usize>(all: [(&str, u64); N]) -> BTreeMap<String, u64> {
+    pub(super) fn series<const N: usize>(all: [(&str, u64); N]) -> BTreeMap<String, u64> {
         all.into_iter().map(|(label, value)| (label.to_owned(), value)).collect()
     }
 

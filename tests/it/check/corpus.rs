@@ -85,6 +85,15 @@ const MISTAKES: &[Mistake] = &[
         "unknown-key",
         "  gauges:\n    - {name: a, map: latency_seconds, help: h, ^bucket_max: 3, labels: [id]}",
     ),
+    ("bad-limit", "  gauges:\n    - {name: a, map: latency_seconds, help: h, max_series: ^-1, labels: [id]}"),
+    (
+        "bad-limit",
+        "  gauges:\n    - {name: a, map: latency_seconds, help: h, max_label_length: ^5, labels: [id]}",
+    ),
+    (
+        "bad-limit",
+        "  gauges:\n    - {name: a, map: latency_seconds, help: h, max_series: 5, other: {^ids: rest}, labels: [id]}",
+    ),
     (
         "reduce-without-effect",
         "  gauges:\n    - {name: a, map: latency_seconds, help: h, reduce: ^max, labels: [id]}",
@@ -105,6 +114,8 @@ const MISTAKES: &[Mistake] = &[
     ("chosen-twice", "choose: [[probe, other, ^probe]]"),
     ("missing-map", "maps: {^ringg: {max_entries: 4096}}"),
     ("max-entries", "maps: {blobs: {max_entries: ^0}}"),
+    ("bad-expire", "maps: {blobs: {expire: ^1ms}}"),
+    ("bad-expire", "maps: {queue_tasks: {expire: ^1h}}"),
     ("reserved-metric", "  gauges:\n    - {name: ^enabled_configs, map: queue_tasks, help: h}"),
 ];
 

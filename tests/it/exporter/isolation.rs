@@ -210,7 +210,7 @@ fn bad_objects() -> Vec<Bad> {
             "",
             "truncated",
         ),
-        bad("o05_host_program", counter(LABEL), Object::File("/proc/self/exe".into()), "", "BPF"),
+        bad("o05_host_program", counter(LABEL), Object::File("/bin/sh".into()), "", "BPF"),
         bad(
             "o06_without_btf",
             counter(LABEL),

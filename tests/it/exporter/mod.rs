@@ -9,6 +9,8 @@ mod isolation;
 /// Starting, dropping privileges, stopping.
 mod lifecycle;
 
+/// Bounds on series and entries.
+mod limits;
 /// Memory after very many keys.
 mod memory;
 

@@ -276,7 +276,13 @@ fn all_metrics_of_a_map_share_one_read() {
     );
     let object = Object::read(calls.object(&format!("{types} {}", map("HASH")), &body));
     let host = Arc::new(kernel::host());
-    let options = Options { namespace: String::new(), object_dir: None, host, insecure: Insecure::Allowed };
+    let options = Options {
+        namespace: String::new(),
+        max_series: None,
+        object_dir: None,
+        host,
+        insecure: Insecure::Allowed,
+    };
     let text = "metrics:
   counters:
     - {name: packets_total, map: m, help: h, value: packets, labels: [id]}

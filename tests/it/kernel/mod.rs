@@ -25,5 +25,8 @@ mod load;
 /// Reading maps that stand still: every kind, size and bound.
 mod read;
 
+/// Taking entries out, and counting them beside scrapes.
+mod take;
+
 /// Detaching: at once, in order, leaving nothing.
 mod retire;

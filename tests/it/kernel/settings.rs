@@ -31,6 +31,7 @@ fn spec(source: &str, config: &str) -> LoadSpec {
     let object = Object::of(&format!("#define NUMBER {number}\n{MAPS}\n{source}"));
     let options = Options {
         namespace: String::new(),
+        max_series: None,
         object_dir: None,
         host: Arc::new(host()),
         insecure: Insecure::Allowed,

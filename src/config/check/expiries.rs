@@ -1,0 +1,61 @@
+//! When entries are taken out of maps: `maps: {m: {expire: 1h}}`.
+
+use std::time::Duration;
+
+use super::{Context, Sink};
+use crate::config::raw::{Group, RawConfig, RawMap};
+use crate::elf::{MapInfo, MapKind};
+use crate::problem::{Place, Problem};
+use crate::spec::MapExpiry;
+
+/// Looking at all entries more often would cost more than it is worth.
+const LEAST: Duration = Duration::from_secs(1);
+
+/// Maps whose entries are taken out when they have not changed for long. Maps that the object does not have
+/// were complained of.
+pub(crate) fn expiries(context: &Context<'_>, sink: &mut Sink<'_>, raw: &RawConfig) -> Vec<MapExpiry> {
+    let mut expiries = Vec::new();
+    for setting in &raw.maps {
+        let Some(map) = context.object.map(&setting.name.value) else { continue };
+        sink.map = Some(map.name.clone());
+        expiries.extend(expiry(sink, raw, setting, map));
+        sink.map = None;
+    }
+    expiries
+}
+
+fn expiry(sink: &mut Sink<'_>, raw: &RawConfig, setting: &RawMap, map: &MapInfo) -> Option<MapExpiry> {
+    let expire = setting.expire.as_ref()?;
+    let problem = |message: String| Problem::error("bad-expire", Place::default(), message);
+    if !matches!(
+        map.kind,
+        MapKind::HASH | MapKind::LRU_HASH | MapKind::PERCPU_HASH | MapKind::LRU_PERCPU_HASH
+    ) {
+        let problem = problem(format!("entries of `{}` cannot be taken out", map.name));
+        let problem = problem.expected("a hash or LRU hash, per CPU or not").found(map.kind.to_string());
+        sink.report(&expire.spot, problem.help("remove `expire`"));
+        return None;
+    }
+    if expire.value < LEAST {
+        let problem = problem(format!("entries of `{}` would be taken out too soon", map.name));
+        let problem = problem.expected("1s or more").found(format!("{:?}", expire.value));
+        sink.report(
+            &expire.spot,
+            problem.help("a duration has a unit, such as 30s or 1h; a bare number counts nanoseconds"),
+        );
+        return None;
+    }
+    let reads = |metric: &&crate::config::raw::RawMetric| {
+        let name = metric.map.as_ref().or(metric.name.as_ref());
+        metric.group == Group::Gauges && name.is_some_and(|name| name.value == map.name)
+    };
+    if let Some(gauge) = raw.metrics.iter().find(reads).and_then(|gauge| gauge.name.as_ref()) {
+        let message = format!("`expire` takes entries out that the gauge `{}` shows", gauge.value);
+        let problem = Problem::warning("expiring-gauge", Place::default(), message);
+        sink.report(
+            &expire.spot,
+            problem.help("a gauge that does not change is not out of date: remove `expire`, or count in a map of its own"),
+        );
+    }
+    Some(MapExpiry { map: map.name.clone(), after: expire.value })
+}

@@ -1,0 +1,135 @@
+//! What a ledger is told beside the passes: which series stay without a key, and what keys said
+//! that were deleted.
+
+use super::{Ledger, add, less, minus};
+
+impl Ledger {
+    /// How many keys are remembered.
+    #[must_use]
+    pub fn remembered(&self) -> usize {
+        self.keys.table.len()
+    }
+
+    /// Publishes a series from now on whether a key speaks for it or not; one that is not there is not made.
+    pub fn keep(&mut self, list: &[u8]) {
+        let epoch = self.epoch;
+        let life = self.sets.find(list).and_then(|set| self.lives.get_mut(set as usize));
+        if let Some(life) = life {
+            (life.founded, life.held) = (true, epoch);
+        }
+    }
+
+    /// Goes on publishing series for which no key speaks only when `may_stay` says so.
+    pub fn retain_founded(&mut self, mut may_stay: impl FnMut(&[u8]) -> bool) {
+        for (set, life) in (0u32..).zip(&mut self.lives) {
+            life.founded = life.founded && may_stay(self.sets.list(set));
+        }
+    }
+
+    /// From now on what is told are the last words of keys that have just been deleted, between two
+    /// passes; or not any more.
+    pub fn hear_last_words(&mut self, is_last: bool) {
+        self.is_last = is_last;
+    }
+
+    /// What a key said in the end stays in the sum of its series. The key is forgotten: when it comes back it
+    /// is a new one, however much it has counted by then.
+    pub(super) fn last_word(&mut self, key: &[u8], list: &[u8], slot: usize, bits: u64) {
+        let (kind, epoch) = (self.shape.kind, self.epoch);
+        let index = self.keys.find(key);
+        let Some((index, entry)) =
+            index.and_then(|index| Some((index, *self.keys.entries.get(index as usize)?)))
+        else {
+            return self.bequest(list, slot, bits);
+        };
+        let counted = minus(kind, entry.last, entry.base);
+        if entry.seen == epoch {
+            let cell = usize::try_from(entry.cell).ok().and_then(|cell| self.current.get_mut(cell));
+            if let Some(cell) = cell {
+                *cell = minus(kind, *cell, counted);
+            }
+        }
+        let base = if less(kind, bits, entry.last) {
+            // It was made again since it was last heard of.
+            add(kind, &mut self.retired, entry.cell, counted);
+            0
+        } else {
+            entry.base
+        };
+        add(kind, &mut self.retired, entry.cell, minus(kind, bits, base));
+        self.keys.remove(index);
+    }
+
+    /// Adds what a key said that no pass ever met.
+    fn bequest(&mut self, list: &[u8], slot: usize, bits: u64) {
+        let series = self.place(list);
+        if let Some(life) = self.lives.get_mut(series) {
+            // A series without a key is one that was there, and is not there any more.
+            life.held = life.held.max(self.epoch.saturating_sub(1)).max(1);
+        }
+        add(self.shape.kind, &mut self.retired, (series * self.shape.stride + slot) as u64, bits);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{ledger, pass, series};
+
+    #[test]
+    fn a_kept_series_stays_and_a_key_that_leaves_it_takes_nothing_along() {
+        let mut ledger = ledger(100, 100);
+        ledger.keep(b"rest");
+        assert_eq!(pass(&mut ledger, &[(1, "rest", 10), (2, "rest", 5)]), series([("rest", 15)]));
+        ledger.keep(b"rest");
+        // Key 1 gets a series of its own, which begins with what is new.
+        assert_eq!(pass(&mut ledger, &[(1, "x", 12), (2, "rest", 6)]), series([("rest", 16), ("x", 2)]));
+        assert_eq!(pass(&mut ledger, &[(1, "x", 13)]), series([("rest", 16), ("x", 3)]));
+        ledger.retain_founded(|list| list != b"rest");
+        assert_eq!(pass(&mut ledger, &[(1, "x", 13)]), series([("x", 3)]));
+        assert_eq!(pass(&mut ledger, &[(3, "rest", 1)]), series([("rest", 17)]));
+    }
+
+    /// Deletes keys that said this in the end.
+    fn delete(ledger: &mut super::Ledger, rows: &[(u8, &str, usize, u64)]) {
+        ledger.hear_last_words(true);
+        for (key, label, slot, bits) in rows {
+            ledger.add(&[*key], label.as_bytes(), *slot, *bits);
+            ledger.hold(&[*key]);
+        }
+        ledger.hear_last_words(false);
+    }
+
+    #[test]
+    fn the_last_word_of_a_key_stays_in_the_sum() {
+        let mut ledger = ledger(100, 100);
+        pass(&mut ledger, &[(1, "x", 10), (2, "x", 5), (3, "y", 1)]);
+        delete(&mut ledger, &[(1, "x", 0, 12), (3, "y", 0, 1)]);
+        assert_eq!(pass(&mut ledger, &[(2, "x", 5)]), series([("x", 17)]));
+        // It comes back as a new one.
+        assert_eq!(pass(&mut ledger, &[(1, "x", 3), (2, "x", 5)]), series([("x", 20)]));
+        // Made again, and deleted before a pass met it.
+        delete(&mut ledger, &[(1, "x", 0, 2)]);
+        assert_eq!(pass(&mut ledger, &[(2, "x", 5)]), series([("x", 22)]));
+    }
+
+    #[test]
+    fn a_key_that_comes_back_with_more_is_a_new_one() {
+        let mut ledger = ledger(100, 100);
+        pass(&mut ledger, &[(1, "x", 3), (2, "x", 1)]);
+        delete(&mut ledger, &[(1, "x", 0, 7)]);
+        assert_eq!(ledger.remembered(), 1);
+        // What is kept is right between two passes, too.
+        let mut next = super::Ledger::new(ledger.shape().clone());
+        next.take_over(&ledger, |_| 1.0, true);
+        assert_eq!(pass(&mut next, &[]), series([("x", 8)]));
+        assert_eq!(pass(&mut ledger, &[(1, "x", 11), (2, "x", 1)]), series([("x", 19)]));
+    }
+
+    #[test]
+    fn what_no_pass_ever_met_is_not_lost() {
+        let mut ledger = ledger(100, 100);
+        delete(&mut ledger, &[(1, "x", 0, 7), (2, "x", 1, 100)]);
+        assert_eq!(pass(&mut ledger, &[]), series([]));
+        assert_eq!(pass(&mut ledger, &[(1, "x", 3)]), series([("x", 10)]));
+    }
+}
