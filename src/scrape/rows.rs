@@ -23,6 +23,8 @@ pub(super) enum Field {
 struct Label {
     field: Field,
     chain: Arc<Chain>,
+    /// Whether its text is digits, which nothing need be escaped in.
+    is_number: bool,
 }
 
 /// How rows of one metric become label sets.
@@ -68,7 +70,11 @@ impl Field {
 
 impl RowPlan {
     pub(super) fn new(metric: &MetricSpec) -> Self {
-        let label = |spec: &LabelSpec| Label { field: Field::of(spec), chain: Arc::clone(&spec.chain) };
+        let label = |spec: &LabelSpec| Label {
+            field: Field::of(spec),
+            chain: Arc::clone(&spec.chain),
+            is_number: spec.chain.is_number(),
+        };
         let labels: Vec<Label> = metric.labels.iter().map(label).collect();
         let slot = metric.kind.slot().map(label);
         let mut all = labels.iter().chain(&slot);
@@ -153,7 +159,9 @@ impl RowPlan {
             if label.chain.decode(label.field.bytes(row, &mut [0; 8]), out, scratch)? == Outcome::Skip {
                 return Ok(Outcome::Skip);
             }
-            page.end_label();
+            if !label.is_number {
+                page.end_label();
+            }
         }
         Ok(Outcome::Label)
     }
