@@ -95,8 +95,8 @@ pub struct TextPage {
     row: usize,
     label: usize,
     scratch: Vec<u8>,
-    /// The labels of a histogram, rendered once for all its rows.
-    texts: Vec<u8>,
+    /// What all buckets of a histogram begin with, rendered once.
+    bucket: Vec<u8>,
 }
 
 impl TextPage {
@@ -172,42 +172,39 @@ impl TextPage {
         counts: impl Iterator<Item = u64>,
         sum: Number,
     ) {
-        let mut texts = std::mem::take(&mut self.texts);
-        texts.clear();
+        let Self { chunks, bucket, scratch, .. } = self;
+        bucket.clear();
+        bucket.extend_from_slice(family.name.as_bytes());
+        bucket.extend_from_slice(b"_bucket");
+        let labels_at = bucket.len();
         for (label, open) in labels.zip(&family.opens) {
-            texts.extend_from_slice(open);
-            let start = texts.len();
-            texts.extend_from_slice(label);
-            escape(&mut texts, start, &mut self.scratch);
+            bucket.extend_from_slice(open);
+            let start = bucket.len();
+            bucket.extend_from_slice(label);
+            escape(bucket, start, scratch);
         }
+        let labels_end = bucket.len();
+        bucket.extend_from_slice(if labels_end == labels_at { b"{" } else { b"\"," });
         let mut total = 0u64;
         for (bound, count) in family.bounds.iter().zip(counts) {
             total = total.wrapping_add(count);
-            let out = self.chunks.open();
-            out.extend_from_slice(family.name.as_bytes());
-            out.extend_from_slice(b"_bucket");
-            if texts.is_empty() {
-                out.push(b'{');
-            } else {
-                out.extend_from_slice(&texts);
-                out.extend_from_slice(b"\",");
-            }
+            let out = chunks.open();
+            out.extend_from_slice(bucket);
             out.extend_from_slice(bound);
             push_number(out, Number::U64(total));
             out.push(b'\n');
-            self.chunks.close_when_full();
+            chunks.close_when_full();
         }
         for (suffix, number) in [(&b"_sum"[..], sum), (b"_count", Number::U64(total))] {
-            let out = self.chunks.open();
+            let out = chunks.open();
             out.extend_from_slice(family.name.as_bytes());
             out.extend_from_slice(suffix);
-            out.extend_from_slice(&texts);
+            out.extend_from_slice(bucket.get(labels_at..labels_end).unwrap_or_default());
             out.extend_from_slice(family.close);
             push_number(out, number);
             out.push(b'\n');
-            self.chunks.close_when_full();
+            chunks.close_when_full();
         }
-        self.texts = texts;
     }
 
     /// Bytes so far.
