@@ -25,27 +25,56 @@ pub struct Family {
     /// `# HELP` and `# TYPE`.
     head: Vec<u8>,
     /// What stands before each label's value; the first holds the family's name.
-    opens: Vec<Vec<u8>>,
+    opens: Vec<Frame>,
     /// What stands between the last label's value and the number.
     close: &'static [u8],
     name: String,
     /// For histograms, `le="…"} ` for each bound and for the infinite one.
-    bounds: Vec<Vec<u8>>,
+    bounds: Vec<Frame>,
+}
+
+/// Text that is written again and again: in blocks of one size, which are copied without a call.
+#[derive(Clone, Debug)]
+struct Frame {
+    blocks: Vec<[u8; BLOCK]>,
+    length: usize,
+}
+
+const BLOCK: usize = 32;
+
+impl Frame {
+    fn new(text: &[u8]) -> Self {
+        let block = |part: &[u8]| {
+            let mut block = [0; BLOCK];
+            block.iter_mut().zip(part).for_each(|(to, from)| *to = *from);
+            block
+        };
+        Self { blocks: text.chunks(BLOCK).map(block).collect(), length: text.len() }
+    }
+
+    #[inline]
+    fn push_to(&self, out: &mut Vec<u8>) {
+        let end = out.len() + self.length;
+        for block in &self.blocks {
+            out.extend_from_slice(block);
+        }
+        out.truncate(end);
+    }
 }
 
 impl Family {
     /// A family of counters or gauges; labels in the order of the page.
     #[must_use]
     pub fn new<'a>(name: &str, help: &str, kind: Type, labels: impl IntoIterator<Item = &'a str>) -> Self {
-        let mut opens: Vec<Vec<u8>> = Vec::new();
+        let mut opens: Vec<Frame> = Vec::new();
         for label in labels {
             let open =
                 if opens.is_empty() { format!("{name}{{{label}=\"") } else { format!("\",{label}=\"") };
-            opens.push(open.into_bytes());
+            opens.push(Frame::new(open.as_bytes()));
         }
         let close: &[u8] = if opens.is_empty() { b" " } else { b"\"} " };
         if opens.is_empty() {
-            opens.push(name.as_bytes().to_vec());
+            opens.push(Frame::new(name.as_bytes()));
         }
         Self { head: head(name, help, kind), opens, close, name: name.to_owned(), bounds: Vec::new() }
     }
@@ -65,7 +94,7 @@ impl Family {
             let mut text = b"le=\"".to_vec();
             push_float(&mut text, bound);
             text.extend_from_slice(b"\"} ");
-            text
+            Frame::new(&text)
         };
         family.bounds = bounds.iter().copied().chain([f64::INFINITY]).map(le).collect();
         family
@@ -127,7 +156,7 @@ impl TextPage {
     pub fn begin_label(&mut self, family: &Family, index: usize) -> &mut Vec<u8> {
         let out = self.chunks.open();
         if let Some(open) = family.opens.get(index) {
-            out.extend_from_slice(open);
+            open.push_to(out);
         }
         self.label = out.len();
         out
@@ -178,7 +207,7 @@ impl TextPage {
         bucket.extend_from_slice(b"_bucket");
         let labels_at = bucket.len();
         for (label, open) in labels.zip(&family.opens) {
-            bucket.extend_from_slice(open);
+            open.push_to(bucket);
             let start = bucket.len();
             bucket.extend_from_slice(label);
             escape(bucket, start, scratch);
@@ -190,7 +219,7 @@ impl TextPage {
             total = total.wrapping_add(count);
             let out = chunks.open();
             out.extend_from_slice(bucket);
-            out.extend_from_slice(bound);
+            bound.push_to(out);
             push_number(out, Number::U64(total));
             out.push(b'\n');
             chunks.close_when_full();
