@@ -118,9 +118,14 @@ impl Chain {
         out: &mut Vec<u8>,
         scratch: &mut Vec<u8>,
     ) -> Result<Outcome, DecodeError> {
-        if self.lead.decoders == self.decoders.len()
-            && let Some(value) = self.lead.plain.read(field)
-        {
+        if self.lead.decoders == self.decoders.len() {
+            if self.lead.plain == Plain::Text {
+                text::push_before_nul(out, field);
+                return Ok(Outcome::Label);
+            }
+            let Some(value) = self.lead.plain.read(field) else {
+                return self.decode_through(field, out, scratch);
+            };
             match value {
                 Value::Bytes(bytes) => out.extend_from_slice(bytes),
                 Value::Unsigned(number) => text::push_number(out, number),
@@ -160,6 +165,34 @@ impl Chain {
                 Err(error)
             }
         }
+    }
+
+    /// What [`Self::decode`] does, every decoder asked one after another and each text by itself.
+    #[cfg(test)]
+    pub(super) fn decode_step_by_step(
+        &self,
+        field: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<Outcome, DecodeError> {
+        let mut held = (Decoded::Text, field.to_vec());
+        for decoder in &self.decoders {
+            let value = match held.0 {
+                Decoded::Unsigned(number) => Value::Unsigned(number),
+                Decoded::Signed(number) => Value::Signed(number),
+                Decoded::Text | Decoded::Skip => Value::Bytes(&held.1),
+            };
+            let mut text = Vec::new();
+            match decoder.decode(value, &mut text)? {
+                Decoded::Skip => return Ok(Outcome::Skip),
+                decoded => held = (decoded, text),
+            }
+        }
+        match held {
+            (Decoded::Unsigned(number), _) => text::push_number(out, number),
+            (Decoded::Signed(number), _) => text::push_number(out, number),
+            (_, text) => out.extend_from_slice(&text),
+        }
+        Ok(Outcome::Label)
     }
 
     /// Decodes a field to the index of a histogram's slot; none when its row is not to be published.
