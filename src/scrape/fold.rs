@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::Settings;
 use super::distinct::Distinct;
+use super::memo::Memos;
 use super::plan::{Contributor, FamilyPlan};
 use super::reading::SourceRead;
 use super::rows::Row;
@@ -225,6 +226,8 @@ impl<'a> Pass<'a> {
     ) {
         let split = self.contributor.rows.is_split();
         let mut long_key = std::mem::take(&mut self.long_key);
+        let mut memos = std::mem::take(&mut memory.memos);
+        memos.begin(&self.contributor.rows, Instant::now());
         for (row, key) in snapshot.keys().enumerate() {
             if self.skip_cache_size > 0 && self.skipped.contains(key) {
                 self.tally.skipped += lanes as u64;
@@ -243,7 +246,7 @@ impl<'a> Pass<'a> {
                 if again(memory, told, nth) {
                     continue;
                 }
-                let decoded = self.decode(&row);
+                let decoded = self.decode(&row, &mut memos);
                 let slot = decoded.unwrap_or_default();
                 match decoded {
                     Ok(Some(_)) => {}
@@ -257,13 +260,14 @@ impl<'a> Pass<'a> {
             }
         }
         self.long_key = long_key;
+        memory.memos = memos;
     }
 
     /// The slot of a row, its labels in `self.list`; none for one that is not to be published.
-    fn decode(&mut self, row: &Row<'_>) -> Result<Option<usize>, DecodeError> {
+    fn decode(&mut self, row: &Row<'_>, memos: &mut Memos) -> Result<Option<usize>, DecodeError> {
         let Some(number) = self.contributor.rows.slot(row)? else { return Ok(None) };
         self.list.clear();
-        if self.contributor.rows.list(row, &mut self.list, &mut self.scratch)? == Outcome::Skip {
+        if self.contributor.rows.list(row, &mut self.list, &mut self.scratch, memos)? == Outcome::Skip {
             return Ok(None);
         }
         Ok(Some(self.buckets.map_or(0, |buckets| match buckets.slot_of(number) {

@@ -11,6 +11,7 @@ mod distinct;
 mod fold;
 mod generation;
 mod maps;
+mod memo;
 mod plan;
 mod publish;
 mod reading;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::memo::Memos;
 use crate::decode::{Chain, DecodeError, Outcome};
 use crate::page::{Family, TextPage};
 use crate::series::push_label;
@@ -113,6 +114,11 @@ impl RowPlan {
         self.volatile
     }
 
+    /// The decoders of each label.
+    pub(super) fn chains(&self) -> impl ExactSizeIterator<Item = &Arc<Chain>> {
+        self.labels.iter().map(|label| &label.chain)
+    }
+
     /// Whether rows are slots of a histogram.
     pub(super) fn has_slot(&self) -> bool {
         self.slot.is_some()
@@ -126,18 +132,23 @@ impl RowPlan {
         }
     }
 
-    /// Appends the label values as a list.
+    /// Appends the label values as a list; what is dear of them is remembered where it can be.
     pub(super) fn list(
         &self,
         row: &Row<'_>,
         list: &mut Vec<u8>,
         scratch: &mut Vec<u8>,
+        memos: &mut Memos,
     ) -> Result<Outcome, DecodeError> {
         self.check_key(row)?;
-        for label in &self.labels {
+        for (index, label) in self.labels.iter().enumerate() {
             let mut word = [0; 8];
             let field = label.field.bytes(row, &mut word);
-            if push_label(list, |out| label.chain.decode(field, out, scratch))? == Outcome::Skip {
+            let written = push_label(list, |out| match memos.of(index) {
+                Some(memo) => memo.decode(field, out, scratch),
+                None => label.chain.decode(field, out, scratch),
+            });
+            if written? == Outcome::Skip {
                 return Ok(Outcome::Skip);
             }
         }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::generation::Generation;
+use super::memo::Memos;
 use super::rows::RowPlan;
 use crate::decode::DecodeError;
 use crate::series::{Ledger, LedgerShape};
@@ -41,6 +42,8 @@ pub(super) struct Memory {
     pub(super) grouped: bool,
     /// What decoded the keys that the ledger knows, when it gives the same for the same key always.
     told: Option<RowPlan>,
+    /// What dear decoders said.
+    pub(super) memos: Memos,
     /// How many label sets there were of a gauge, and bytes of them.
     pub(super) groups: (usize, usize),
 }

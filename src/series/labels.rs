@@ -35,15 +35,33 @@ impl LabelSets {
         if let Some(set) = self.find_hashed(list, hash) {
             return (set, false);
         }
-        let set = self.put(list);
-        let (arena, spans, hasher) = (&self.arena, &self.spans, &self.hasher);
-        self.table.insert_unique(hash, set, |set| hasher.hash_one(text(arena, spans, *set)));
-        (set, true)
+        (self.index(list, hash), true)
     }
 
     /// Appends a list that is certain to be none of those before it, to be looked up by nobody.
     pub(super) fn append(&mut self, list: &[u8]) -> u32 {
         self.put(list)
+    }
+
+    /// Appends a list that is certain to be none of those before it, to be looked up later.
+    pub fn append_indexed(&mut self, list: &[u8]) {
+        self.index(list, self.hasher.hash_one(list));
+    }
+
+    fn index(&mut self, list: &[u8], hash: u64) -> u32 {
+        let set = self.put(list);
+        let (arena, spans, hasher) = (&self.arena, &self.spans, &self.hasher);
+        self.table.insert_unique(hash, set, |set| hasher.hash_one(text(arena, spans, *set)));
+        set
+    }
+
+    /// Forgets all lists; the memory is kept for others.
+    pub fn clear(&mut self) {
+        self.arena.clear();
+        self.spans.clear();
+        self.table.clear();
+        self.free.clear();
+        self.garbage = 0;
     }
 
     /// Makes room for so many more lists, of so many bytes together.
