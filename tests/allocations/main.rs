@@ -3,6 +3,9 @@
 //!
 //! A test binary of its own, because its allocator counts.
 
+// Helpers of tests may stop where a program must not.
+#![allow(clippy::unwrap_used)]
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
