@@ -10,7 +10,7 @@ mod negotiate;
 mod proto;
 mod text;
 
-pub use chunks::{CHUNK, Chunks};
+pub use chunks::{CHUNK, Chunks, Pool};
 pub use float::push_float;
 pub use gzip::gzip;
 pub use negotiate::{Coding, coding};

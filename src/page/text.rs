@@ -1,6 +1,8 @@
 //! Prometheus text 0.0.4.
 
-use super::{Chunks, push_float};
+use std::sync::Arc;
+
+use super::{Chunks, Pool, push_float};
 use crate::series::{Number, replace_invalid};
 
 /// The media type, as the reference names it.
@@ -129,6 +131,12 @@ pub struct TextPage {
 }
 
 impl TextPage {
+    /// An empty page, to be written into buffers of a pool.
+    #[must_use]
+    pub fn pooled(pool: Arc<Pool>) -> Self {
+        Self { chunks: Chunks::pooled(pool), ..Self::default() }
+    }
+
     /// Writes a family's head; its rows must follow.
     pub fn begin_family(&mut self, family: &Family) {
         let out = self.chunks.open();

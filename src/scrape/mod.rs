@@ -91,13 +91,15 @@ pub struct Scraper {
     settings: Settings,
     states: States,
     turnstile: Turnstile<Reading>,
+    pool: Arc<page::Pool>,
 }
 
 impl Scraper {
     /// A scraper of a live generation.
     #[must_use]
     pub fn new(live: Arc<Live>, settings: Settings) -> Self {
-        Self { live, settings, states: States::default(), turnstile: Turnstile::default() }
+        let (states, turnstile, pool) = (States::default(), Turnstile::default(), Arc::default());
+        Self { live, settings, states, turnstile, pool }
     }
 
     /// Makes a page. Never fails as a whole: what cannot be told is left out and said.
@@ -110,7 +112,7 @@ impl Scraper {
                 reading::read(self.live.current(), &self.settings, &self.states, deadline)
             })
             .unwrap_or_else(|| Arc::new(Reading::late(self.live.current())));
-        let rendered = render::render(&reading, &self.states);
+        let rendered = render::render(&reading, &self.states, &self.pool);
         let own = self_metrics::families(&reading, &rendered, &self.states, &self.settings);
         drop(reading);
         let chunks = weave::weave(rendered.chunks, &rendered.marks, page::encode_families(&own));
