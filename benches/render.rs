@@ -1,6 +1,7 @@
 //! Rendering, measured without a kernel: a literal source of 100,000 rows with three labels.
 //!
-//! Prints nanoseconds a row for the direct path, for the grouped path, and for histograms.
+//! Prints nanoseconds a row for the direct path, for the grouped path, and for histograms, and what
+//! a page costs that has no rows.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -46,6 +47,7 @@ fn main() {
     let histogram = metric(MetricKind::Histogram(Histogram { buckets, slots: Slots::Key(slot) }), 16, device);
     let none = source(24, Vec::new());
 
+    measure("empty", 1, vec![member("one", counter(), none.clone())]);
     measure("direct", ROWS.into(), vec![member("one", counter(), plain.clone())]);
     measure("grouped", ROWS.into(), vec![member("one", counter(), plain), member("two", counter(), none)]);
     measure("histogram", u64::from(SETS) * SLOTS, vec![member("one", histogram, slots)]);

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::{
-    BuildError, DECODERS, Decode, DecodeError, Decoded, Entry, Injective, Kind, Params, Traits, Value,
+    BuildError, DECODERS, Decode, DecodeError, Decoded, Entry, Injective, Kind, Params, Plain, Traits, Value,
     number::parse_unsigned, text,
 };
 use crate::host::Host;
@@ -14,6 +14,15 @@ use crate::host::Host;
 pub struct Chain {
     decoders: Vec<Box<dyn Decode>>,
     traits: Traits,
+    lead: Lead,
+}
+
+/// What the first decoders come to, so that they need not be asked.
+#[derive(Clone, Copy, Debug)]
+struct Lead {
+    /// How many.
+    decoders: usize,
+    plain: Plain,
 }
 
 /// What a chain made of a field.
@@ -27,10 +36,8 @@ pub enum Outcome {
 
 /// Where the value that goes into the next decoder is.
 #[derive(Clone, Copy)]
-enum Held {
-    Field,
-    Unsigned(u64),
-    Signed(i64),
+enum Held<'a> {
+    Value(Value<'a>),
     /// Text in the buffer that the decoder before wrote to.
     Text,
 }
@@ -62,13 +69,20 @@ impl Chain {
             decoders.push(decoder);
             kind = next;
         }
-        Ok(Self { decoders, traits })
+        let lead = lead(&decoders);
+        Ok(Self { decoders, traits, lead })
     }
 
     /// What a scrape may assume of the whole chain.
     #[must_use]
     pub fn traits(&self) -> Traits {
         self.traits
+    }
+
+    /// Whether every text is decimal digits, perhaps with a sign.
+    #[must_use]
+    pub fn is_number(&self) -> bool {
+        self.lead.decoders == self.decoders.len() && self.lead.plain.is_number()
     }
 
     /// Every text that the label can have, those for what is not known apart; none when there is no such list.
@@ -97,7 +111,33 @@ impl Chain {
     ///
     /// # Errors
     /// When a decoder cannot take its value; `out` is as it was then.
+    #[inline]
     pub fn decode(
+        &self,
+        field: &[u8],
+        out: &mut Vec<u8>,
+        scratch: &mut Vec<u8>,
+    ) -> Result<Outcome, DecodeError> {
+        if self.lead.decoders == self.decoders.len() {
+            if self.lead.plain == Plain::Text {
+                text::push_before_nul(out, field);
+                return Ok(Outcome::Label);
+            }
+            let Some(value) = self.lead.plain.read(field) else {
+                return self.decode_through(field, out, scratch);
+            };
+            match value {
+                Value::Bytes(bytes) => out.extend_from_slice(bytes),
+                Value::Unsigned(number) => text::push_number(out, number),
+                Value::Signed(number) => text::push_number(out, number),
+            }
+            return Ok(Outcome::Label);
+        }
+        self.decode_through(field, out, scratch)
+    }
+
+    /// The same where some decoder has to be asked.
+    fn decode_through(
         &self,
         field: &[u8],
         out: &mut Vec<u8>,
@@ -127,6 +167,34 @@ impl Chain {
         }
     }
 
+    /// What [`Self::decode`] does, every decoder asked one after another and each text by itself.
+    #[cfg(test)]
+    pub(super) fn decode_step_by_step(
+        &self,
+        field: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<Outcome, DecodeError> {
+        let mut held = (Decoded::Text, field.to_vec());
+        for decoder in &self.decoders {
+            let value = match held.0 {
+                Decoded::Unsigned(number) => Value::Unsigned(number),
+                Decoded::Signed(number) => Value::Signed(number),
+                Decoded::Text | Decoded::Skip => Value::Bytes(&held.1),
+            };
+            let mut text = Vec::new();
+            match decoder.decode(value, &mut text)? {
+                Decoded::Skip => return Ok(Outcome::Skip),
+                decoded => held = (decoded, text),
+            }
+        }
+        match held {
+            (Decoded::Unsigned(number), _) => text::push_number(out, number),
+            (Decoded::Signed(number), _) => text::push_number(out, number),
+            (_, text) => out.extend_from_slice(&text),
+        }
+        Ok(Outcome::Label)
+    }
+
     /// Decodes a field to the index of a histogram's slot; none when its row is not to be published.
     /// A text is read as a Go literal: `0x10`, `010` and `1_000` are numbers, too.
     ///
@@ -150,8 +218,13 @@ impl Chain {
     fn run(&self, field: &[u8], out: &mut Vec<u8>, scratch: &mut Vec<u8>) -> Result<Decoded, DecodeError> {
         let mark = out.len();
         let last = self.decoders.len().saturating_sub(1);
-        let mut held = Held::Field;
-        for (index, decoder) in self.decoders.iter().enumerate() {
+        // A field of another size than was promised is for the decoders themselves to refuse.
+        let (led, value) = match self.lead.plain.read(field) {
+            Some(value) => (self.lead.decoders, value),
+            None => (0, Value::Bytes(field)),
+        };
+        let mut held = Held::Value(value);
+        for (index, decoder) in self.decoders.iter().enumerate().skip(led) {
             let into_out = (last - index).is_multiple_of(2);
             let (from, into): (&[u8], &mut Vec<u8>) = if into_out {
                 out.truncate(mark);
@@ -161,26 +234,36 @@ impl Chain {
                 (out.get(mark..).unwrap_or_default(), &mut *scratch)
             };
             let value = match held {
-                Held::Field => Value::Bytes(field),
-                Held::Unsigned(number) => Value::Unsigned(number),
-                Held::Signed(number) => Value::Signed(number),
+                Held::Value(value) => value,
                 Held::Text => Value::Bytes(from),
             };
             held = match decoder.decode(value, into)? {
                 Decoded::Text => Held::Text,
-                Decoded::Unsigned(number) => Held::Unsigned(number),
-                Decoded::Signed(number) => Held::Signed(number),
+                Decoded::Unsigned(number) => Held::Value(Value::Unsigned(number)),
+                Decoded::Signed(number) => Held::Value(Value::Signed(number)),
                 Decoded::Skip => return Ok(Decoded::Skip),
             };
         }
         Ok(match held {
-            Held::Unsigned(number) => Decoded::Unsigned(number),
-            Held::Signed(number) => Decoded::Signed(number),
+            Held::Value(Value::Unsigned(number)) => Decoded::Unsigned(number),
+            Held::Value(Value::Signed(number)) => Decoded::Signed(number),
+            Held::Value(Value::Bytes(bytes)) => {
+                out.extend_from_slice(bytes);
+                Decoded::Text
+            }
             Held::Text => Decoded::Text,
-            // Only a chain without decoders, which cannot be built, would end here.
-            Held::Field => Decoded::Skip,
         })
     }
+}
+
+/// What the decoders from the first on come to, as far as that is plain.
+fn lead(decoders: &[Box<dyn Decode>]) -> Lead {
+    let mut lead = Lead { decoders: 0, plain: Plain::Bytes };
+    for decoder in decoders {
+        let Some(plain) = decoder.plain(lead.plain) else { break };
+        lead = Lead { decoders: lead.decoders + 1, plain };
+    }
+    lead
 }
 
 /// What a decoder makes of a text; none when that is nothing, or a text for what it does not know.

@@ -1,6 +1,8 @@
 //! `int`: a signed integer in host order.
 
-use super::{BuildError, Built, Decode, DecodeError, Decoded, Entry, Injective, Kind, Traits, Value, number};
+use super::{
+    BuildError, Built, Decode, DecodeError, Decoded, Entry, Injective, Kind, Plain, Traits, Value, number,
+};
 
 pub(super) const ENTRY: Entry = Entry {
     name: "int",
@@ -30,6 +32,14 @@ impl Decode for Int {
             // A number has its sign already.
             Value::Unsigned(number) => Ok(Decoded::Unsigned(number)),
             Value::Signed(number) => Ok(Decoded::Signed(number)),
+        }
+    }
+
+    fn plain(&self, before: Plain) -> Option<Plain> {
+        match before {
+            Plain::Bytes => Some(Plain::Signed),
+            Plain::Unsigned | Plain::Signed => Some(before),
+            Plain::Text => None,
         }
     }
 

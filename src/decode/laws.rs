@@ -101,6 +101,22 @@ proptest! {
         });
     }
 
+    /// What is done without asking the first decoders is what they would do.
+    #[test]
+    fn a_lead_changes_nothing(field in proptest::collection::vec(any::<u8>(), 0..=17)) {
+        with_chains(field.len(), |chains| {
+            for (names, chain) in chains {
+                let mut scratch = Vec::new();
+                let (mut led, mut asked) = (b"page".to_vec(), b"page".to_vec());
+                let outcome = chain.decode(&field, &mut led, &mut scratch);
+                assert_eq!(outcome, chain.decode_step_by_step(&field, &mut asked), "{names:?} {field:02x?}");
+                assert_eq!(led, asked, "{names:?} on {field:02x?}");
+                let is_digits = led[4..].iter().all(|byte| byte.is_ascii_digit() || *byte == b'-');
+                assert!(!chain.is_number() || is_digits, "{names:?} on {field:02x?}");
+            }
+        });
+    }
+
     /// Different inputs give different labels where a chain claims so.
     #[test]
     fn injective_claims_hold(

@@ -34,6 +34,7 @@ mod pci_class;
 mod pci_device;
 mod pci_subclass;
 mod pci_vendor;
+mod plain;
 mod port;
 mod proto;
 mod regexp;
@@ -56,6 +57,8 @@ mod vectors;
 pub use chain::{Chain, Outcome};
 pub use number::parse_unsigned;
 pub use regexp::can_match_number;
+
+use plain::Plain;
 
 /// What goes into a decoder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -158,6 +161,13 @@ pub trait Decode: Send + Sync + Debug {
 
     /// What a scrape may assume of it.
     fn traits(&self) -> Traits;
+
+    /// What a field comes to behind it that was `before` when it came, where that is as simple.
+    #[allow(private_interfaces, reason = "decoders live in this room alone")]
+    fn plain(&self, before: Plain) -> Option<Plain> {
+        let _ = before;
+        None
+    }
 
     /// Every text that it gives, those for what it does not know apart; none when there is no such list.
     fn texts(&self) -> Option<Vec<Vec<u8>>> {

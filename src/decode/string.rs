@@ -1,6 +1,6 @@
 //! `string`: text up to the first NUL.
 
-use super::{Built, Decode, DecodeError, Decoded, Entry, Injective, Kind, Traits, Value, text};
+use super::{Built, Decode, DecodeError, Decoded, Entry, Injective, Kind, Plain, Traits, Value, text};
 
 pub(super) const ENTRY: Entry = Entry {
     name: "string",
@@ -31,6 +31,10 @@ impl Decode for Text {
             Value::Unsigned(number) => Decoded::Unsigned(number),
             Value::Signed(number) => Decoded::Signed(number),
         })
+    }
+
+    fn plain(&self, before: Plain) -> Option<Plain> {
+        Some(if before == Plain::Bytes { Plain::Text } else { before })
     }
 
     fn traits(&self) -> Traits {

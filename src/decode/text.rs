@@ -19,6 +19,27 @@ pub(super) fn before_nul(bytes: &[u8]) -> &[u8] {
     memchr::memchr(0, bytes).and_then(|end| bytes.get(..end)).unwrap_or(bytes)
 }
 
+/// Appends everything before the first NUL. Fields are often 16 bytes, of which two words are looked at,
+/// and copied without a call.
+#[inline]
+pub(super) fn push_before_nul(out: &mut Vec<u8>, bytes: &[u8]) {
+    const ONES: u128 = u128::MAX / 255;
+    const HIGH: u128 = ONES << 7;
+    let (chunks, rest) = bytes.as_chunks::<16>();
+    for chunk in chunks {
+        let mark = out.len();
+        out.extend_from_slice(chunk);
+        let word = u128::from_le_bytes(*chunk);
+        // Of the high bits that are set here, the lowest stands for the first NUL.
+        let nul = word.wrapping_sub(ONES) & !word & HIGH;
+        if nul != 0 {
+            out.truncate(mark + nul.trailing_zeros() as usize / 8);
+            return;
+        }
+    }
+    out.extend_from_slice(before_nul(rest));
+}
+
 /// Appends a number's decimal digits.
 pub(super) fn push_number(out: &mut Vec<u8>, number: impl itoa::Integer) {
     out.extend_from_slice(Digits::new().format(number).as_bytes());

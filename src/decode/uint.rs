@@ -1,7 +1,8 @@
 //! `uint`: an unsigned integer in host order.
 
 use super::{
-    BuildError, Built, Decode, DecodeError, Decoded, Entry, Injective, Kind, Traits, Value, number, text,
+    BuildError, Built, Decode, DecodeError, Decoded, Entry, Injective, Kind, Plain, Traits, Value, number,
+    text,
 };
 
 pub(super) const ENTRY: Entry = Entry {
@@ -28,6 +29,10 @@ fn build(kind: Kind) -> Built {
 impl Decode for Uint {
     fn decode(&self, value: Value<'_>, _: &mut Vec<u8>) -> Result<Decoded, DecodeError> {
         number::unsigned(text::of(value, &mut text::Digits::new())).map(Decoded::Unsigned)
+    }
+
+    fn plain(&self, before: Plain) -> Option<Plain> {
+        (before == Plain::Bytes).then_some(Plain::Unsigned)
     }
 
     fn traits(&self) -> Traits {

@@ -11,7 +11,7 @@ mod proto;
 mod text;
 mod zstd;
 
-pub use chunks::{CHUNK, Chunks};
+pub use chunks::{CHUNK, Chunks, Pool};
 pub use float::push_float;
 pub use gzip::gzip;
 pub use negotiate::{Coding, coding};

@@ -1,6 +1,8 @@
 //! Prometheus text 0.0.4.
 
-use super::{Chunks, push_float};
+use std::sync::Arc;
+
+use super::{Chunks, Pool, push_float};
 use crate::series::{Number, replace_invalid};
 
 /// The media type, as the reference names it.
@@ -25,27 +27,56 @@ pub struct Family {
     /// `# HELP` and `# TYPE`.
     head: Vec<u8>,
     /// What stands before each label's value; the first holds the family's name.
-    opens: Vec<Vec<u8>>,
+    opens: Vec<Frame>,
     /// What stands between the last label's value and the number.
     close: &'static [u8],
     name: String,
     /// For histograms, `le="…"} ` for each bound and for the infinite one.
-    bounds: Vec<Vec<u8>>,
+    bounds: Vec<Frame>,
+}
+
+/// Text that is written again and again: in blocks of one size, which are copied without a call.
+#[derive(Clone, Debug)]
+struct Frame {
+    blocks: Vec<[u8; BLOCK]>,
+    length: usize,
+}
+
+const BLOCK: usize = 32;
+
+impl Frame {
+    fn new(text: &[u8]) -> Self {
+        let block = |part: &[u8]| {
+            let mut block = [0; BLOCK];
+            block.iter_mut().zip(part).for_each(|(to, from)| *to = *from);
+            block
+        };
+        Self { blocks: text.chunks(BLOCK).map(block).collect(), length: text.len() }
+    }
+
+    #[inline]
+    fn push_to(&self, out: &mut Vec<u8>) {
+        let end = out.len() + self.length;
+        for block in &self.blocks {
+            out.extend_from_slice(block);
+        }
+        out.truncate(end);
+    }
 }
 
 impl Family {
     /// A family of counters or gauges; labels in the order of the page.
     #[must_use]
     pub fn new<'a>(name: &str, help: &str, kind: Type, labels: impl IntoIterator<Item = &'a str>) -> Self {
-        let mut opens: Vec<Vec<u8>> = Vec::new();
+        let mut opens: Vec<Frame> = Vec::new();
         for label in labels {
             let open =
                 if opens.is_empty() { format!("{name}{{{label}=\"") } else { format!("\",{label}=\"") };
-            opens.push(open.into_bytes());
+            opens.push(Frame::new(open.as_bytes()));
         }
         let close: &[u8] = if opens.is_empty() { b" " } else { b"\"} " };
         if opens.is_empty() {
-            opens.push(name.as_bytes().to_vec());
+            opens.push(Frame::new(name.as_bytes()));
         }
         Self { head: head(name, help, kind), opens, close, name: name.to_owned(), bounds: Vec::new() }
     }
@@ -65,7 +96,7 @@ impl Family {
             let mut text = b"le=\"".to_vec();
             push_float(&mut text, bound);
             text.extend_from_slice(b"\"} ");
-            text
+            Frame::new(&text)
         };
         family.bounds = bounds.iter().copied().chain([f64::INFINITY]).map(le).collect();
         family
@@ -95,11 +126,17 @@ pub struct TextPage {
     row: usize,
     label: usize,
     scratch: Vec<u8>,
-    /// The labels of a histogram, rendered once for all its rows.
-    texts: Vec<u8>,
+    /// What all buckets of a histogram begin with, rendered once.
+    bucket: Vec<u8>,
 }
 
 impl TextPage {
+    /// An empty page, to be written into buffers of a pool.
+    #[must_use]
+    pub fn pooled(pool: Arc<Pool>) -> Self {
+        Self { chunks: Chunks::pooled(pool), ..Self::default() }
+    }
+
     /// Writes a family's head; its rows must follow.
     pub fn begin_family(&mut self, family: &Family) {
         let out = self.chunks.open();
@@ -127,7 +164,7 @@ impl TextPage {
     pub fn begin_label(&mut self, family: &Family, index: usize) -> &mut Vec<u8> {
         let out = self.chunks.open();
         if let Some(open) = family.opens.get(index) {
-            out.extend_from_slice(open);
+            open.push_to(out);
         }
         self.label = out.len();
         out
@@ -172,42 +209,39 @@ impl TextPage {
         counts: impl Iterator<Item = u64>,
         sum: Number,
     ) {
-        let mut texts = std::mem::take(&mut self.texts);
-        texts.clear();
+        let Self { chunks, bucket, scratch, .. } = self;
+        bucket.clear();
+        bucket.extend_from_slice(family.name.as_bytes());
+        bucket.extend_from_slice(b"_bucket");
+        let labels_at = bucket.len();
         for (label, open) in labels.zip(&family.opens) {
-            texts.extend_from_slice(open);
-            let start = texts.len();
-            texts.extend_from_slice(label);
-            escape(&mut texts, start, &mut self.scratch);
+            open.push_to(bucket);
+            let start = bucket.len();
+            bucket.extend_from_slice(label);
+            escape(bucket, start, scratch);
         }
+        let labels_end = bucket.len();
+        bucket.extend_from_slice(if labels_end == labels_at { b"{" } else { b"\"," });
         let mut total = 0u64;
         for (bound, count) in family.bounds.iter().zip(counts) {
             total = total.wrapping_add(count);
-            let out = self.chunks.open();
-            out.extend_from_slice(family.name.as_bytes());
-            out.extend_from_slice(b"_bucket");
-            if texts.is_empty() {
-                out.push(b'{');
-            } else {
-                out.extend_from_slice(&texts);
-                out.extend_from_slice(b"\",");
-            }
-            out.extend_from_slice(bound);
+            let out = chunks.open();
+            out.extend_from_slice(bucket);
+            bound.push_to(out);
             push_number(out, Number::U64(total));
             out.push(b'\n');
-            self.chunks.close_when_full();
+            chunks.close_when_full();
         }
         for (suffix, number) in [(&b"_sum"[..], sum), (b"_count", Number::U64(total))] {
-            let out = self.chunks.open();
+            let out = chunks.open();
             out.extend_from_slice(family.name.as_bytes());
             out.extend_from_slice(suffix);
-            out.extend_from_slice(&texts);
+            out.extend_from_slice(bucket.get(labels_at..labels_end).unwrap_or_default());
             out.extend_from_slice(family.close);
             push_number(out, number);
             out.push(b'\n');
-            self.chunks.close_when_full();
+            chunks.close_when_full();
         }
-        self.texts = texts;
     }
 
     /// Bytes so far.

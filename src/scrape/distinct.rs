@@ -84,15 +84,60 @@ fn mark(bytes: &mut [u8], bits: Bits) {
     }
 }
 
+/// Whether bytes are UTF-8 up to the first NUL, and zeros from there on. Nearly all are ASCII, which
+/// is seen eight at a time.
 fn is_canonical(text: &[u8]) -> bool {
+    const ONES: u64 = u64::MAX / 255;
+    const HIGH: u64 = ONES << 7;
+    let (words, rest) = text.as_chunks::<8>();
+    let mut last = [0; 8];
+    for (place, byte) in last.iter_mut().zip(rest) {
+        *place = *byte;
+    }
+    let mut ended = false;
+    for word in words.iter().chain(std::iter::once(&last)) {
+        let word = u64::from_le_bytes(*word);
+        if word & HIGH != 0 {
+            return is_canonical_text(text);
+        }
+        // Of the high bits that are set here, the lowest stands for the first NUL.
+        let nul = word.wrapping_sub(ONES) & !word & HIGH;
+        if nul != 0 || ended {
+            let text_bits = if ended { 0 } else { nul.trailing_zeros() & !7 };
+            if word >> text_bits != 0 {
+                return false;
+            }
+            ended = true;
+        }
+    }
+    true
+}
+
+fn is_canonical_text(text: &[u8]) -> bool {
     let end = memchr::memchr(0, text).unwrap_or(text.len());
     let (text, tail) = text.split_at(end);
-    (text.is_ascii() || std::str::from_utf8(text).is_ok()) && tail.iter().all(|byte| *byte == 0)
+    std::str::from_utf8(text).is_ok() && tail.iter().all(|byte| *byte == 0)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    proptest::proptest! {
+        #[test]
+        fn eight_bytes_at_a_time_tell_the_same(
+            text in proptest::collection::vec(
+                proptest::sample::select(vec![0u8, 1, 2, b'a', b'z', 0x7f, 0x80, 0xc3, 0xa4, 0xff]), 0..24),
+            zeros_from in 0usize..24,
+        ) {
+            let mut text = text;
+            proptest::prop_assert_eq!(is_canonical(&text), is_canonical_text(&text));
+            if let Some(tail) = text.get_mut(zeros_from..) {
+                tail.fill(0);
+            }
+            proptest::prop_assert_eq!(is_canonical(&text), is_canonical_text(&text));
+        }
+    }
 
     #[test]
     fn bits_are_marked_in_memory_order() {

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use super::Settings;
 use super::distinct::Distinct;
 use super::limit::Gate;
+use super::memo::Memos;
 use super::plan::{Contributor, FamilyPlan};
 use super::reading::SourceRead;
 use super::rows::Row;
@@ -44,8 +45,12 @@ pub(super) fn fold(
     {
         return Folded::Direct;
     }
+    // A series can live without a key of this config: by another's, or because it began at zero.
+    let outlives = plan.contributors.len() > 1 || plan.contributors.iter().any(|one| !one.zeros.is_empty());
+    let accumulates = plan.kind != MetricKind::Gauge;
     let stride = plan.buckets().map_or(1, |buckets| buckets.len() + 2);
-    let mut groups = Groups::new(stride);
+    // One ledger tells each of its series once.
+    let mut groups = if accumulates && !outlives { Groups::distinct(stride) } else { Groups::new(stride) };
     for list in plan.contributors.iter().flat_map(|contributor| &contributor.zeros) {
         groups.group(list);
     }
@@ -56,9 +61,7 @@ pub(super) fn fold(
         }
         *spent.entry(contributor.config.clone()).or_default() += began.elapsed();
     }
-    // A series can live without a key of this config: by another's, or because it began at zero.
-    let outlives = plan.contributors.len() > 1 || plan.contributors.iter().any(|one| !one.zeros.is_empty());
-    if outlives && plan.kind != MetricKind::Gauge {
+    if outlives && accumulates {
         for contributor in &plan.contributors {
             let state = states.metric(&contributor.identity);
             let mut memory = state.memory();
@@ -118,7 +121,8 @@ fn group(
     let mut skipped = lock(&contributor.skipped);
     let mut pass = Pass::new(plan, contributor, settings, &mut skipped);
     if plan.kind == MetricKind::Gauge {
-        pass.rows(snapshot, numbers.lanes, &mut memory, |_, _, nth, taken| {
+        groups.reserve(memory.groups.0, memory.groups.1);
+        pass.rows(snapshot, numbers.lanes, &mut memory, never, |_, _, nth, taken| {
             if let Some((list, slot)) = taken {
                 groups.add(
                     list,
@@ -130,6 +134,7 @@ fn group(
                 );
             }
         });
+        memory.groups = (groups.len(), groups.bytes());
     } else {
         pass.tell(snapshot, numbers, &mut memory);
         memory.ledger(&contributor.ledger).finish(groups, slot_scale(plan, contributor));
@@ -226,7 +231,12 @@ impl<'a> Pass<'a> {
             return array.tell(self, snapshot, numbers, memory);
         }
         let bits = |nth: usize| numbers.bits.get(nth).copied().unwrap_or(0);
-        self.rows(snapshot, numbers.lanes, memory, |memory, key, nth, taken| {
+        // A limit decides on label sets: it has to see them.
+        let is_told = self.contributor.limit.is_none() && memory.is_told_by(&self.contributor.rows);
+        let again = |memory: &mut Memory, key: &[u8], nth: usize| {
+            is_told && memory.ledger.as_mut().is_some_and(|ledger| ledger.again(key, bits(nth)))
+        };
+        self.rows(snapshot, numbers.lanes, memory, again, |memory, key, nth, taken| {
             match (&mut memory.ledger, taken) {
                 (Some(ledger), Some((list, slot))) => ledger.add(key, list, slot, bits(nth)),
                 (Some(ledger), None) => ledger.hold(key),
@@ -241,15 +251,19 @@ impl<'a> Pass<'a> {
     }
 
     /// Hands every lane of every row to `take`, with its key, with its place among all lanes, and
-    /// with what is to be published of it.
+    /// with what is to be published of it; but for those that `again` takes as they are.
     pub(super) fn rows(
         &mut self,
         snapshot: &Snapshot,
         lanes: usize,
         memory: &mut Memory,
+        mut again: impl FnMut(&mut Memory, &[u8], usize) -> bool,
         mut take: impl FnMut(&mut Memory, &[u8], usize, Taken<'_>),
     ) {
         let split = self.contributor.rows.is_split();
+        let mut long_key = std::mem::take(&mut self.long_key);
+        let mut memos = std::mem::take(&mut memory.memos);
+        memos.begin(&self.contributor.rows, Instant::now());
         let gate = self.gate;
         gate.begin(memory);
         for (row, key) in snapshot.keys().enumerate() {
@@ -259,7 +273,18 @@ impl<'a> Pass<'a> {
             }
             for (lane, nth) in (0u16..).zip(row * lanes..(row + 1) * lanes) {
                 let row = Row { key, lane: lane.to_ne_bytes() };
-                let decoded = self.decode(&row);
+                let told = if split {
+                    long_key.clear();
+                    long_key.extend_from_slice(key);
+                    long_key.extend_from_slice(&row.lane);
+                    long_key.as_slice()
+                } else {
+                    key
+                };
+                if again(memory, told, nth) {
+                    continue;
+                }
+                let decoded = self.decode(&row, &mut memos);
                 let slot = decoded.unwrap_or_default();
                 match decoded {
                     Ok(Some(_)) => {}
@@ -271,25 +296,19 @@ impl<'a> Pass<'a> {
                 }
                 let slot =
                     slot.filter(|_| gate.takes(memory, &mut self.list, &mut self.scratch, &mut self.tally));
-                let taken = slot.map(|slot| (self.list.as_slice(), slot));
-                if split {
-                    self.long_key.clear();
-                    self.long_key.extend_from_slice(key);
-                    self.long_key.extend_from_slice(&row.lane);
-                    take(memory, &self.long_key, nth, taken);
-                } else {
-                    take(memory, key, nth, taken);
-                }
+                take(memory, told, nth, slot.map(|slot| (self.list.as_slice(), slot)));
             }
         }
         gate.finish(memory);
+        self.long_key = long_key;
+        memory.memos = memos;
     }
 
     /// The slot of a row, its labels in `self.list`; none for one that is not to be published.
-    fn decode(&mut self, row: &Row<'_>) -> Result<Option<usize>, DecodeError> {
+    fn decode(&mut self, row: &Row<'_>, memos: &mut Memos) -> Result<Option<usize>, DecodeError> {
         let Some(number) = self.contributor.rows.slot(row)? else { return Ok(None) };
         self.list.clear();
-        if self.contributor.rows.list(row, &mut self.list, &mut self.scratch)? == Outcome::Skip {
+        if self.contributor.rows.list(row, &mut self.list, &mut self.scratch, memos)? == Outcome::Skip {
             return Ok(None);
         }
         Ok(Some(self.buckets.map_or(0, |buckets| match buckets.slot_of(number) {
@@ -298,6 +317,11 @@ impl<'a> Pass<'a> {
             Slot::Sum => buckets.len() + 1,
         })))
     }
+}
+
+/// For rows of which none can be taken as it is.
+pub(super) fn never(_: &mut Memory, _: &[u8], _: usize) -> bool {
+    false
 }
 
 /// The counts and the sum of one histogram out of its numbers.

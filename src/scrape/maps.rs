@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::generation::Generation;
+use super::memo::Memos;
 use super::plan::Contributor;
 use super::rows::Row;
 use crate::decode::Outcome;
@@ -58,7 +59,7 @@ fn rows(contributor: &Contributor, snapshot: &Snapshot, out: &mut Chunks) {
 /// What a row's labels decode to; for histograms the slot's number comes last.
 fn labels(contributor: &Contributor, row: &Row<'_>) -> String {
     let (mut list, mut scratch) = (Vec::new(), Vec::new());
-    let decoded = contributor.rows.list(row, &mut list, &mut scratch);
+    let decoded = contributor.rows.list(row, &mut list, &mut scratch, &mut Memos::default());
     let slot = contributor.rows.slot(row);
     let mut texts: Vec<_> =
         Labels::new(&list).map(|label| String::from_utf8_lossy(label).into_owned()).collect();

@@ -15,6 +15,7 @@ mod generation;
 mod limit;
 mod many;
 mod maps;
+mod memo;
 mod plan;
 mod publish;
 mod reading;
@@ -104,13 +105,15 @@ pub struct Scraper {
     settings: Settings,
     states: States,
     turnstile: Turnstile<Shared>,
+    pool: Arc<page::Pool>,
 }
 
 impl Scraper {
     /// A scraper of a live generation.
     #[must_use]
     pub fn new(live: Arc<Live>, settings: Settings) -> Self {
-        Self { live, settings, states: States::default(), turnstile: Turnstile::default() }
+        let (states, turnstile, pool) = (States::default(), Turnstile::default(), Arc::default());
+        Self { live, settings, states, turnstile, pool }
     }
 
     /// Makes a page. Never fails as a whole: what cannot be told is left out and said.
@@ -128,7 +131,7 @@ impl Scraper {
     }
 
     fn render(&self, reading: &Reading) -> Vec<Bytes> {
-        let rendered = render::render(reading, &self.states);
+        let rendered = render::render(reading, &self.states, &self.pool);
         let own = self_metrics::families(reading, &rendered, &self.states, &self.settings);
         weave::weave(rendered.chunks, &rendered.marks, page::encode_families(&own))
     }

@@ -1,6 +1,7 @@
 //! Phase two: from a reading to one client's page.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::fold::{Folded, histogram};
@@ -9,7 +10,7 @@ use super::reading::Reading;
 use super::rows::Row;
 use super::state::{Identity, States, Tally};
 use crate::decode::Outcome;
-use crate::page::{Chunks, Family, TextPage};
+use crate::page::{Chunks, Family, Pool, TextPage};
 use crate::series::{Groups, Labels};
 use crate::snapshot::{Numbers, Snapshot};
 
@@ -25,8 +26,8 @@ pub(super) struct Rendered {
 }
 
 /// Renders all families in the order of their names.
-pub(super) fn render(reading: &Reading, states: &States) -> Rendered {
-    let mut page = TextPage::default();
+pub(super) fn render(reading: &Reading, states: &States, pool: &Arc<Pool>) -> Rendered {
+    let mut page = TextPage::pooled(Arc::clone(pool));
     let mut rendered = Rendered {
         chunks: Chunks::default(),
         marks: Vec::with_capacity(reading.families.len()),

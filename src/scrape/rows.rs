@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::memo::Memos;
 use crate::decode::{Chain, DecodeError, Outcome};
 use crate::page::{Family, TextPage};
 use crate::series::push_label;
@@ -23,6 +24,8 @@ pub(super) enum Field {
 struct Label {
     field: Field,
     chain: Arc<Chain>,
+    /// Whether its text is digits, which nothing need be escaped in.
+    is_number: bool,
 }
 
 /// How rows of one metric become label sets.
@@ -68,7 +71,11 @@ impl Field {
 
 impl RowPlan {
     pub(super) fn new(metric: &MetricSpec) -> Self {
-        let label = |spec: &LabelSpec| Label { field: Field::of(spec), chain: Arc::clone(&spec.chain) };
+        let label = |spec: &LabelSpec| Label {
+            field: Field::of(spec),
+            chain: Arc::clone(&spec.chain),
+            is_number: spec.chain.is_number(),
+        };
         let labels: Vec<Label> = metric.labels.iter().map(label).collect();
         let slot = metric.kind.slot().map(label);
         let mut all = labels.iter().chain(&slot);
@@ -107,6 +114,11 @@ impl RowPlan {
         self.volatile
     }
 
+    /// The decoders of each label.
+    pub(super) fn chains(&self) -> impl ExactSizeIterator<Item = &Arc<Chain>> {
+        self.labels.iter().map(|label| &label.chain)
+    }
+
     /// Whether rows are slots of a histogram.
     pub(super) fn has_slot(&self) -> bool {
         self.slot.is_some()
@@ -120,18 +132,23 @@ impl RowPlan {
         }
     }
 
-    /// Appends the label values as a list.
+    /// Appends the label values as a list; what is dear of them is remembered where it can be.
     pub(super) fn list(
         &self,
         row: &Row<'_>,
         list: &mut Vec<u8>,
         scratch: &mut Vec<u8>,
+        memos: &mut Memos,
     ) -> Result<Outcome, DecodeError> {
         self.check_key(row)?;
-        for label in &self.labels {
+        for (index, label) in self.labels.iter().enumerate() {
             let mut word = [0; 8];
             let field = label.field.bytes(row, &mut word);
-            if push_label(list, |out| label.chain.decode(field, out, scratch))? == Outcome::Skip {
+            let written = push_label(list, |out| match memos.of(index) {
+                Some(memo) => memo.decode(field, out, scratch),
+                None => label.chain.decode(field, out, scratch),
+            });
+            if written? == Outcome::Skip {
                 return Ok(Outcome::Skip);
             }
         }
@@ -153,7 +170,9 @@ impl RowPlan {
             if label.chain.decode(label.field.bytes(row, &mut [0; 8]), out, scratch)? == Outcome::Skip {
                 return Ok(Outcome::Skip);
             }
-            page.end_label();
+            if !label.is_number {
+                page.end_label();
+            }
         }
         Ok(Outcome::Label)
     }

@@ -1,6 +1,6 @@
 //! Histograms whose slots lie side by side in the value.
 
-use super::fold::Pass;
+use super::fold::{Pass, never};
 use super::state::Memory;
 use crate::series::{Buckets, Ledger, LedgerShape, NumberKind, Slot, Total};
 use crate::snapshot::{Numbers, Snapshot};
@@ -58,7 +58,7 @@ impl ArrayPlan {
         let (sums, counts) = (column(self.sum), column(self.count));
         let (sum_cell, last) = (pass.stride().saturating_sub(1), self.cells.len());
         let mut long_key = Vec::new();
-        pass.rows(snapshot, numbers.lanes, memory, |memory, key, nth, taken| {
+        pass.rows(snapshot, numbers.lanes, memory, never, |memory, key, nth, taken| {
             let Some(ledger) = &mut memory.ledger else { return };
             let slots = numbers.bits.get(nth * last..(nth + 1) * last).unwrap_or_default();
             let Some((list, _)) = taken else {
@@ -67,8 +67,9 @@ impl ArrayPlan {
                 }
                 return;
             };
+            let series = ledger.speak(list);
             let mut add = |ledger: &mut Ledger, index: usize, cell: usize, bits: u64| {
-                ledger.add(extended(&mut long_key, key, index), list, cell, bits);
+                ledger.add_to(series, extended(&mut long_key, key, index), cell, bits);
             };
             for (index, (bits, cell)) in slots.iter().zip(&self.cells).enumerate() {
                 // Most slots are empty. The first speaks always, because a histogram without

@@ -5,6 +5,8 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::generation::Generation;
+use super::memo::Memos;
+use super::rows::RowPlan;
 use crate::decode::DecodeError;
 use crate::series::{Admission, Ledger, LedgerShape};
 
@@ -43,6 +45,12 @@ pub(super) struct Memory {
     pub(super) grouped: bool,
     /// Which label sets are published of a metric that may not have more.
     pub(super) admission: Option<Admission>,
+    /// What decoded the keys that the ledger knows, when it gives the same for the same key always.
+    told: Option<RowPlan>,
+    /// What dear decoders said.
+    pub(super) memos: Memos,
+    /// How many label sets there were of a gauge, and bytes of them.
+    pub(super) groups: (usize, usize),
 }
 
 /// What is counted of a metric's rows.
@@ -156,6 +164,16 @@ impl Memory {
     pub(super) fn remembers(&mut self, shape: &LedgerShape) -> bool {
         self.ledger.take_if(|ledger| ledger.shape() != shape);
         self.ledger.is_some()
+    }
+
+    /// Whether keys that the ledger knows count where they counted in the last pass; rows that
+    /// are decoded otherwise do so from the next one on.
+    pub(super) fn is_told_by(&mut self, rows: &RowPlan) -> bool {
+        if self.told.as_ref().is_some_and(|told| told.decodes_like(rows)) {
+            return true;
+        }
+        self.told = (!rows.is_volatile()).then(|| rows.clone());
+        false
     }
 
     /// The ledger, a new one when what it would remember means something else now.

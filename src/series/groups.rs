@@ -8,13 +8,30 @@ pub struct Groups {
     sets: LabelSets,
     stride: usize,
     cells: Vec<Number>,
+    /// Whether label sets are looked up; none need be when they are certain to differ.
+    is_indexed: bool,
 }
 
 impl Groups {
     /// No groups yet; each will have `stride` numbers.
     #[must_use]
     pub fn new(stride: usize) -> Self {
-        Self { sets: LabelSets::default(), stride: stride.max(1), cells: Vec::new() }
+        Self { sets: LabelSets::default(), stride: stride.max(1), cells: Vec::new(), is_indexed: true }
+    }
+
+    /// No groups yet, and none will be asked for twice: so none is looked up.
+    #[must_use]
+    pub fn distinct(stride: usize) -> Self {
+        Self { is_indexed: false, ..Self::new(stride) }
+    }
+
+    /// Makes room for so many more groups, whose lists have so many bytes together.
+    pub fn reserve(&mut self, groups: usize, bytes: usize) {
+        self.sets.reserve(groups, bytes);
+        self.cells.reserve(groups.saturating_mul(self.stride));
+        if self.is_indexed {
+            self.sets.reserve_table(groups);
+        }
     }
 
     /// Adds a number to a slot of a label set; a slot that does not exist takes nothing.
@@ -27,7 +44,8 @@ impl Groups {
 
     /// The numbers of a label set, which is made when it is not there.
     pub fn group(&mut self, list: &[u8]) -> &mut [Number] {
-        let (set, fresh) = self.sets.intern(list);
+        let (set, fresh) =
+            if self.is_indexed { self.sets.intern(list) } else { (self.sets.append(list), true) };
         if fresh {
             self.cells.extend(std::iter::repeat_n(Number::ZERO, self.stride));
         }
@@ -44,13 +62,19 @@ impl Groups {
     /// How many label sets there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.sets.len()
+        self.cells.len() / self.stride
+    }
+
+    /// Bytes of all lists.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.sets.bytes()
     }
 
     /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.sets.is_empty()
+        self.cells.is_empty()
     }
 
     /// The lists with their numbers, in the order of their first row.
@@ -71,6 +95,18 @@ mod tests {
         }
         let all: Vec<_> = groups.iter().collect();
         assert_eq!(all, [(&b"foo"[..], &[Number::U64(11)][..]), (b"bar", &[Number::U64(1)])]);
+    }
+
+    #[test]
+    fn what_is_certain_to_differ_is_not_looked_up() {
+        let mut groups = Groups::distinct(2);
+        groups.reserve(3, 3);
+        for list in [b"a", b"b"] {
+            groups.group(list).fill(Number::U64(7));
+        }
+        assert_eq!((groups.len(), groups.known(b"a")), (2, None));
+        assert_eq!(groups.iter().map(|(list, _)| list).collect::<Vec<_>>(), [b"a", b"b"]);
+        assert!(groups.iter().all(|(_, cells)| cells == [Number::U64(7); 2]));
     }
 
     #[test]

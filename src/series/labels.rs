@@ -10,6 +10,8 @@ const WORTH_COMPACTING: usize = 64 * 1024;
 ///
 /// A list is its values one after another, each with its length before it, so that
 /// `["a|b", "c"]` and `["a", "b|c"]` can never be mistaken for each other, whatever is in them.
+///
+/// Each has a seed of its own for its hash: who chooses labels cannot choose collisions.
 #[derive(Debug, Default)]
 pub struct LabelSets {
     arena: Vec<u8>,
@@ -29,9 +31,58 @@ struct Span {
 impl LabelSets {
     /// The number of a list, and whether it is new.
     pub fn intern(&mut self, list: &[u8]) -> (u32, bool) {
-        if let Some(set) = self.find(list) {
+        let hash = self.hasher.hash_one(list);
+        if let Some(set) = self.find_hashed(list, hash) {
             return (set, false);
         }
+        (self.index(list, hash), true)
+    }
+
+    /// Appends a list that is certain to be none of those before it, to be looked up by nobody.
+    pub(super) fn append(&mut self, list: &[u8]) -> u32 {
+        self.put(list)
+    }
+
+    /// Appends a list that is certain to be none of those before it, to be looked up later.
+    pub fn append_indexed(&mut self, list: &[u8]) {
+        self.index(list, self.hasher.hash_one(list));
+    }
+
+    fn index(&mut self, list: &[u8], hash: u64) -> u32 {
+        let set = self.put(list);
+        let (arena, spans, hasher) = (&self.arena, &self.spans, &self.hasher);
+        self.table.insert_unique(hash, set, |set| hasher.hash_one(text(arena, spans, *set)));
+        set
+    }
+
+    /// Forgets all lists; the memory is kept for others.
+    pub fn clear(&mut self) {
+        self.arena.clear();
+        self.spans.clear();
+        self.table.clear();
+        self.free.clear();
+        self.garbage = 0;
+    }
+
+    /// Makes room for so many more lists, of so many bytes together.
+    pub(super) fn reserve(&mut self, lists: usize, bytes: usize) {
+        self.spans.reserve(lists);
+        self.arena.reserve(bytes);
+    }
+
+    /// Makes room in the table, too.
+    pub(super) fn reserve_table(&mut self, lists: usize) {
+        let (arena, spans, hasher) = (&self.arena, &self.spans, &self.hasher);
+        self.table.reserve(lists, |set| hasher.hash_one(text(arena, spans, *set)));
+    }
+
+    /// Bytes of all lists.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.arena.len().saturating_sub(self.garbage)
+    }
+
+    fn put(&mut self, list: &[u8]) -> u32 {
         let span = Span { start: self.arena.len(), length: list.len() };
         self.arena.extend_from_slice(list);
         let set = match self.free.pop() {
@@ -44,16 +95,16 @@ impl LabelSets {
         if let Some(place) = self.spans.get_mut(set as usize) {
             *place = span;
         }
-        let (arena, spans, hasher) = (&self.arena, &self.spans, &self.hasher);
-        let hash = hasher.hash_one(list);
-        self.table.insert_unique(hash, set, |set| hasher.hash_one(text(arena, spans, *set)));
-        (set, true)
+        set
     }
 
     /// The number of a list that is there.
     #[must_use]
     pub fn find(&self, list: &[u8]) -> Option<u32> {
-        let hash = self.hasher.hash_one(list);
+        self.find_hashed(list, self.hasher.hash_one(list))
+    }
+
+    fn find_hashed(&self, list: &[u8], hash: u64) -> Option<u32> {
         self.table.find(hash, |set| text(&self.arena, &self.spans, *set) == list).copied()
     }
 

@@ -2,8 +2,15 @@
 //!
 //! This is about the exporter itself, so it is always its own `/proc`, not the host's. The
 //! `prometheus` crate has a collector for it, which counts CPU time in whole seconds.
+//!
+//! What the kernel tells by a call is asked by a call: `/proc/self/status`, `/proc/self/limits` and `/proc/stat`
+//! are long texts that it composes for each reader.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::sync::OnceLock;
+
+use rustix::process::{Resource, getrlimit};
 
 use super::family::Families;
 use super::names::{self, Name};
@@ -20,20 +27,18 @@ pub(super) fn collect(families: &mut Families) {
     let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
     let stat = Stat::parse(&read("/proc/self/stat"));
     if let Some(stat) = stat {
-        let boot = boot_time(&read("/proc/stat"));
+        // Since the start it is the same moment, even when the clock is set meanwhile.
+        static STARTED: OnceLock<Option<f64>> = OnceLock::new();
+        let started = STARTED.get_or_init(|| boot_time(&read("/proc/stat")).map(|boot| boot + stat.started));
         add(&names::PROCESS_CPU, Some(stat.cpu_seconds));
         add(&names::PROCESS_THREADS, Some(stat.threads));
         add(&names::PROCESS_VIRTUAL, Some(stat.virtual_bytes));
-        add(&names::PROCESS_START, boot.map(|boot| boot + stat.started));
+        add(&names::PROCESS_START, *started);
     }
-    add(&names::PROCESS_RESIDENT, resident(&read("/proc/self/status")));
-    let limits = read("/proc/self/limits");
-    add(&names::PROCESS_MAX_FDS, limit(&limits, "Max open files"));
-    add(&names::PROCESS_VIRTUAL_MAX, limit(&limits, "Max address space"));
-    // One of them is the directory being counted.
-    let open = fs::read_dir("/proc/self/fd").map(|entries| entries.count().saturating_sub(1));
-    #[allow(clippy::cast_precision_loss)]
-    add(&names::PROCESS_OPEN_FDS, open.ok().map(|open| open as f64));
+    add(&names::PROCESS_RESIDENT, resident(&read("/proc/self/statm")));
+    add(&names::PROCESS_MAX_FDS, Some(soft_limit(Resource::Nofile)));
+    add(&names::PROCESS_VIRTUAL_MAX, Some(soft_limit(Resource::As)));
+    add(&names::PROCESS_OPEN_FDS, open_descriptors());
 }
 
 #[derive(Debug, PartialEq)]
@@ -62,18 +67,27 @@ fn boot_time(stat: &str) -> Option<f64> {
     stat.lines().find_map(|line| line.strip_prefix("btime "))?.trim().parse().ok()
 }
 
-fn resident(status: &str) -> Option<f64> {
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-    let kilobytes: f64 = line.split_ascii_whitespace().next()?.parse().ok()?;
-    Some(kilobytes * 1024.0)
+/// The second number, in pages.
+#[allow(clippy::cast_precision_loss)]
+fn resident(statm: &str) -> Option<f64> {
+    let pages: f64 = statm.split_ascii_whitespace().nth(1)?.parse().ok()?;
+    Some(pages * rustix::param::page_size() as f64)
 }
 
-/// The soft limit with this name.
+/// What has no limit is limited by the type, as other clients report it.
 #[allow(clippy::cast_precision_loss)]
-fn limit(limits: &str, name: &str) -> Option<f64> {
-    let soft = limits.lines().find_map(|line| line.strip_prefix(name))?.split_ascii_whitespace().next()?;
-    // What has no limit is limited by the type, as other clients report it.
-    if soft == "unlimited" { Some(u64::MAX as f64) } else { soft.parse().ok() }
+fn soft_limit(resource: Resource) -> f64 {
+    getrlimit(resource).current.unwrap_or(u64::MAX) as f64
+}
+
+/// Since Linux 6.2 the size of the directory is how many there are.
+#[allow(clippy::cast_precision_loss)]
+fn open_descriptors() -> Option<f64> {
+    const FOLDER: &str = "/proc/self/fd";
+    let size = fs::metadata(FOLDER).map_or(0, |folder| folder.size());
+    // One of them is the directory being counted.
+    let counted = || Some((fs::read_dir(FOLDER).ok()?.count() as u64).saturating_sub(1));
+    Some(size).filter(|size| *size > 0).or_else(counted).map(|open| open as f64)
 }
 
 #[cfg(test)]
@@ -92,11 +106,28 @@ mod tests {
     #[test]
     fn files_of_proc_are_understood() {
         assert_eq!(boot_time("cpu 1 2\nbtime 1700000000\n"), Some(1.7e9));
-        assert_eq!(resident("VmPeak:\t 9 kB\nVmRSS:\t    12 kB\n"), Some(12288.0));
-        let limits = "Limit  Soft Limit  Hard Limit Units\nMax address space unlimited unlimited bytes\nMax open files 1024 4096 files\n";
-        assert_eq!(limit(limits, "Max open files"), Some(1024.0));
-        assert_eq!(limit(limits, "Max address space"), Some(u64::MAX as f64));
-        assert_eq!(limit(limits, "Max nothing"), None);
+        let page = rustix::param::page_size() as f64;
+        assert_eq!(resident("9000 12 3 4 0 5 0\n"), Some(12.0 * page));
+        assert_eq!(resident("9000"), None);
+    }
+
+    #[test]
+    fn what_calls_say_is_what_the_files_of_proc_say() {
+        let read = |file: &str| fs::read_to_string(format!("/proc/self/{file}")).unwrap();
+        let limit = |name: &str| {
+            let limits = read("limits");
+            let line = limits.lines().find_map(|line| line.strip_prefix(name)).unwrap().to_owned();
+            line.split_ascii_whitespace().next().unwrap().parse().unwrap_or(u64::MAX as f64)
+        };
+        assert_eq!(soft_limit(Resource::Nofile), limit("Max open files"));
+        assert_eq!(soft_limit(Resource::As), limit("Max address space"));
+        let status = read("status");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        let kilobytes: f64 = line.trim().trim_end_matches(" kB").parse().unwrap();
+        let ratio = resident(&read("statm")).unwrap() / (kilobytes * 1024.0);
+        assert!((0.5..2.0).contains(&ratio), "{ratio}");
+        // Other tests open and close files meanwhile.
+        assert!(open_descriptors().unwrap() >= 3.0);
     }
 
     #[test]

@@ -75,7 +75,13 @@ fn check_limited(scraper: &Scraper, expected: &[&str]) {
 
 fn renew(scraper: &Scraper, members: Vec<Member>, replaced: &[Replaced]) {
     let deadline = Instant::now() + Duration::from_secs(10);
-    let problems: Vec<Problem> = scraper.publish(Generation::plan(members, Vec::new()), replaced, deadline).1;
+    let problems: Vec<Problem> = scraper
+        .publish(
+            Generation::plan(members, Vec::new()),
+            &Handover { replaced: replaced.to_vec(), renamed: Vec::new() },
+            deadline,
+        )
+        .1;
     assert_eq!(problems, []);
 }
 

@@ -43,6 +43,29 @@ fn what_was_skipped_is_asked_again_when_the_config_changes() {
 }
 
 #[test]
+fn known_keys_are_decoded_again_when_their_decoders_change() {
+    let source = rows(4, &[(&key(1), 5), (&key(2), 7)]);
+    let member = |second| {
+        let steps: &[Step<'_>] = &[("uint", &[]), ("static_map", &[("1", "x"), ("2", second), ("3", "x")])];
+        let metrics = vec![counter("m_total", 4, vec![label("name", 0, 4, steps)])];
+        member("c", metrics, vec![("m_total", source.clone() as Arc<dyn Source>)])
+    };
+    let scraper = scraper(vec![member("x")]);
+    for _ in 0..3 {
+        check(&scraper, "ebpf_exporter_m_total", &[r#"ebpf_exporter_m_total{name="x"} 12"#]);
+    }
+    scraper.live().swap(Generation::plan(vec![member("y")], Vec::new()));
+    // What was counted under the old name stays there.
+    let series = [r#"ebpf_exporter_m_total{name="x"} 12"#, r#"ebpf_exporter_m_total{name="y"} 7"#];
+    check(&scraper, "ebpf_exporter_m_total", &series);
+    put(&source, &[(&key(2), 9), (&key(1), 6), (&key(3), 1)]);
+    for _ in 0..2 {
+        let series = [r#"ebpf_exporter_m_total{name="x"} 14"#, r#"ebpf_exporter_m_total{name="y"} 9"#];
+        check(&scraper, "ebpf_exporter_m_total", &series);
+    }
+}
+
+#[test]
 fn programs_are_described_and_counted_when_the_kernel_counts() {
     let program = ProgramStatus {
         name: "on_exec".to_owned(),

@@ -244,6 +244,6 @@ fn maps_that_no_metric_reads_are_counted_too() {
     let page = text(&scraper.scrape(&plain()));
     assert_eq!(lines(&page, "ebpf_exporter_map_max_entries{").len(), 4, "{page}");
     // What is gone is forgotten.
-    scraper.publish(Generation::default(), &[], Instant::now() + Duration::from_secs(10));
+    scraper.publish(Generation::default(), &Handover::default(), Instant::now() + Duration::from_secs(10));
     assert_eq!(fullness(&scraper), [""; 0]);
 }

@@ -44,7 +44,7 @@ impl Ledger {
         for (set, life) in (0u32..).zip(&other.lives).filter(|(_, life)| life.held != 0) {
             numbers.fill(Number::ZERO);
             other.add_series(set, &mut numbers, &scale);
-            let index = self.place(other.sets.list(set));
+            let index = self.place(other.sets.list(set)) as usize;
             let held = self.epoch.saturating_sub(other.epoch - life.held).max(1);
             if let Some(own) = self.lives.get_mut(index) {
                 own.held = own.held.max(held);

@@ -12,11 +12,10 @@
 //! (`base.rs`).
 
 mod base;
+mod keys;
 mod outside;
 
-use std::hash::BuildHasher;
-
-use hashbrown::{DefaultHashBuilder, HashTable};
+use keys::{Entry, Keys};
 
 use super::{Groups, LabelSets, Number, NumberKind};
 
@@ -26,7 +25,6 @@ const KEY_BYTES: usize = 64 * 1024 * 1024;
 const DEAD_SERIES: usize = 10_000;
 /// Series that are published for their base alone.
 const FOUNDED_SERIES: usize = 100_000;
-const NONE: u32 = u32::MAX;
 
 /// What a ledger's entries mean; when it changes, the old entries mean nothing.
 ///
@@ -97,37 +95,17 @@ struct Life {
     founded: bool,
 }
 
-/// Keys of one size, in slots that are used again.
-#[derive(Debug, Default)]
-struct Keys {
-    size: usize,
-    bytes: Vec<u8>,
-    entries: Vec<Entry>,
-    table: HashTable<u32>,
-    hasher: DefaultHashBuilder,
-    free: Vec<u32>,
-}
-
-/// One key: where its number counts, what it last was, and how much of that counts elsewhere.
-#[derive(Clone, Copy, Debug)]
-struct Entry {
-    cell: u64,
-    last: u64,
-    base: u64,
-    seen: u64,
-}
-
 impl Ledger {
     /// An empty memory.
     #[must_use]
     pub fn new(shape: LedgerShape) -> Self {
-        let keys = KEY_BYTES / (shape.key_size + size_of::<Entry>() + 8);
+        let keys = KEY_BYTES / Keys::cost(shape.key_size);
         Self::bounded(shape, Limits { keys, dead: DEAD_SERIES, founded: FOUNDED_SERIES })
     }
 
     fn bounded(shape: LedgerShape, limits: Limits) -> Self {
         Self {
-            keys: Keys { size: shape.key_size, ..Keys::default() },
+            keys: Keys::new(shape.key_size),
             shape,
             epoch: 0,
             sets: LabelSets::default(),
@@ -159,31 +137,67 @@ impl Ledger {
     pub fn begin(&mut self) {
         self.epoch += 1;
         self.untracked = 0;
+        self.keys.begin();
         self.current.fill(0);
     }
 
     /// Tells what a key says in this pass: the slot of a label set, and the bits of its number.
     pub fn add(&mut self, key: &[u8], list: &[u8], slot: usize, bits: u64) {
-        if slot >= self.shape.stride || key.len() != self.keys.size {
+        if slot < self.shape.stride && key.len() == self.keys.size() {
+            let series = self.speak(list);
+            self.add_to(series, key, slot, bits);
+        }
+    }
+
+    /// The number of a label set that keys speak for in this pass.
+    pub fn speak(&mut self, list: &[u8]) -> u32 {
+        let series = self.place(list);
+        // Between two passes nobody speaks for a series.
+        if !self.is_last {
+            self.mark(series);
+        }
+        series
+    }
+
+    /// Tells what a key says, for a label set that keys speak for in this pass.
+    pub fn add_to(&mut self, series: u32, key: &[u8], slot: usize, bits: u64) {
+        let Ok(place) = u32::try_from(slot) else { return };
+        if slot >= self.shape.stride || key.len() != self.keys.size() {
             return;
         }
         if self.is_last {
-            return self.last_word(key, list, slot, bits);
+            return self.last_word(key, series, place, bits);
         }
-        let series = self.series(list);
-        let cell = (series * self.shape.stride + slot) as u64;
         let contribution = match self.keys.find(key) {
-            Some(index) => self.update(index, cell, bits),
+            Some(index) => self.update(index, series, place, bits),
             None => {
-                if self.keys.table.len() < self.limits.keys {
-                    self.keys.insert(key, Entry { cell, last: bits, base: 0, seen: self.epoch });
+                if self.keys.len() < self.limits.keys {
+                    self.keys.insert(key, Entry::new(series, place, bits));
                 } else {
                     self.untracked += 1;
                 }
                 bits
             }
         };
+        let cell = self.cell(series, place);
         add(self.shape.kind, &mut self.current, cell, contribution);
+    }
+
+    /// Tells what a key says that counts where it counted in the last pass, because its labels
+    /// cannot have changed. False when it is not known, so that its labels have to be found.
+    #[inline]
+    pub fn again(&mut self, key: &[u8], bits: u64) -> bool {
+        if self.is_last || key.len() != self.keys.size() || self.keys.len() == 0 {
+            return false;
+        }
+        let Some(index) = self.keys.find(key) else { return false };
+        let Some(entry) = self.keys.get(index) else { return false };
+        let (series, slot) = (entry.series, entry.slot);
+        self.mark(series);
+        let contribution = self.update(index, series, slot, bits);
+        let cell = self.cell(series, slot);
+        add(self.shape.kind, &mut self.current, cell, contribution);
+        true
     }
 
     /// Tells that a key is there although nothing can be said of it in this pass: what it said
@@ -192,16 +206,23 @@ impl Ledger {
         if self.is_last {
             return;
         }
-        let index = if key.len() == self.keys.size { self.keys.find(key) } else { None };
-        let Some(entry) = index.and_then(|index| self.keys.entries.get_mut(index as usize)) else { return };
-        if entry.seen == self.epoch {
-            return;
+        let index = if key.len() == self.keys.size() { self.keys.find(key) } else { None };
+        let Some(entry) = index.and_then(|index| self.keys.meet(index)) else { return };
+        let (series, slot, last, base) = (entry.series, entry.slot, entry.last, entry.base);
+        let (kind, cell) = (self.shape.kind, self.cell(series, slot));
+        add(kind, &mut self.current, cell, minus(kind, last, base));
+        if let Some(life) = self.lives.get_mut(series as usize) {
+            life.held = self.epoch;
         }
-        entry.seen = self.epoch;
-        let (cell, counted) = (entry.cell, minus(self.shape.kind, entry.last, entry.base));
-        add(self.shape.kind, &mut self.current, cell, counted);
-        let series = usize::try_from(cell).unwrap_or(usize::MAX) / self.shape.stride;
-        if let Some(life) = self.lives.get_mut(series) {
+    }
+
+    fn cell(&self, series: u32, slot: u32) -> usize {
+        series as usize * self.shape.stride + slot as usize
+    }
+
+    fn mark(&mut self, series: u32) {
+        if let Some(life) = self.lives.get_mut(series as usize) {
+            life.seen = self.epoch;
             life.held = self.epoch;
         }
     }
@@ -209,6 +230,8 @@ impl Ledger {
     /// Ends a pass: retires what was not seen and adds every living series to `groups`.
     pub fn finish(&mut self, groups: &mut Groups, scale: impl Fn(usize) -> f64) {
         self.close();
+        let published = self.lives.iter().filter(|life| self.is_published(life)).count();
+        groups.reserve(published, self.sets.bytes());
         for (set, life) in (0u32..).zip(&self.lives) {
             if self.is_published(life) {
                 self.add_series(set, groups.group(self.sets.list(set)), &scale);
@@ -267,18 +290,8 @@ impl Ledger {
         }
     }
 
-    /// The series that a key speaks for.
-    fn series(&mut self, list: &[u8]) -> usize {
-        let index = self.place(list);
-        if let Some(life) = self.lives.get_mut(index) {
-            life.seen = self.epoch;
-            life.held = self.epoch;
-        }
-        index
-    }
-
     /// The place of a series, which is born when it is not there.
-    fn place(&mut self, list: &[u8]) -> usize {
+    fn place(&mut self, list: &[u8]) -> u32 {
         let (set, fresh) = self.sets.intern(list);
         let index = set as usize;
         if self.lives.len() <= index {
@@ -291,50 +304,39 @@ impl Ledger {
         if fresh && let Some(life) = self.lives.get_mut(index) {
             life.born = self.epoch;
         }
-        index
+        set
     }
 
     /// A known key spoke: what its number adds to the cell that it counts in now.
-    fn update(&mut self, index: u32, cell: u64, bits: u64) -> u64 {
+    #[inline]
+    fn update(&mut self, index: u32, series: u32, slot: u32, bits: u64) -> u64 {
         let kind = self.shape.kind;
-        let Some(entry) = self.keys.entries.get_mut(index as usize) else { return bits };
-        if entry.seen == self.epoch {
-            // The same key twice in one pass: the first word counts.
-            return 0;
-        }
-        entry.seen = self.epoch;
+        // The same key twice in one pass: the first word counts.
+        let Some(entry) = self.keys.meet(index) else { return 0 };
         let fell = less(kind, bits, entry.last);
-        let moved = cell != entry.cell;
+        let moved = (series, slot) != (entry.series, entry.slot);
         if fell || moved {
-            add(kind, &mut self.retired, entry.cell, minus(kind, entry.last, entry.base));
+            let cell = entry.series as usize * self.shape.stride + entry.slot as usize;
+            add(kind, &mut self.retired, cell, minus(kind, entry.last, entry.base));
+            let life = |series: u32| self.lives.get(series as usize);
+            let newborn = life(series).is_some_and(|life| life.born == self.epoch);
+            let stays = life(entry.series).is_some_and(|life| life.founded);
+            // A key that moved to a series which was there before brings only what is new:
+            // the rest was counted where it came from, and would look like a burst. It does too
+            // when it left a series that stays on the page with all that it brought there.
+            entry.base = if fell || (newborn && !stays) { 0 } else { entry.last };
+            (entry.series, entry.slot) = (series, slot);
         }
-        let life = |cell| self.lives.get(usize::try_from(cell).unwrap_or(usize::MAX) / self.shape.stride);
-        let newborn = life(cell).is_some_and(|life| life.born == self.epoch);
-        let stays = life(entry.cell).is_some_and(|life| life.founded);
-        // A key that moved to a series which was there before brings only what is new:
-        // the rest was counted where it came from, and would look like a burst. It does too
-        // when it left a series that stays on the page with all that it brought there.
-        entry.base = match (fell, moved) {
-            (true, _) => 0,
-            (false, true) if newborn && !stays => 0,
-            (false, true) => entry.last,
-            (false, false) => entry.base,
-        };
-        entry.cell = cell;
         entry.last = bits;
         minus(kind, bits, entry.base)
     }
 
     fn retire_vanished(&mut self) {
-        for index in 0..self.keys.entries.len() {
-            let Some(entry) = self.keys.entries.get(index).copied() else { continue };
-            if entry.seen == self.epoch || entry.seen == 0 {
-                continue;
-            }
-            let counted = minus(self.shape.kind, entry.last, entry.base);
-            add(self.shape.kind, &mut self.retired, entry.cell, counted);
-            self.keys.remove(u32::try_from(index).unwrap_or(NONE));
-        }
+        let (kind, stride, retired) = (self.shape.kind, self.shape.stride, &mut self.retired);
+        self.keys.retain_met(|entry| {
+            let cell = entry.series as usize * stride + entry.slot as usize;
+            add(kind, retired, cell, minus(kind, entry.last, entry.base));
+        });
     }
 
     /// Bounds what is remembered of series without keys: the longest silent go first.
@@ -375,52 +377,8 @@ impl Ledger {
     }
 }
 
-impl Keys {
-    fn key(bytes: &[u8], size: usize, index: u32) -> &[u8] {
-        let start = index as usize * size;
-        bytes.get(start..start + size).unwrap_or_default()
-    }
-
-    fn find(&self, key: &[u8]) -> Option<u32> {
-        let hash = self.hasher.hash_one(key);
-        self.table.find(hash, |index| Self::key(&self.bytes, self.size, *index) == key).copied()
-    }
-
-    fn insert(&mut self, key: &[u8], entry: Entry) {
-        let index = match self.free.pop() {
-            Some(index) => index,
-            None => {
-                self.entries.push(entry);
-                self.bytes.resize(self.bytes.len() + self.size, 0);
-                u32::try_from(self.entries.len() - 1).unwrap_or(NONE)
-            }
-        };
-        if let Some(place) = self.entries.get_mut(index as usize) {
-            *place = entry;
-        }
-        let start = index as usize * self.size;
-        if let Some(place) = self.bytes.get_mut(start..start + self.size) {
-            place.copy_from_slice(key);
-        }
-        let (bytes, size, hasher) = (&self.bytes, self.size, &self.hasher);
-        let hash = hasher.hash_one(key);
-        self.table.insert_unique(hash, index, |index| hasher.hash_one(Self::key(bytes, size, *index)));
-    }
-
-    fn remove(&mut self, index: u32) {
-        let hash = self.hasher.hash_one(Self::key(&self.bytes, self.size, index));
-        if let Ok(entry) = self.table.find_entry(hash, |other| *other == index) {
-            entry.remove();
-            self.free.push(index);
-        }
-        if let Some(entry) = self.entries.get_mut(index as usize) {
-            entry.seen = 0;
-        }
-    }
-}
-
-fn add(kind: NumberKind, cells: &mut [u64], cell: u64, bits: u64) {
-    if let Some(place) = usize::try_from(cell).ok().and_then(|cell| cells.get_mut(cell)) {
+fn add(kind: NumberKind, cells: &mut [u64], cell: usize, bits: u64) {
+    if let Some(place) = cells.get_mut(cell) {
         *place = plus(kind, *place, bits);
     }
 }
@@ -588,7 +546,7 @@ mod tests {
         for turn in 0..50u8 {
             pass(&mut ledger, &[(turn, "x", 1)]);
         }
-        assert_eq!((ledger.keys.entries.len(), ledger.keys.table.len()), (2, 1));
+        assert_eq!((ledger.keys.capacity(), ledger.keys.len()), (2, 1));
     }
 
     #[test]

@@ -7,7 +7,7 @@ impl Ledger {
     /// How many keys are remembered.
     #[must_use]
     pub fn remembered(&self) -> usize {
-        self.keys.table.len()
+        self.keys.len()
     }
 
     /// Publishes a series from now on whether a key speaks for it or not; one that is not there is not made.
@@ -34,40 +34,37 @@ impl Ledger {
 
     /// What a key said in the end stays in the sum of its series. The key is forgotten: when it comes back it
     /// is a new one, however much it has counted by then.
-    pub(super) fn last_word(&mut self, key: &[u8], list: &[u8], slot: usize, bits: u64) {
-        let (kind, epoch) = (self.shape.kind, self.epoch);
+    pub(super) fn last_word(&mut self, key: &[u8], series: u32, slot: u32, bits: u64) {
+        let kind = self.shape.kind;
         let index = self.keys.find(key);
-        let Some((index, entry)) =
-            index.and_then(|index| Some((index, *self.keys.entries.get(index as usize)?)))
-        else {
-            return self.bequest(list, slot, bits);
+        let Some((index, entry)) = index.and_then(|index| Some((index, *self.keys.get(index)?))) else {
+            return self.bequest(series, slot, bits);
         };
-        let counted = minus(kind, entry.last, entry.base);
-        if entry.seen == epoch {
-            let cell = usize::try_from(entry.cell).ok().and_then(|cell| self.current.get_mut(cell));
-            if let Some(cell) = cell {
-                *cell = minus(kind, *cell, counted);
-            }
+        let (counted, cell) = (minus(kind, entry.last, entry.base), self.cell(entry.series, entry.slot));
+        if self.keys.was_met(index)
+            && let Some(now) = self.current.get_mut(cell)
+        {
+            *now = minus(kind, *now, counted);
         }
         let base = if less(kind, bits, entry.last) {
             // It was made again since it was last heard of.
-            add(kind, &mut self.retired, entry.cell, counted);
+            add(kind, &mut self.retired, cell, counted);
             0
         } else {
             entry.base
         };
-        add(kind, &mut self.retired, entry.cell, minus(kind, bits, base));
+        add(kind, &mut self.retired, cell, minus(kind, bits, base));
         self.keys.remove(index);
     }
 
     /// Adds what a key said that no pass ever met.
-    fn bequest(&mut self, list: &[u8], slot: usize, bits: u64) {
-        let series = self.place(list);
-        if let Some(life) = self.lives.get_mut(series) {
+    fn bequest(&mut self, series: u32, slot: u32, bits: u64) {
+        if let Some(life) = self.lives.get_mut(series as usize) {
             // A series without a key is one that was there, and is not there any more.
             life.held = life.held.max(self.epoch.saturating_sub(1)).max(1);
         }
-        add(self.shape.kind, &mut self.retired, (series * self.shape.stride + slot) as u64, bits);
+        let cell = self.cell(series, slot);
+        add(self.shape.kind, &mut self.retired, cell, bits);
     }
 }
 

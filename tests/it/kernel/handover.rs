@@ -63,6 +63,7 @@ fn spec(source: &str, config: &str) -> LoadSpec {
         object_dir: None,
         host: Arc::new(host()),
         insecure: Insecure::Allowed,
+        max_series: None,
     };
     let text = format!("{config}\nmetrics: {{counters: []}}\n");
     let checked = check_text(&ConfigFile::new("/configs/test.yaml"), &text, &object.file(), &options);
