@@ -165,7 +165,6 @@ impl Keys {
             if entry.seen == self.pass || entry.seen == 0 {
                 continue;
             }
-            entry.seen = 0;
             gone(entry);
             self.remove(u32::try_from(index).unwrap_or(NONE));
         }
@@ -183,11 +182,15 @@ impl Keys {
         *self = smaller;
     }
 
+    /// Forgets a key.
     pub(super) fn remove(&mut self, index: u32) {
         let hash = self.hasher.hash_one(Self::key(&self.bytes, self.size, index));
         if let Ok(entry) = self.table.find_entry(hash, |other| *other == index) {
             entry.remove();
             self.free.push(index);
+        }
+        if let Some(entry) = self.entries.get_mut(index as usize) {
+            entry.seen = 0;
         }
     }
 
