@@ -9,7 +9,7 @@ mod variables;
 mod words;
 
 use self::metrics::Metric;
-use self::words::quoted;
+use self::words::{commented, quoted};
 use crate::elf::ObjectInfo;
 
 /// The config of an object whose file has this name.
@@ -38,7 +38,7 @@ pub fn draft(object: &ObjectInfo, file_name: &str) -> String {
         text += "# Left out:\n";
     }
     for line in left_out {
-        text += &format!("# - {line}\n");
+        text += &format!("# - {}\n", commented(&line));
     }
     text
 }
