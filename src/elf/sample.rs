@@ -1,5 +1,8 @@
 //! Objects written by hand, for what no compiler writes.
 
+use super::ObjectInfo;
+use crate::btf::sample::Sample;
+
 /// `SHT_PROGBITS`, `SHT_SYMTAB`, `SHT_STRTAB`, `SHT_NOBITS`
 const PROGBITS: u32 = 1;
 const SYMTAB: u32 = 2;
@@ -101,6 +104,43 @@ impl Section {
         header.extend([8, entry].iter().flat_map(|word: &u64| word.to_ne_bytes()));
         header
     }
+}
+
+/// An object of many maps that share a value with so many numbers, and of many variables of zeros.
+pub(crate) fn shared(maps: u32, numbers: u32, variables: u32, size: u32) -> ObjectInfo {
+    let mut types = Sample::new(cfg!(target_endian = "big"));
+    // 1 int, 2 int[1], 3 int *, 4 the pointer to the array, 5 the value, 6 the pointer to it,
+    // 7 the definition, 8 the bytes of a variable.
+    types.integer("int", 4, 1).record("", 3, 0, 0, &[1, 1, 1]).record("", 2, 0, 1, &[]).record(
+        "",
+        2,
+        0,
+        2,
+        &[],
+    );
+    let fields: Vec<u32> =
+        (0..numbers).flat_map(|index| [types.name(&format!("number_{index}")), 1, 32 * index]).collect();
+    types.record("value", 4, numbers, 4 * numbers, &fields).record("", 2, 0, 5, &[]);
+    let (kind, entries, key, value) =
+        (types.name("type"), types.name("max_entries"), types.name("key"), types.name("value"));
+    types.record("", 4, 4, 32, &[kind, 4, 0, entries, 4, 64, key, 3, 128, value, 6, 192]);
+    types.record("", 3, 0, 0, &[1, 1, size / 4]);
+    for index in 0..maps {
+        types.record(&format!("map_{index}"), 14, 0, 7, &[1]);
+    }
+    for index in 0..variables {
+        types.record(&format!("zeros_{index}"), 14, 0, 8, &[1]);
+    }
+    let entries = |count: u32, first: u32, size: u32| -> Vec<u32> {
+        (0..count).flat_map(|index| [first + index, size * index, size]).collect()
+    };
+    types.record(".maps", 15, maps, 32 * maps, &entries(maps, 9, 32));
+    types.record(".bss", 15, variables, size * variables, &entries(variables, 9 + maps, size));
+    let mut object = SampleObject::new();
+    object.zeros(".maps", (32 * maps).into());
+    object.zeros(".bss", (size * variables).into());
+    object.section(".BTF", false, types.bytes());
+    ObjectInfo::parse(&object.bytes()).unwrap()
 }
 
 /// Of 64 bits, relocatable, for BPF.

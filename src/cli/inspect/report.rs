@@ -439,3 +439,27 @@ fn relocation(btf: &Btf, found: &CoreRelocation) -> RelocationReport {
         access: found.access.clone(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::elf::sample::shared;
+
+    /// Each of them in full would take gigabytes.
+    #[test]
+    fn what_is_shared_is_not_told_without_end() {
+        let report = Report::new("x", &shared(2000, 10_000, 2000, 65_536));
+        let types: Vec<_> = report.maps.iter().filter_map(|map| map.value.as_ref()).collect();
+        assert_eq!((types.len(), types[0].members.len(), &types[0].problem), (2000, 10_000, &None));
+        let last = types[1999];
+        assert_eq!((last.members.len(), last.size), (0, 40_000));
+        assert!(
+            last.problem.as_deref().is_some_and(|problem| problem.contains("large")),
+            "{:?}",
+            last.problem
+        );
+        assert!(matches!(&report.variables[0].initial, Value::Array(numbers) if numbers.len() == 16_384));
+        assert_eq!(report.variables[1999].initial, Value::Zeros(65_536));
+        assert!(report.to_json().unwrap().len() < 256 << 20);
+    }
+}

@@ -42,3 +42,18 @@ pub fn draft(object: &ObjectInfo, file_name: &str) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::elf::sample::shared;
+
+    /// A config is read up to 4 MiB.
+    #[test]
+    fn many_maps_make_no_config_that_is_too_long() {
+        let text = draft(&shared(4000, 10_000, 0, 4), "x.bpf.o");
+        assert!(text.len() < 2 << 20, "{}", text.len());
+        assert!(text.contains("name: map_0_number_0_total"));
+        assert!(text.contains("# - map_3999: the config is too long already"));
+    }
+}
