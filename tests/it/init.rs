@@ -135,6 +135,9 @@ fn maps_that_no_compiler_writes_pass_the_checks() {
     let empty = compile(&map("empty_map", "HASH", "struct {}", "u64"));
     let (_, text) = run(&["init", empty.to_str().unwrap()]);
     assert!(text.contains("empty_map: its key has no size"), "{text}");
+    let wide = map("wide_key", "ARRAY", "u64", "u64").replace("max_entries, 64", "max_entries, 1");
+    let (_, text) = run(&["init", compile(&wide).to_str().unwrap()]);
+    assert!(text.contains("labels:\n        - index\n"), "{text}");
 }
 
 #[test]

@@ -15,8 +15,7 @@ const MAX_MEMBERS: usize = 1024;
 pub(super) fn of(object: &ObjectInfo, map: &MapInfo, slot: Option<&str>) -> Vec<String> {
     let layout = map.key_type.and_then(|id| object.btf.layout(id).ok());
     let Some(layout) = layout.filter(|layout| layout.size > 0) else { return by_size(map) };
-    // What has one entry has one series.
-    if map.kind.is_array() && map.max_entries == 1 {
+    if is_single(map) {
         return Vec::new();
     }
     if let [only] = layout.members.as_slice()
@@ -96,9 +95,14 @@ fn bits(member: &Member) -> (usize, usize) {
     }
 }
 
+/// Whether there is one series without labels, that of the key 0.
+fn is_single(map: &MapInfo) -> bool {
+    map.kind.is_array() && map.max_entries == 1 && map.key_size == 4
+}
+
 /// A key without a type: its bytes.
 fn by_size(map: &MapInfo) -> Vec<String> {
-    if map.kind.is_array() && map.max_entries == 1 {
+    if is_single(map) {
         return Vec::new();
     }
     let decoder = if matches!(map.key_size, 1 | 2 | 4 | 8) { "uint" } else { "hex" };
