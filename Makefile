@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-kernels bench lint objects check-objects image-proof build-packages test-packages
+.PHONY: help run build test test-kernels bench fuzz lint objects check-objects image-proof build-packages test-packages
 
 ARCHITECTURE := $(shell uname -m)
 TARGET := $(ARCHITECTURE)-unknown-linux-gnu
@@ -11,6 +11,8 @@ BINARY := target/release/bpftally
 SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
 LISTEN ?= 127.0.0.1:9435
 KERNELS ?= 5.10 6.12
+SECONDS ?= 60
+TARGETS ?= config object decoder
 
 BUILD_PACKAGES := gcc make pkg-config libelf-dev zlib1g-dev
 OBJECT_PACKAGES := clang llvm libbpf-dev linux-libc-dev
@@ -49,8 +51,13 @@ bench: build-packages ## Measure scrapes of the whole process beside a bare prog
 	cargo bench --locked --bench scrape --no-run
 	$(RUNNER)=$(CURDIR)/tools/as-root.sh cargo bench --locked --bench scrape -- $(CASES)
 
+fuzz: build-packages ## Fuzz the readers of configs, objects and keys (SECONDS=60 each, TARGETS="config object decoder")
+	@tools/install-packages.sh g++
+	fuzz/run.sh $(SECONDS) $(TARGETS)
+
 lint: build-packages ## Check format, clippy's advice and the documentation: a warning is an error
 	cargo fmt --check
+	cargo fmt --check --manifest-path fuzz/Cargo.toml
 	cargo clippy --locked --all-targets --test guest -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
 

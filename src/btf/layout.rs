@@ -1,5 +1,6 @@
 //! The flat view of a type: which bytes are which member.
 
+use std::collections::HashMap;
 use std::ops::Range;
 
 use super::resolve::MAX_DEPTH;
@@ -9,7 +10,7 @@ use super::{Btf, BtfError, Field, Kind, ScalarKind, Type, TypeId};
 const MAX_OPENED: u32 = 64;
 /// Members of one layout, and bytes of their paths and type names.
 const MAX_MEMBERS: usize = 16_384;
-const MAX_TEXT: usize = 4 << 20;
+const MAX_TEXT: usize = 8 << 20;
 /// Steps of one walk: structs without members make no member, however many there are.
 const MAX_STEPS: usize = 16 * MAX_MEMBERS;
 
@@ -143,7 +144,8 @@ impl Btf {
     /// When the type has no size, is nested too deep or too large, or a reference leads nowhere.
     pub fn layout(&self, id: TypeId) -> Result<Layout, BtfError> {
         let size = self.size_of(id)?;
-        let mut walk = Walk { btf: self, root: id, size, members: Vec::new(), text: 0, steps: 0 };
+        let mut walk =
+            Walk { btf: self, root: id, size, members: Vec::new(), text: 0, steps: 0, kinds: HashMap::new() };
         walk.visit(&Spot { type_id: id, path: String::new(), bit_offset: 0, bit_width: None }, 0)?;
         Ok(Layout { type_id: id, type_name: self.type_name(id), size, members: walk.members })
     }
@@ -170,8 +172,8 @@ impl Btf {
             };
         }
         let found = self.resolve(spot.type_id)?;
-        let size = self.size_of(id)?;
-        spot.into_member(self, &found, size)
+        let (kind, size) = (member_kind(self, &found), self.size_of(id)?);
+        spot.into_member(self, kind, size)
     }
 
     /// Looks into anonymous members too, as C does.
@@ -241,8 +243,8 @@ impl Spot {
         })
     }
 
-    /// The member at this place, whose resolved type is `found`, in a whole of `whole` bytes.
-    fn into_member(self, btf: &Btf, found: &Type<'_>, whole: usize) -> Result<Member, BtfError> {
+    /// The member at this place in a whole of `whole` bytes.
+    fn into_member(self, btf: &Btf, kind: MemberKind, whole: usize) -> Result<Member, BtfError> {
         let (size, bits) = match self.bit_width {
             Some(width) => {
                 let shift = (self.bit_offset % 8) as u32;
@@ -255,7 +257,7 @@ impl Spot {
         if end > whole {
             return Err(BtfError::Outside { path: self.path, offset, end, size: whole });
         }
-        let (type_name, kind) = (btf.type_name(self.type_id), member_kind(btf, found));
+        let type_name = btf.type_name(self.type_id);
         Ok(Member { path: self.path, offset, size, bits, type_id: self.type_id, type_name, kind })
     }
 }
@@ -283,6 +285,8 @@ struct Walk<'a> {
     members: Vec<Member>,
     text: usize,
     steps: usize,
+    /// Of types met before: the sign of an enum is known when all of its values were seen.
+    kinds: HashMap<TypeId, MemberKind>,
 }
 
 impl Walk<'_> {
@@ -291,7 +295,8 @@ impl Walk<'_> {
             return Err(BtfError::TooDeep(self.root));
         }
         self.steps += 1;
-        if self.steps > MAX_STEPS {
+        self.text += spot.path.len();
+        if self.steps > MAX_STEPS || self.text > MAX_TEXT {
             return Err(BtfError::TooLarge(self.root));
         }
         let found = self.btf.resolve(spot.type_id)?;
@@ -330,8 +335,9 @@ impl Walk<'_> {
     }
 
     fn push(&mut self, spot: &Spot, found: &Type<'_>) -> Result<(), BtfError> {
-        let member = spot.clone().into_member(self.btf, found, self.size)?;
-        self.text += member.path.len() + member.type_name.len();
+        let kind = *self.kinds.entry(found.id()).or_insert_with(|| member_kind(self.btf, found));
+        let member = spot.clone().into_member(self.btf, kind, self.size)?;
+        self.text += member.type_name.len();
         if self.members.len() >= MAX_MEMBERS || self.text > MAX_TEXT {
             return Err(BtfError::TooLarge(self.root));
         }

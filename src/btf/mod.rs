@@ -55,6 +55,10 @@ pub struct Btf {
 const MAGIC: u16 = 0xeb9f;
 const HEADER_LENGTH: usize = 24;
 
+/// Bytes of a name: the kernel's limit. Records of a few bytes can share a name of megabytes, and
+/// whoever copies it for each of them runs out of memory.
+const MAX_NAME: usize = 512;
+
 impl Btf {
     /// Reads BTF that stands alone, as objects and kernels have it.
     ///
@@ -103,10 +107,12 @@ impl Btf {
     }
 
     /// The text at an offset of the string section. An offset that lies outside
-    /// is the empty name; of a name that is not UTF-8 only the valid beginning is kept.
+    /// is the empty name; of a name that is not UTF-8 only the valid beginning is kept,
+    /// and of one that no kernel would take the beginning too.
     #[must_use]
     pub fn name(&self, offset: u32) -> &str {
         let bytes = self.string_at(offset);
+        let bytes = bytes.get(..MAX_NAME).unwrap_or(bytes);
         let bytes = &bytes[..memchr::memchr(0, bytes).unwrap_or(bytes.len())];
         match std::str::from_utf8(bytes) {
             Ok(text) => text,

@@ -308,6 +308,35 @@ fn references_that_lead_nowhere_are_found() {
 }
 
 /// 32 levels of arrays of 64 structs hold nothing at all: only counting steps ends that.
+/// Each of them was copied with a name of megabytes.
+#[test]
+fn long_names_are_cut() {
+    let mut sample = Sample::new(false);
+    let long = "n".repeat(1 << 20);
+    sample.record("empty", 4, 0, 0, &[]).record("", 3, 0, 0, &[1, 1, 0]);
+    let name = sample.name(&long);
+    let fields: Vec<u32> = (0..60_000).flat_map(|_| [name, 2, 0]).collect();
+    sample.record("outer", 4, 60_000, 4, &fields);
+    sample.record("", 3, 0, 0, &[3, 1, 64]);
+    let btf = Btf::parse(&sample.bytes()).unwrap();
+    assert_eq!(btf.name(name), &long[..512]);
+    assert_eq!(btf.layout(TypeId(4)), Err(BtfError::TooLarge(TypeId(4))));
+}
+
+/// Whether its values are signed was asked of all of them for each member.
+#[test]
+fn members_of_a_long_enum_are_laid_out() {
+    let mut sample = Sample::new(false);
+    let value = sample.name("VALUE");
+    let values: Vec<u32> = (0..60_000).flat_map(|number| [value, number]).collect();
+    sample.record("many", 6, 60_000, 4, &values);
+    let name = sample.name("x");
+    let fields: Vec<u32> = (0..16_000).flat_map(|index| [name, 1, 32 * index]).collect();
+    sample.record("outer", 4, 16_000, 64_000, &fields);
+    let btf = Btf::parse(&sample.bytes()).unwrap();
+    assert_eq!(btf.layout(TypeId(2)).unwrap().members.len(), 16_000);
+}
+
 #[test]
 fn nested_emptiness_ends() {
     let mut sample = Sample::new(false);

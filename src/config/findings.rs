@@ -61,6 +61,16 @@ impl Findings {
         self.found.push((problem, spot.container));
     }
 
+    /// Whether one more warning would be told.
+    pub(crate) fn tells_warnings(&self) -> bool {
+        self.warnings < MAX_WARNINGS
+    }
+
+    /// Whether so many errors were found that no more is told, and the file is none.
+    pub(crate) fn is_full(&self) -> bool {
+        self.errors > MAX_ERRORS
+    }
+
     /// How many errors were found.
     pub(crate) fn errors(&self) -> usize {
         self.errors
@@ -69,7 +79,7 @@ impl Findings {
     /// Whether the config as a whole is lost.
     pub(crate) fn cost_the_config(&self) -> bool {
         let whole = |(problem, _): &(Problem, _)| problem.is_error() && problem.place.metric.is_none();
-        self.errors > MAX_ERRORS || self.found.iter().any(whole)
+        self.is_full() || self.found.iter().any(whole)
     }
 
     /// How many problems are kept.

@@ -1,9 +1,17 @@
 //! "Did you mean": the closest of the names there are.
 
+/// Letters of what was written: a longer text was never meant to be a name, and comparing takes time
+/// and memory for each letter of the one with each of the other.
+const MAX_LETTERS: usize = 256;
+
 /// The name that was probably meant, when one is close.
 pub(crate) fn closest<'a>(found: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    if found.len() > MAX_LETTERS {
+        return None;
+    }
     names
         .into_iter()
+        .filter(|name| is_near(found, name))
         .map(|name| (distance(found, name), name))
         .filter(|(distance, name)| *distance <= allowed(found, name))
         .min_by_key(|(distance, _)| *distance)
@@ -29,6 +37,12 @@ pub(crate) fn help<'a>(
 
 fn distance(found: &str, name: &str) -> usize {
     strsim::damerau_levenshtein(&found.to_lowercase(), &name.to_lowercase())
+}
+
+/// Whether the lengths alone leave room for a close name: each letter that one has more is a difference.
+fn is_near(found: &str, name: &str) -> bool {
+    name.len() <= 2 * MAX_LETTERS
+        && found.chars().count().abs_diff(name.chars().count()) <= allowed(found, name)
 }
 
 /// A third of the longer name may differ, but a name must never be made of others' letters alone.
@@ -60,6 +74,15 @@ mod tests {
         for found in ["", "x", "description", "interval"] {
             check(found, None);
         }
+    }
+
+    /// Comparing these would take terabytes.
+    #[test]
+    fn a_long_text_is_no_name() {
+        let long = "a".repeat(4 << 20);
+        let longer = format!("{long}b");
+        assert_eq!(closest(&long, [longer.as_str()]), None);
+        assert_eq!(closest("aaaa", [longer.as_str(), "aaab"]), Some("aaab"));
     }
 
     #[test]

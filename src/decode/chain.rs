@@ -85,6 +85,12 @@ impl Chain {
         self.lead.decoders == self.decoders.len() && self.lead.plain.is_number()
     }
 
+    /// Bytes that its decoders keep.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        self.decoders.iter().map(|decoder| decoder.memory()).sum()
+    }
+
     /// Every text that the label can have, those for what is not known apart; none when there is no such list.
     ///
     /// The first decoder that knows its texts makes the list, and what follows decodes each of them.
@@ -293,8 +299,9 @@ fn no_decoders() -> BuildError {
 }
 
 fn unknown_decoder(name: &str) -> BuildError {
-    let close = DECODERS
-        .iter()
+    // A text without end is like no name, and comparing takes memory for each of its letters.
+    let names = DECODERS.iter().filter(|_| name.len() <= 64);
+    let close = names
         .map(|entry| (strsim::damerau_levenshtein(&name.to_lowercase(), entry.name), entry.name))
         .min()
         .filter(|(distance, candidate)| *distance <= 1 + candidate.len() / 4);

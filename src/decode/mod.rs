@@ -56,7 +56,7 @@ mod vectors;
 
 pub use chain::{Chain, Outcome};
 pub use number::parse_unsigned;
-pub use regexp::can_match_number;
+pub use regexp::{SIZE_LIMIT, can_match_number};
 
 use plain::Plain;
 
@@ -172,6 +172,11 @@ pub trait Decode: Send + Sync + Debug {
     /// Every text that it gives, those for what it does not know apart; none when there is no such list.
     fn texts(&self) -> Option<Vec<Vec<u8>>> {
         None
+    }
+
+    /// Bytes that it keeps, where these can be many for a few letters in a config.
+    fn memory(&self) -> usize {
+        0
     }
 }
 
@@ -294,6 +299,12 @@ impl BuildError {
             expected: Some(expected.to_owned()),
             help: None,
         }
+    }
+
+    /// Whether building it took as much as one decoder may take.
+    #[must_use]
+    pub fn is_too_large(&self) -> bool {
+        self.message.ends_with(regexp::TOO_LARGE)
     }
 
     /// The decoder before this one gives what this one could never take.

@@ -11,6 +11,8 @@ use crate::btf::{Btf, BtfError, Kind, Type, TypeId};
 
 /// libbpf takes no way with more steps.
 const MAX_STEPS: usize = 64;
+/// Bytes in which its names are written at most: many relocations can share one way.
+const MAX_PATH: usize = 2048;
 /// Bytes in which such a way is written at most.
 const MAX_ACCESS: usize = MAX_STEPS * 11;
 const HEADER_WITH_RELOCATIONS: u32 = 32;
@@ -142,6 +144,9 @@ impl CoreRelocation {
         for number in numbers {
             let within = btf.resolve(current)?;
             current = step(btf, &within, number, &mut steps)?;
+            if steps.len() > MAX_PATH {
+                return Err(BtfError::TooLarge(self.type_id));
+            }
         }
         Ok(CorePath { root, steps })
     }

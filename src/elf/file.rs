@@ -9,6 +9,12 @@ use super::ElfError;
 const HEADER_LENGTH: u64 = 64;
 const EM_BPF: u16 = 247;
 
+/// How often each byte of the file may be part of a section: compilers make it so once.
+const MAX_OVERLAP: u64 = 4;
+
+/// Bytes of a symbol's name: the kernel's limit for names, as symbols can share a name of megabytes.
+const MAX_NAME: usize = 512;
+
 /// The sections and symbols of a whole object.
 pub(super) struct File<'a> {
     pub(super) sections: Vec<Section<'a>>,
@@ -125,11 +131,17 @@ fn check_whole(header: &FileHeader64<Endianness>, endian: Endianness, bytes: &[u
     let start = header.e_shoff(endian);
     let entry = u64::from(header.e_shentsize(endian));
     whole(start.saturating_add(entry * u64::from(header.e_shnum(endian)).max(1)))?;
+    let mut total = 0_u64;
     for section in header.section_headers(endian, bytes).map_err(malformed)? {
         let kind = section.sh_type(endian);
         if kind != elf::SHT_NOBITS && kind != elf::SHT_NULL {
             whole(section.sh_offset(endian).saturating_add(section.sh_size(endian)))?;
+            total = total.saturating_add(section.sh_size(endian));
         }
+    }
+    // Sections may lie on top of each other, but reading all of them must not take many times the file.
+    if total > found.saturating_mul(MAX_OVERLAP) {
+        return Err(ElfError::Malformed("its sections overlap".to_owned()));
     }
     Ok(())
 }
@@ -192,6 +204,7 @@ fn read_relocation(bytes: &[u8]) -> Option<Relocation> {
 
 /// Names that count are identifiers; anything else keeps its readable beginning.
 fn utf8(bytes: &[u8]) -> &str {
+    let bytes = bytes.get(..MAX_NAME).unwrap_or(bytes);
     match std::str::from_utf8(bytes) {
         Ok(text) => text,
         Err(error) => std::str::from_utf8(bytes.get(..error.valid_up_to()).unwrap_or_default()).unwrap_or(""),

@@ -7,6 +7,9 @@ use super::file::File;
 use super::{ElfError, MapInfo, MapKind};
 use crate::btf::{Btf, BtfError, Field, Kind, Type, TypeId};
 
+/// Maps of an object: each is a file descriptor of the process that loads it.
+const MAX_MAPS: usize = 4096;
+
 /// Maps in the order of the section `.maps`.
 pub(super) fn maps(file: &File<'_>, btf: &Btf) -> Result<Vec<MapInfo>, ElfError> {
     let Some(section) = file.section(".maps") else { return Ok(Vec::new()) };
@@ -20,6 +23,9 @@ pub(super) fn maps(file: &File<'_>, btf: &Btf) -> Result<Vec<MapInfo>, ElfError>
         let place = places.get(variable.name()).copied().unwrap_or(entry.offset.into());
         if place.saturating_add(entry.size.into()) > section.size {
             return Err(refused(variable.name(), "it lies outside of the section `.maps`"));
+        }
+        if found.len() >= MAX_MAPS {
+            return Err(ElfError::Malformed(format!("it has more than {MAX_MAPS} maps")));
         }
         found.push((place, map(btf, &variable, entry.size)?));
     }

@@ -21,6 +21,8 @@ mod values;
 mod variables;
 
 #[cfg(test)]
+pub(crate) mod sample;
+#[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeSet, HashMap};
@@ -245,16 +247,25 @@ impl ObjectInfo {
     /// What a variable begins with.
     #[must_use]
     pub fn initial_value(&self, variable: &Variable) -> Value {
-        match self.contents.get(&variable.section).filter(|bytes| !bytes.is_empty()) {
-            Some(bytes) => {
-                let start = usize::try_from(variable.offset).unwrap_or(usize::MAX);
-                let rest = bytes.get(start..).unwrap_or_default();
-                let size = usize::try_from(variable.size).unwrap_or(usize::MAX).min(rest.len());
-                Value::read(&self.btf, variable.type_id, rest.get(..size).unwrap_or_default())
-            }
-            // `.bss` takes no room in the file.
+        match self.initial_bytes(variable) {
+            Some(bytes) => Value::read(&self.btf, variable.type_id, bytes),
             None => Value::zero(&self.btf, variable.type_id, variable.size),
         }
+    }
+
+    /// The same as bytes alone, which takes no more room than the file: for what is too much to be told
+    /// part by part.
+    #[must_use]
+    pub fn untold_value(&self, variable: &Variable) -> Value {
+        Value::untold(self.initial_bytes(variable), variable.size)
+    }
+
+    /// A variable's bytes in the file; none where all are zero, as `.bss` takes no room in it.
+    fn initial_bytes(&self, variable: &Variable) -> Option<&[u8]> {
+        let bytes = self.contents.get(&variable.section).filter(|bytes| !bytes.is_empty())?;
+        let rest = bytes.get(usize::try_from(variable.offset).ok()?..).unwrap_or_default();
+        let size = usize::try_from(variable.size).unwrap_or(usize::MAX).min(rest.len());
+        rest.get(..size)
     }
 
     /// Whether libbpf needs the kernel's BTF to load it as it is, and cannot on a kernel without.

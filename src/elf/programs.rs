@@ -10,6 +10,9 @@ const INSTRUCTION: u64 = 8;
 /// Instructions are read at most this often, however many symbols share them.
 const MAX_SCANNED: u64 = 64 << 20;
 
+/// Functions of all programs together; one of them can have 256 in the kernel.
+const MAX_REACHED: usize = 1 << 18;
+
 /// `BPF_JMP | BPF_CALL`
 const CALL: u8 = 0x85;
 /// `BPF_LD | BPF_IMM | BPF_DW`, which takes two slots.
@@ -29,7 +32,7 @@ pub(super) fn programs(file: &File<'_>) -> Result<(Vec<ProgramInfo>, Vec<Functio
         .collect();
     let name_of =
         |function: &Symbol<'_>| file.sections.get(function.section).map_or("", |section| section.name);
-    let (mut found, mut all) = (Vec::new(), Vec::new());
+    let (mut found, mut all, mut total) = (Vec::new(), Vec::new(), 0);
     for (index, function) in functions.iter().enumerate() {
         let section = name_of(function);
         // libbpf takes a lone function without SEC() for a program; beside others it is a subprogram.
@@ -45,6 +48,12 @@ pub(super) fn programs(file: &File<'_>) -> Result<(Vec<ProgramInfo>, Vec<Functio
             continue;
         }
         let reached = reachable(index, &calls, &starts);
+        total += reached.len();
+        if total > MAX_REACHED {
+            return Err(ElfError::Malformed(
+                "its programs call more functions than a kernel takes".to_owned(),
+            ));
+        }
         let used = |one: &usize| calls.get(*one);
         found.push(ProgramInfo {
             name: function.name.to_owned(),

@@ -1,7 +1,9 @@
 //! Files that are no objects, and what is said of them. Real objects: `tests/it/objects.rs`.
 
+use super::sample::SampleObject;
 use super::*;
 use crate::btf::BtfError;
+use crate::btf::sample::Sample;
 use crate::problem::Place;
 
 #[track_caller]
@@ -161,4 +163,140 @@ fn sections_tell_who_needs_the_kernels_btf() {
     check_kernel_btf("raw_tp/sched_switch", false);
     check_kernel_btf("xdp", false);
     check_kernel_btf("tracepoint/iter/x", false);
+}
+
+const RETURN: [u8; 8] = [0x95, 0, 0, 0, 0, 0, 0, 0];
+
+#[track_caller]
+fn check_malformed(object: SampleObject, expected: &str) {
+    check_refused(&object.bytes(), ElfError::Malformed(expected.to_owned()));
+}
+
+/// A chain of functions, each of which calls the next, and programs that call the first.
+fn callers(functions: usize, programs: usize) -> SampleObject {
+    let call = |at: usize, target: usize| {
+        let mut code = vec![0x85, if cfg!(target_endian = "big") { 1 } else { 0x10 }, 0, 0];
+        code.extend((target as i32 - at as i32 - 1).to_ne_bytes());
+        [code, RETURN.to_vec()].concat()
+    };
+    let mut object = SampleObject::new();
+    let chain: Vec<u8> =
+        (0..functions).flat_map(|index| call(2 * index, (2 * index + 2) % (2 * functions))).collect();
+    let text = object.section(".text", true, chain);
+    for index in 0..functions {
+        object.function(&format!("f{index}"), text, 16 * index as u64, 16);
+    }
+    // Programs among the functions take part: each reaches all of them.
+    for index in 0..programs {
+        let section = object.section(&format!("tp/{index}"), true, RETURN.to_vec());
+        object.function(&format!("p{index}"), section, 0, 8);
+    }
+    object
+}
+
+#[test]
+fn hand_written_objects_are_read() {
+    let mut object = callers(3, 2);
+    object.section(".BTF", false, Sample::new(cfg!(target_endian = "big")).integer("int", 4, 1).bytes());
+    let object = ObjectInfo::parse(&object.bytes()).unwrap();
+    assert_eq!(object.programs.iter().map(|program| program.name.as_str()).collect::<Vec<_>>(), ["p0", "p1"]);
+    assert_eq!(object.functions.len(), 5);
+}
+
+/// What follows found small files that took gigabytes, or minutes, to read.
+#[test]
+fn sections_that_overlap_are_not_read_many_times() {
+    let mut object = SampleObject::new();
+    object.section("tp/x", true, RETURN.to_vec());
+    for index in 0..8 {
+        object.section(&format!("s{index}"), false, vec![0; 8]);
+    }
+    let mut bytes = object.bytes();
+    let whole = (bytes.len() as u64).to_ne_bytes();
+    let headers = usize::from_ne_bytes(bytes[40..48].try_into().unwrap());
+    for index in 2..10 {
+        let at = headers + 64 * index;
+        bytes[at + 24..at + 32].fill(0);
+        bytes[at + 32..at + 40].copy_from_slice(&whole);
+    }
+    check_refused(&bytes, ElfError::Malformed("its sections overlap".to_owned()));
+}
+
+#[test]
+fn programs_and_functions_are_not_multiplied() {
+    // Each function of a section of its own is a program.
+    let mut object = SampleObject::new();
+    let count = 1000;
+    let code: Vec<u8> = (0..count)
+        .flat_map(|index: i32| {
+            let mut call = vec![0x85, if cfg!(target_endian = "big") { 1 } else { 0x10 }, 0, 0];
+            let target = 2 * ((index + 1) % count);
+            call.extend((target - 2 * index - 1).to_ne_bytes());
+            [call, RETURN.to_vec()].concat()
+        })
+        .collect();
+    let section = object.section("tp/x", true, code);
+    for index in 0..count as u64 {
+        object.function(&format!("f{index}"), section, 16 * index, 16);
+    }
+    check_malformed(object, "its programs call more functions than a kernel takes");
+}
+
+/// 1 int, 2 int[32], 3 int *, 4 the pointer to the array, 5 the definition of a map, 6 its variable.
+fn map_types() -> Sample {
+    let mut types = Sample::new(cfg!(target_endian = "big"));
+    types.integer("int", 4, 1).record("", 3, 0, 0, &[1, 1, 1]).record("", 2, 0, 1, &[]).record(
+        "",
+        2,
+        0,
+        2,
+        &[],
+    );
+    let (kind, entries, key, value) =
+        (types.name("type"), types.name("max_entries"), types.name("key"), types.name("value"));
+    types.record("", 4, 4, 32, &[kind, 4, 0, entries, 4, 64, key, 3, 128, value, 3, 192]);
+    types.record("a_map", 14, 0, 5, &[1]);
+    types
+}
+
+#[test]
+fn one_variable_is_not_thousands_of_maps() {
+    let mut types = map_types();
+    let entries: Vec<u32> = (0..5000).flat_map(|index| [6, 32 * index, 32]).collect();
+    types.record(".maps", 15, 5000, 32 * 5000, &entries);
+    let mut object = SampleObject::new();
+    object.zeros(".maps", 32 * 5000);
+    object.section(".BTF", false, types.bytes());
+    check_malformed(object, "it has more than 4096 maps");
+}
+
+#[test]
+fn variables_do_not_lie_on_top_of_each_other() {
+    let object = |count: u32| {
+        let mut types = map_types();
+        types.record("twice", 14, 0, 1, &[1]);
+        types.record(".maps", 15, 1, 32, &[6, 0, 32]);
+        let entries: Vec<u32> = (0..count).flat_map(|_| [7, 0, 4]).collect();
+        types.record(".data", 15, count, 4, &entries);
+        let mut object = SampleObject::new();
+        object.zeros(".maps", 32);
+        object.section(".data", false, vec![0; 4]);
+        object.section(".BTF", false, types.bytes());
+        object
+    };
+    assert_eq!(ObjectInfo::parse(&object(1).bytes()).unwrap().variables.len(), 1);
+    check_malformed(object(2), "its variables in `.data` overlap");
+}
+
+/// Looking each number up in the whole enum took minutes.
+#[test]
+fn long_arrays_of_long_enums_have_names() {
+    let mut types = Sample::new(cfg!(target_endian = "big"));
+    let name = types.name("VALUE");
+    let values: Vec<u32> = (0..50_000).flat_map(|value| [name, value + 1]).collect();
+    types.record("many", 6, 50_000, 4, &values);
+    types.record("", 3, 0, 0, &[1, 1, 60_000]);
+    let types = Btf::parse(&types.bytes()).unwrap();
+    let Value::Array(found) = Value::read(&types, TypeId(2), &[0; 240_000]) else { panic!("an array") };
+    assert_eq!((found.len(), found.last()), (60_000, Some(&Value::Enum(None, 0))));
 }

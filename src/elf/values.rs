@@ -1,5 +1,6 @@
 //! What a variable begins with: its bytes as C would write them.
 
+use std::collections::HashMap;
 use std::fmt::{Display, Formatter, Result as Written, Write};
 
 use crate::btf::{Btf, Field, Kind, ScalarKind, Type, TypeId};
@@ -39,7 +40,7 @@ impl Value {
     /// Reads a value of a type.
     #[must_use]
     pub fn read(btf: &Btf, id: TypeId, bytes: &[u8]) -> Self {
-        let mut reader = Reader { btf, parts: 0 };
+        let mut reader = Reader { btf, parts: 0, scalars: HashMap::new(), names: HashMap::new() };
         reader.value(id, bytes, 0).unwrap_or_else(|| Self::Bytes(bytes.to_vec()))
     }
 
@@ -50,6 +51,11 @@ impl Value {
             Ok(size) if size <= MAX_PARTS => Self::read(btf, id, &vec![0; size]),
             _ => Self::Zeros(size.into()),
         }
+    }
+
+    /// The bytes alone, or how many zeros.
+    pub(super) fn untold(bytes: Option<&[u8]>, size: u32) -> Self {
+        bytes.map_or(Self::Zeros(size.into()), |bytes| Self::Bytes(bytes.to_vec()))
     }
 
     /// Whether every byte of it is zero.
@@ -72,9 +78,13 @@ impl Value {
 struct Reader<'a> {
     btf: &'a Btf,
     parts: usize,
+    /// Of types met before: the sign of an enum is known when all of its values were seen.
+    scalars: HashMap<TypeId, Option<(usize, ScalarKind)>>,
+    /// Of enums met before, the first name of each value: long arrays of long enums are looked up in it.
+    names: HashMap<TypeId, HashMap<i128, &'a str>>,
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
     fn value(&mut self, id: TypeId, bytes: &[u8], depth: usize) -> Option<Value> {
         self.parts += 1;
         if depth > MAX_DEPTH || self.parts > MAX_PARTS {
@@ -86,13 +96,13 @@ impl Reader<'_> {
             Kind::Struct => self.members(&found, bytes, depth).map(Value::Struct),
             Kind::Union => self.members(&found, bytes, depth).map(Value::Union),
             _ => {
-                let (size, kind) = self.btf.scalar(id)?;
+                let (size, kind) = self.scalar(id)?;
                 let bytes = bytes.get(..size)?;
                 if kind == ScalarKind::Float {
                     return float(bytes).map(Value::Float);
                 }
                 let bits = u32::try_from(size * 8).ok().filter(|bits| *bits <= 64)?;
-                Some(named(&found, kind, integer(bytes, 0, bits, kind)))
+                Some(self.named(&found, kind, integer(bytes, 0, bits, kind)))
             }
         }
     }
@@ -138,11 +148,33 @@ impl Reader<'_> {
         };
         self.parts += 1;
         let found = self.btf.resolve(field.type_id).ok()?;
-        let (_, kind) = self.btf.scalar(field.type_id)?;
+        let (_, kind) = self.scalar(field.type_id)?;
         let (shift, width) = (field.bit_offset % 8, width.min(64));
         let touched = bytes.get(offset..)?.get(..(shift + width).div_ceil(8) as usize)?;
-        let value = named(&found, kind, integer(touched, shift, width, kind));
+        let value = self.named(&found, kind, integer(touched, shift, width, kind));
         Some((!field.name.is_empty()).then_some(value))
+    }
+
+    fn scalar(&mut self, id: TypeId) -> Option<(usize, ScalarKind)> {
+        *self.scalars.entry(id).or_insert_with(|| self.btf.scalar(id))
+    }
+
+    fn named(&mut self, found: &Type<'a>, kind: ScalarKind, number: i128) -> Value {
+        match found.kind() {
+            Kind::Enum | Kind::Enum64 => {
+                let names = self.names.entry(found.id()).or_insert_with(|| {
+                    let mut names = HashMap::new();
+                    found.enumerators().for_each(|known| {
+                        names.entry(known.value).or_insert(known.name);
+                    });
+                    names
+                });
+                Value::Enum(names.get(&number).map(|name| (*name).to_owned()), number)
+            }
+            Kind::Ptr => Value::Pointer(u64::try_from(number).unwrap_or(0)),
+            _ if kind == ScalarKind::Bool => Value::Bool(number != 0),
+            _ => Value::Integer(number),
+        }
     }
 }
 
@@ -163,19 +195,6 @@ fn integer(bytes: &[u8], shift: u32, width: u32, kind: ScalarKind) -> i128 {
         number - (1 << width)
     } else {
         number
-    }
-}
-
-fn named(found: &Type<'_>, kind: ScalarKind, number: i128) -> Value {
-    match found.kind() {
-        Kind::Enum | Kind::Enum64 => {
-            let name =
-                found.enumerators().find(|known| known.value == number).map(|known| known.name.to_owned());
-            Value::Enum(name, number)
-        }
-        Kind::Ptr => Value::Pointer(u64::try_from(number).unwrap_or(0)),
-        _ if kind == ScalarKind::Bool => Value::Bool(number != 0),
-        _ => Value::Integer(number),
     }
 }
 

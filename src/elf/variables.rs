@@ -17,10 +17,14 @@ pub(super) fn variables(file: &File<'_>, btf: &Btf) -> Result<Vec<Variable>, Elf
         let Some(section) = file.section(described.name()).filter(|section| holds_data(section.name)) else {
             continue;
         };
-        let first = found.len();
+        let (first, mut bytes) = (found.len(), 0_u64);
         for entry in described.variables() {
             let declared = btf.type_by_id(entry.variable).map_err(ElfError::BadBtf)?;
             if declared.kind() == Kind::Var {
+                bytes = bytes.saturating_add(entry.size.into());
+                if bytes > section.size {
+                    return Err(ElfError::Malformed(format!("its variables in `{}` overlap", section.name)));
+                }
                 found.push(variable(section, &described, entry, &declared, &places)?);
             }
         }

@@ -12,6 +12,13 @@ const TAB: &str = "    ";
 /// Columns of a line that are shown; what is farther from the place is cut off.
 const MOST_COLUMNS: usize = 120;
 
+/// Bytes of a text that lines are shown of: nobody wrote a larger one by hand, and each problem counts
+/// its lines anew.
+const MOST_TEXT: usize = 256 << 10;
+
+/// Characters before the place, and behind it, that this can take: some have no width.
+const MOST_CHARACTERS: usize = 4 * MOST_COLUMNS;
+
 impl Problem {
     /// The whole story with the line of the file, whose text is `text`, and a caret below the place.
     /// Without a place in the text it is the story alone.
@@ -33,13 +40,19 @@ impl Problem {
 
 /// The line at a place with a caret below; none when the text has no such line, or nothing is in it.
 fn excerpt(text: &str, position: Position) -> Option<String> {
+    if text.len() > MOST_TEXT {
+        return None;
+    }
     // YAML breaks lines at a lone carriage return, too.
     let line = lines(text).nth(position.line.checked_sub(1)?)?;
     if line.trim().is_empty() {
         return None;
     }
-    let characters: Vec<char> = line.chars().collect();
-    let start = position.column.saturating_sub(1).min(characters.len());
+    // Of a long line only what can be shown is looked at.
+    let start = position.column.saturating_sub(1).min(line.chars().count());
+    let skipped = start.saturating_sub(MOST_CHARACTERS);
+    let start = start - skipped;
+    let characters: Vec<char> = line.chars().skip(skipped).take(2 * MOST_CHARACTERS).collect();
     let length = token(characters.get(start..).unwrap_or_default());
     let shown: Vec<String> = characters.iter().map(|character| shown(*character)).collect();
     let columns = |range: std::ops::Range<usize>| -> usize {
@@ -54,7 +67,8 @@ fn excerpt(text: &str, position: Position) -> Option<String> {
     while last < shown.len() && columns(first..last + 1) <= MOST_COLUMNS {
         last += 1;
     }
-    let (before, after) = (if first > 0 { "…" } else { "" }, if last < shown.len() { "…" } else { "" });
+    let (before, after) =
+        (if first + skipped > 0 { "…" } else { "" }, if last < shown.len() { "…" } else { "" });
     let number = position.line.to_string();
     let margin = " ".repeat(number.len());
     let body = shown.get(first..last).unwrap_or_default().concat();
@@ -128,6 +142,7 @@ fn width(text: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::super::{Place, Position, Problem};
+    use super::MOST_TEXT;
 
     #[track_caller]
     fn check(text: &str, line: usize, column: usize, expected: &[&str]) {
@@ -178,6 +193,19 @@ mod tests {
         let at = carets.find('^').unwrap();
         assert_eq!(body[at..at + 4].iter().collect::<String>(), "here", "{told}");
         assert!(carets.ends_with("^^^^"), "{told}");
+    }
+
+    /// Adding up the columns from each character to the place took the square of the line's length.
+    #[test]
+    fn far_along_a_line_it_is_found_in_time() {
+        let text = format!("[{}here]", "a, ".repeat(80_000));
+        let place = Place { position: Some(Position { line: 1, column: 240_002 }), ..Place::default() };
+        let told = Problem::error("x", place.clone(), "m").with_excerpt(Some(&text));
+        let lines: Vec<&str> = told.lines().collect();
+        assert!(lines[2].starts_with(" 1 | …") && lines[2].ends_with("a, here]"), "{told}");
+        assert!(lines[3].ends_with("^^^^"), "{told}");
+        let larger = format!("{text}\n{}", "#".repeat(MOST_TEXT));
+        assert_eq!(Problem::error("x", place, "m").with_excerpt(Some(&larger)), "-:1:240002: error[x]: m");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 
 use bpftally::config::{Checked, ConfigFile, Insecure, Options, check_text};
 use bpftally::host::{Host, Roots};
-use bpftally::problem::Problem;
+use bpftally::problem::{Problem, Severity};
 use bpftally::spec::{Bits, LabelSource, MetricKind, MetricSpec, Reduce, Slots, ValueKind, ValueSpec};
 
 use crate::common::objects::{self, Object};

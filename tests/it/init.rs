@@ -6,6 +6,7 @@ use std::path::Path;
 
 use crate::common::exporter::{Exporter, run, value_of};
 use crate::common::folder::Folder;
+use crate::common::objects::compile;
 use crate::exporter::Workload;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
@@ -28,6 +29,69 @@ fn written(folder: &Folder, name: &str, object: &Path) -> String {
     let (code, said) = run(&["check", yaml.to_str().unwrap()]);
     assert_eq!(code, Some(0), "{name}: {said}\n{text}");
     text
+}
+
+/// Names that clang takes from no C, as another compiler, or a linker, may write them: each of the first
+/// is replaced by the second, which is as long.
+const ODD_NAMES: [(&str, &str); 7] = [
+    ("map_with_a_line", "map with\na\nline"),
+    ("map_with_letter", "m\u{e4}p:with\u{2028}abc"),
+    ("dotted_member", "dotted.member"),
+    ("indexed_member_0", "indexed_member[0"),
+    ("same_member_1", "same_member_2"),
+    ("odd_variable", "odd\nvariable"),
+    ("odd_type_name", "odd\u{85}\u{feff}_name"),
+];
+
+#[test]
+fn names_that_are_no_identifiers_pass_the_checks() {
+    let source = "typedef u64 odd_type_name; const volatile odd_type_name odd_variable = 3;\n\
+         struct key { u32 dotted_member; u32 indexed_member_0; u32 same_member_1; u64 same_member_2; };\n\
+         struct value { u64 same_member_1; u64 dotted_member; u32 same_member_2; };\n\
+         SEC(\"raw_tp/sys_enter\") int kept(void *ctx) { return odd_variable; }\n"
+        .to_owned()
+        + &map("map_with_a_line", "HASH", "struct key", "u64")
+        + &map("map_with_letter", "HASH", "u32", "struct value");
+    let mut object = std::fs::read(compile(&source)).unwrap();
+    for (plain, odd) in ODD_NAMES {
+        assert_eq!(plain.len(), odd.len(), "{plain}");
+        let found: Vec<usize> =
+            (0..object.len()).filter(|at| object[*at..].starts_with(plain.as_bytes())).collect();
+        assert!(!found.is_empty(), "{plain}");
+        found.iter().for_each(|at| object[*at..at + odd.len()].copy_from_slice(odd.as_bytes()));
+    }
+    let folder = Folder::new();
+    let path = folder.file("patched.bpf.o", object);
+    let text = written(&folder, "odd", &path);
+    assert!(
+        text.contains("name: map_with_a_line_total") || text.contains("name: mapwithaline_total"),
+        "{text}"
+    );
+}
+
+/// Two maps of one name, histograms whose slots are no numbers by their types, and a map whose key has no size, which `check` refuses with the object.
+#[test]
+fn maps_that_no_compiler_writes_pass_the_checks() {
+    let source = map("first_map", "HASH", "u32", "u64")
+        + &map("other_map", "HASH", "struct { u8 bytes[12]; }", "u64")
+        + &map("hist_by_letter", "ARRAY", "char[4]", "u64")
+        + "struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(max_entries, 64); __uint(key_size, 4); __type(value, u64); } hist_untyped SEC(\".maps\");\n";
+    let mut object = std::fs::read(compile(&source)).unwrap();
+    for at in 0..object.len() {
+        if object[at..].starts_with(b"other_map") {
+            object[at..at + 9].copy_from_slice(b"first_map");
+        }
+    }
+    let folder = Folder::new();
+    let path = folder.file("patched.bpf.o", object);
+    let text = written(&folder, "strange", &path);
+    assert!(text.contains("first_map: another map has this name"), "{text}");
+    let empty = compile(&map("empty_map", "HASH", "struct {}", "u64"));
+    let (_, text) = run(&["init", empty.to_str().unwrap()]);
+    assert!(text.contains("empty_map: its key has no size"), "{text}");
+    let wide = map("wide_key", "ARRAY", "u64", "u64").replace("max_entries, 64", "max_entries, 1");
+    let (_, text) = run(&["init", compile(&wide).to_str().unwrap()]);
+    assert!(text.contains("labels:\n        - index\n"), "{text}");
 }
 
 #[test]

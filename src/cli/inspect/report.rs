@@ -198,11 +198,28 @@ pub struct RelocationReport {
     pub access: Vec<u32>,
 }
 
+/// What may still be told in full: maps can share a type, and a variable of zeros takes no room in the file,
+/// so that a small object could make a report of gigabytes.
+struct Room {
+    /// Bytes of members.
+    types: usize,
+    /// Bytes of variables.
+    values: u32,
+}
+
+/// Far more than the largest objects have.
+const MAX_TYPES: usize = 32 << 20;
+const MAX_VALUES: u32 = 1 << 20;
+
+/// Bytes of a member without its texts.
+const MEMBER: usize = 64;
+
 impl Report {
     /// Gathers what an object says of itself; `name` is how the user calls it.
     #[must_use]
     pub fn new(name: &str, object: &ObjectInfo) -> Self {
         let problems = object.findings();
+        let mut room = Room { types: MAX_TYPES, values: MAX_VALUES };
         Self {
             version: VERSION,
             object: name.to_owned(),
@@ -214,8 +231,8 @@ impl Report {
             kernel: object.needs().map(kernel),
             needs_kernel_btf: object.needs_kernel_btf(),
             programs: object.programs.iter().map(|found| program(object, found)).collect(),
-            maps: object.maps.iter().map(|found| map(&object.btf, found)).collect(),
-            variables: object.variables.iter().map(|found| variable(object, found)).collect(),
+            maps: object.maps.iter().map(|found| map(&object.btf, found, &mut room)).collect(),
+            variables: object.variables.iter().map(|found| variable(object, found, &mut room)).collect(),
             externs: object.externs.iter().map(|found| wanted(&object.btf, found)).collect(),
             functions: object.functions.iter().map(function).collect(),
             core_relocations: relocations(object),
@@ -271,7 +288,7 @@ fn program(object: &ObjectInfo, found: &ProgramInfo) -> ProgramReport {
     }
 }
 
-fn map(btf: &Btf, found: &MapInfo) -> MapReport {
+fn map(btf: &Btf, found: &MapInfo, room: &mut Room) -> MapReport {
     MapReport {
         name: found.name.clone(),
         kind: found.kind.to_string(),
@@ -290,17 +307,22 @@ fn map(btf: &Btf, found: &MapInfo) -> MapReport {
         kernel: found.needs().map(kernel),
         key_size: found.key_size,
         value_size: found.value_size,
-        key: found.key_type.map(|id| type_report(btf, id)),
-        value: found.value_type.map(|id| type_report(btf, id)),
-        inner: found.inner.as_deref().map(|inner| Box::new(map(btf, inner))),
+        key: found.key_type.map(|id| type_report(btf, id, room)),
+        value: found.value_type.map(|id| type_report(btf, id, room)),
+        inner: found.inner.as_deref().map(|inner| Box::new(map(btf, inner, room))),
     }
 }
 
-fn type_report(btf: &Btf, id: TypeId) -> TypeReport {
+fn type_report(btf: &Btf, id: TypeId, room: &mut Room) -> TypeReport {
+    if room.types == 0 {
+        return opaque(btf, id, &BtfError::TooLarge(id));
+    }
     let layout = match btf.layout(id) {
         Ok(layout) => layout,
         Err(error) => return opaque(btf, id, &error),
     };
+    let text = layout.members.iter().map(|member| MEMBER + member.path.len() + member.type_name.len());
+    room.types = room.types.saturating_sub(text.sum());
     let gaps = layout.gaps().into_iter().map(|gap| PaddingReport { offset: gap.start, size: gap.len() });
     TypeReport {
         size: layout.size as u64,
@@ -350,7 +372,9 @@ fn kind_name(kind: MemberKind) -> &'static str {
     }
 }
 
-fn variable(object: &ObjectInfo, found: &Variable) -> VariableReport {
+fn variable(object: &ObjectInfo, found: &Variable, room: &mut Room) -> VariableReport {
+    let left = room.values.checked_sub(found.size);
+    room.values = left.unwrap_or(room.values);
     let type_name = object.btf.type_name(found.type_id);
     VariableReport {
         name: found.name.clone(),
@@ -359,7 +383,7 @@ fn variable(object: &ObjectInfo, found: &Variable) -> VariableReport {
         size: found.size,
         is_static: found.is_static,
         read_only: found.section.starts_with(".rodata"),
-        initial: object.initial_value(found),
+        initial: if left.is_some() { object.initial_value(found) } else { object.untold_value(found) },
         declaration: crate::btf::declaration(&type_name, &found.name),
         type_name,
     }
@@ -413,5 +437,29 @@ fn relocation(btf: &Btf, found: &CoreRelocation) -> RelocationReport {
         section: found.section.clone(),
         instruction: found.instruction,
         access: found.access.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::elf::sample::shared;
+
+    /// Each of them in full would take gigabytes.
+    #[test]
+    fn what_is_shared_is_not_told_without_end() {
+        let report = Report::new("x", &shared(2000, 10_000, 2000, 65_536));
+        let types: Vec<_> = report.maps.iter().filter_map(|map| map.value.as_ref()).collect();
+        assert_eq!((types.len(), types[0].members.len(), &types[0].problem), (2000, 10_000, &None));
+        let last = types[1999];
+        assert_eq!((last.members.len(), last.size), (0, 40_000));
+        assert!(
+            last.problem.as_deref().is_some_and(|problem| problem.contains("large")),
+            "{:?}",
+            last.problem
+        );
+        assert!(matches!(&report.variables[0].initial, Value::Array(numbers) if numbers.len() == 16_384));
+        assert_eq!(report.variables[1999].initial, Value::Zeros(65_536));
+        assert!(report.to_json().unwrap().len() < 256 << 20);
     }
 }

@@ -11,6 +11,9 @@ use crate::spec::MapSetting;
 pub(crate) fn capacities(context: &Context<'_>, sink: &mut Sink<'_>, raw: &RawConfig) -> Vec<MapSetting> {
     let mut settings = Vec::new();
     for found in &raw.maps {
+        if sink.is_full() {
+            break;
+        }
         let Some(map) = context.object.map(&found.name.value) else {
             missing(context, sink, &found.name);
             continue;

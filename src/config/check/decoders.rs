@@ -7,7 +7,7 @@ use super::{Context, Sink, defaults, enums, regexps};
 use crate::config::findings::Spot;
 use crate::config::raw::{RawDecoder, RawLabel, RawMetric};
 use crate::config::suggest;
-use crate::decode::{BuildError, Chain, DECODERS, Params};
+use crate::decode::{BuildError, Chain, DECODERS, Params, SIZE_LIMIT};
 use crate::problem::{Place, Problem};
 
 /// Decoders whose text is never a slot's number.
@@ -115,12 +115,17 @@ fn chain(
     let given: Vec<(String, Params)> = given.into_iter().collect::<Option<_>>()?;
     let begins = before.as_ref().map(|(name, _)| name.clone());
     let steps: Vec<(String, Params)> = before.into_iter().chain(given).collect();
+    if !regexps::have_room(sink, label) {
+        return None;
+    }
     match Chain::build(&steps, size, context.host) {
         Ok(chain) => {
+            sink.patterns += chain.memory();
             regexps::never_match(sink, label, begins.as_deref());
             Some(Arc::new(chain))
         }
         Err((index, error)) => {
+            sink.patterns += if error.is_too_large() { SIZE_LIMIT } else { 0 };
             let index = index.saturating_sub(usize::from(begins.is_some()));
             let spot = label.decoders.get(index).map_or(&label.spot, |decoder| fault(decoder, &error));
             let mut problem = Problem::error(error.code, Place::default(), error.message.clone());

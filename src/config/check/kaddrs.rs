@@ -11,7 +11,7 @@ const PREFIX: &str = "kaddr_";
 pub(crate) fn kaddrs(context: &Context<'_>, sink: &mut Sink<'_>, raw: &RawConfig) -> Vec<String> {
     let mut symbols = Vec::new();
     for symbol in &raw.kaddrs {
-        if fits(context, sink, symbol) && !symbols.contains(&symbol.value) {
+        if !sink.is_full() && fits(context, sink, symbol) && !symbols.contains(&symbol.value) {
             symbols.push(symbol.value.clone());
         }
     }

@@ -72,18 +72,25 @@ pub(crate) struct Sink<'f> {
     map: Option<String>,
     /// How many dear suggestions were made.
     suggestions: usize,
+    /// Bytes that regular expressions take, or took before they were refused.
+    patterns: usize,
 }
 
 impl<'f> Sink<'f> {
     /// A sink that adds to what was found already.
     pub(crate) fn new(findings: &'f mut Findings) -> Self {
-        Self { findings, metric: None, map: None, suggestions: 0 }
+        Self { findings, metric: None, map: None, suggestions: 0, patterns: 0 }
     }
 
     pub(crate) fn report(&mut self, spot: &Spot, mut problem: Problem) {
         problem.place.metric.clone_from(&self.metric);
         problem.place.map.clone_from(&self.map);
         self.findings.report(spot, problem);
+    }
+
+    /// Whether nothing more would be told, so that looking on only takes time.
+    fn is_full(&self) -> bool {
+        self.findings.is_full()
     }
 
     fn error(&mut self, spot: &Spot, code: &'static str, message: impl Into<String>) {
@@ -93,7 +100,7 @@ impl<'f> Sink<'f> {
 
 /// Checks one metric; none when it is lost.
 pub(crate) fn metric(context: &Context<'_>, sink: &mut Sink<'_>, raw: &RawMetric) -> Option<MetricSpec> {
-    if raw.strange {
+    if raw.strange || sink.is_full() {
         return None;
     }
     let name = raw.name.as_ref().map(|name| name.value.clone()).filter(|name| !name.is_empty());

@@ -1,5 +1,7 @@
 //! Names of metrics and labels, and helps.
 
+use std::collections::HashSet;
+
 use super::{Sink, spot_of, was_refused};
 use crate::config::raw::{Found, Group, RawMetric};
 use crate::problem::{Place, Problem};
@@ -60,8 +62,9 @@ pub(super) fn help(sink: &mut Sink<'_>, raw: &RawMetric) -> Option<String> {
 /// Names of labels. A histogram's last one is its slot, whose name nobody sees.
 pub(super) fn labels(sink: &mut Sink<'_>, raw: &RawMetric) {
     let slots = usize::from(raw.slot_is_label());
+    let mut given = HashSet::new();
     let seen = &raw.labels[..raw.labels.len().saturating_sub(slots)];
-    for (index, label) in seen.iter().enumerate() {
+    for label in seen {
         let spot = label.name.as_ref().map_or(&label.spot, |name| &name.spot);
         let Some(name) = text(label.name.as_ref()) else {
             if label.broken {
@@ -86,8 +89,7 @@ pub(super) fn labels(sink: &mut Sink<'_>, raw: &RawMetric) {
                     .help("Prometheus gives `le` and names that start with `__` a meaning of their own: rename it"),
             );
         }
-        let first = seen[..index].iter().any(|other| text(other.name.as_ref()) == Some(name));
-        if first {
+        if !given.insert(name) {
             sink.error(spot, "duplicate-label", format!("the label `{name}` is given twice"));
         }
     }

@@ -10,7 +10,8 @@ use crate::spec::ProgramSetting;
 
 /// `programs`
 pub(crate) fn programs(context: &Context<'_>, sink: &mut Sink<'_>, raw: &RawConfig) -> Vec<ProgramSetting> {
-    let known = raw.programs.iter().filter(|program| is_there(context, sink, &program.name));
+    let known =
+        raw.programs.iter().filter(|program| !sink.is_full() && is_there(context, sink, &program.name));
     let setting = |program: &RawProgram| ProgramSetting {
         name: program.name.value.clone(),
         enabled: program.enabled.as_ref().map(|enabled| enabled.value),
@@ -27,7 +28,7 @@ pub(crate) fn choices(context: &Context<'_>, sink: &mut Sink<'_>, raw: &RawConfi
             short(sink, choice);
         }
         for program in &choice.programs {
-            if !is_there(context, sink, program) {
+            if sink.is_full() || !is_there(context, sink, program) {
                 continue;
             }
             if let Some(before) = chosen.insert(&program.value, &program.spot.path) {

@@ -1,12 +1,31 @@
-//! Regular expressions that can never match what reaches them.
+//! Regular expressions that can never match what reaches them, or take too much room together.
 
 use super::Sink;
 use crate::config::raw::RawLabel;
-use crate::decode::can_match_number;
+use crate::decode::{SIZE_LIMIT, can_match_number};
 use crate::problem::{Place, Problem};
 
 /// Decoders that give numbers.
 const NUMBERS: [&str; 3] = ["int", "port", "uint"];
+
+/// Bytes that all expressions of a file may take, which a few letters of some can ask for.
+const MAX_PATTERNS: usize = 4 * SIZE_LIMIT;
+
+/// Whether the file's expressions leave room for those of a label, which is said when they do not.
+pub(super) fn have_room(sink: &mut Sink<'_>, label: &RawLabel) -> bool {
+    let Some(decoder) = label.decoders.iter().find(|decoder| !decoder.params.regexps.is_empty()) else {
+        return true;
+    };
+    if sink.patterns < MAX_PATTERNS {
+        return true;
+    }
+    let message = "the regular expressions before this one take too much memory already";
+    let problem = Problem::error("too-large", Place::default(), message)
+        .expected(format!("{} MiB at most for all of a file", MAX_PATTERNS >> 20))
+        .help("repeat smaller classes, or less often: `\\pL{1000}` alone takes many MiB");
+    sink.report(decoder.regexps.first().unwrap_or(&decoder.spot), problem);
+    false
+}
 
 /// Warns of expressions that a number before them can never match; `before` is the decoder that
 /// goes first by the field's type.

@@ -1,11 +1,15 @@
 //! Labels from the members of a key, with decoders that their names and types suggest.
 
 use super::words::{bare, is_filler, leaf, name};
-use crate::btf::{Layout, Member, MemberKind, ScalarKind};
+use crate::btf::{BitField, Layout, Member, MemberKind, ScalarKind};
 use crate::elf::{MapInfo, ObjectInfo};
+use crate::spec::Bits;
 
 /// Labels that one metric gets at most; other members are summed over.
 const MAX_LABELS: usize = 32;
+
+/// Members that are looked at: each is compared with all others.
+const MAX_MEMBERS: usize = 1024;
 
 /// Other members of a union that are mentioned with the one that is shown.
 const MAX_HINTS: usize = 8;
@@ -28,19 +32,25 @@ impl Label {
 pub(super) fn of(object: &ObjectInfo, map: &MapInfo, slot: Option<&str>) -> Vec<Label> {
     let layout = map.key_type.and_then(|id| object.btf.layout(id).ok());
     let Some(layout) = layout.filter(|layout| layout.size > 0) else { return by_size(map) };
-    // What has one entry has one series.
-    if map.kind.is_array() && map.max_entries == 1 {
+    if is_single(map) {
         return Vec::new();
     }
     if let [only] = layout.members.as_slice()
         && only.path.is_empty()
     {
+        // A number of a size that no number has.
+        if only.kind == MemberKind::Aggregate {
+            return by_size(map);
+        }
         return if slot.is_some() { Vec::new() } else { vec![Label::new(unnamed(map, only))] };
     }
     let mut taken: Vec<String> = vec!["le".to_owned()];
     let mut labels = Vec::new();
-    for member in shown(&layout).filter(|member| Some(member.path.as_str()) != slot).take(MAX_LABELS) {
-        let others = alternatives(&layout, member);
+    let shown = shown(&layout)
+        .filter(|member| Some(member.path.as_str()) != slot && reaches(object, &layout, member));
+    for member in shown.take(MAX_LABELS) {
+        let mut others = alternatives(&layout, member);
+        others.retain(|other| reaches(object, &layout, other));
         let label = free_name(member, &mut taken);
         labels.push(Label::new(item(&label, Some(&member.path), member, &others)));
         for other in others.into_iter().filter(|other| says_more(member, other)).take(MAX_HINTS) {
@@ -55,8 +65,17 @@ pub(super) fn of(object: &ObjectInfo, map: &MapInfo, slot: Option<&str>) -> Vec<
 /// The member of the key that is a histogram's slot: the last one, if its name says so.
 pub(super) fn slot(object: &ObjectInfo, map: &MapInfo) -> Option<String> {
     let layout = object.btf.layout(map.key_type?).ok()?;
-    let last = shown(&layout).last()?;
-    (is_integer(last) && matches!(leaf(&last.path), "bucket" | "slot")).then(|| last.path.clone())
+    let last = shown(&layout).next_back()?;
+    (is_integer(last) && reaches(object, &layout, last) && matches!(leaf(&last.path), "bucket" | "slot"))
+        .then(|| last.path.clone())
+}
+
+/// Whether the key is one number.
+pub(super) fn is_index(object: &ObjectInfo, map: &MapInfo) -> bool {
+    let layout = map.key_type.and_then(|id| object.btf.layout(id).ok());
+    layout.is_some_and(
+        |layout| matches!(layout.members.as_slice(), [only] if only.path.is_empty() && is_integer(only)),
+    )
 }
 
 pub(super) fn is_integer(member: &Member) -> bool {
@@ -74,9 +93,17 @@ fn free_name(member: &Member, taken: &mut Vec<String>) -> String {
     label
 }
 
+/// Whether a member can be read by its path: names in an object may be no identifiers, or be there twice,
+/// and bit-fields wider than any number.
+pub(super) fn reaches(object: &ObjectInfo, layout: &Layout, member: &Member) -> bool {
+    let bits = |bits: BitField| Bits { shift: bits.shift, width: bits.width, signed: false };
+    member.bits.is_none_or(|found| bits(found).fits(member.size))
+        && object.btf.member(layout.type_id, &member.path).is_ok_and(|found| found == *member)
+}
+
 /// Members that show something: of those that overlap in a union the largest.
 pub(super) fn shown(layout: &Layout) -> impl DoubleEndedIterator<Item = &Member> {
-    let members = &layout.members;
+    let members = layout.members.get(..MAX_MEMBERS).unwrap_or(&layout.members);
     members.iter().enumerate().filter_map(move |(index, member)| {
         let hidden = members.iter().enumerate().any(|(other_index, other)| {
             let (own, its) = (width(member), width(other));
@@ -120,9 +147,14 @@ fn bits(member: &Member) -> (usize, usize) {
     }
 }
 
+/// Whether there is one series without labels, that of the key 0.
+fn is_single(map: &MapInfo) -> bool {
+    map.kind.is_array() && map.max_entries == 1 && map.key_size == 4
+}
+
 /// A key without a type: its bytes.
 fn by_size(map: &MapInfo) -> Vec<Label> {
-    if map.kind.is_array() && map.max_entries == 1 {
+    if is_single(map) {
         return Vec::new();
     }
     let decoder = if matches!(map.key_size, 1 | 2 | 4 | 8) { "uint" } else { "hex" };
@@ -210,6 +242,9 @@ fn decoder(word: &str, member: &Member, others: &[&Member]) -> Option<String> {
         "family" | "sa_family" | "af" if number => FAMILIES,
         _ if word.ends_with("mac") && member.size == 6 && element_bytes == Some(1) => "mac",
         _ => match member.kind {
+            MemberKind::Enum { .. } if member.bits.is_none() && !matches!(member.size, 1 | 2 | 4 | 8) => {
+                "hex"
+            }
             MemberKind::Enum { .. } => {
                 let named = member.type_name.strip_prefix("enum ").filter(|name| bare(name) == **name)?;
                 return Some(format!("{{name: enum, type: {named}}}"));

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::labels::{self, is_integer};
 use super::scratch;
-use super::words::{bare, leaf, name, quoted};
+use super::words::{bare, leaf, metric_name, name, quoted};
 use crate::btf::{Layout, Member, MemberKind, ScalarKind};
 use crate::elf::{MapInfo, ObjectInfo};
 
@@ -12,6 +12,9 @@ use crate::elf::{MapInfo, ObjectInfo};
 const MAX_METRICS: usize = 64;
 /// Arrays of numbers are opened up to this many elements.
 const MAX_ELEMENTS: u32 = 8;
+
+/// Bytes of metrics, members of values among them: a config may have four times as many.
+const MAX_ROOM: usize = 1 << 20;
 
 /// A metric as YAML.
 pub(super) struct Metric {
@@ -25,15 +28,21 @@ pub(super) struct Metric {
 
 /// The metrics of an object, and what is none with the reason.
 pub(super) fn of(object: &ObjectInfo) -> (Vec<Metric>, Vec<String>) {
-    let mut draft = Draft { object, taken: HashSet::new(), metrics: Vec::new(), aside: None };
-    let mut left_out = Vec::new();
+    let mut draft = Draft { object, taken: HashSet::new(), metrics: Vec::new(), aside: None, room: MAX_ROOM };
+    let (mut left_out, mut names) = (Vec::new(), HashSet::new());
     // What is published has the first choice of names.
     let reasons = object.maps.iter().map(|map| (map, scratch::reason(object, map)));
     let (published, aside): (Vec<_>, Vec<_>) = reasons.partition(|(_, reason)| reason.is_none());
     for (map, reason) in published.into_iter().chain(aside) {
         draft.aside = reason;
-        if !map.kind.is_scannable() {
+        if !names.insert(&map.name) {
+            left_out.push(format!("{}: another map has this name", map.name));
+        } else if map.kind.is_scannable() && map.key_size == 0 {
+            left_out.push(format!("{}: its key has no size", map.name));
+        } else if !map.kind.is_scannable() {
             left_out.push(format!("{}: a map of the kind {} cannot be read key by key", map.name, map.kind));
+        } else if draft.room == 0 {
+            left_out.push(format!("{}: the config is too long already", map.name));
         } else if map.name.starts_with('.') || !draft.map(map) {
             left_out.push(format!("{}: its value holds no number that a metric can show", map.name));
         }
@@ -47,6 +56,8 @@ struct Draft<'a> {
     metrics: Vec<Metric>,
     /// Why the map seems to be none that is published.
     aside: Option<String>,
+    /// How much more may be written and looked at: maps can share a type, however large.
+    room: usize,
 }
 
 impl Draft<'_> {
@@ -55,7 +66,10 @@ impl Draft<'_> {
         let before = self.metrics.len();
         let layout = map.value_type.and_then(|id| self.object.btf.layout(id).ok());
         match layout {
-            Some(layout) => self.typed(map, &layout),
+            Some(layout) => {
+                self.room = self.room.saturating_sub(layout.members.len());
+                self.typed(map, &layout);
+            }
             None if matches!(map.value_size, 1 | 2 | 4 | 8) => self.number(map, None, group(&map.name), ""),
             None => {}
         }
@@ -69,11 +83,16 @@ impl Draft<'_> {
         {
             return self.single(map, only);
         }
-        let slots = layout.members.iter().find(|member| self.is_slots(map, member));
+        let reached = |member: &&Member| labels::reaches(self.object, layout, member);
+        let slots = layout.members.iter().filter(|member| self.is_slots(map, member)).find(reached);
         let mut beside: Vec<&str> = Vec::new();
         if let Some(slots) = slots {
             let sibling = |is: fn(&str) -> bool| {
-                layout.members.iter().find(|member| is_integer(member) && is(leaf(&member.path)))
+                layout
+                    .members
+                    .iter()
+                    .filter(|member| is_integer(member) && is(leaf(&member.path)))
+                    .find(reached)
             };
             let (sum, count) = (sibling(is_sum), sibling(is_count));
             beside.extend([sum, count].into_iter().flatten().map(|member| member.path.as_str()));
@@ -85,9 +104,12 @@ impl Draft<'_> {
             if is_slots || beside.contains(&member.path.as_str()) {
                 continue;
             }
+            if made >= MAX_METRICS || self.room == 0 || !labels::reaches(self.object, layout, member) {
+                continue;
+            }
             let mut hints: String = labels::alternatives(layout, member)
                 .into_iter()
-                .filter(|other| is_number(other))
+                .filter(|other| is_number(other) && labels::reaches(self.object, layout, other))
                 .map(|other| format!("      # value: {} # the same bytes\n", bare(&other.path)))
                 .collect();
             hints += reduction(map, member);
@@ -110,7 +132,10 @@ impl Draft<'_> {
             );
             return self.push(map, &map.name, "histograms", &own, Some(&slot));
         }
-        let sized = map.kind.is_array() && is_integer(only) && (4..=512).contains(&map.max_entries);
+        let sized = map.kind.is_array()
+            && is_integer(only)
+            && labels::is_index(self.object, map)
+            && (4..=512).contains(&map.max_entries);
         if sized && group(&map.name) == "histograms" {
             let own = format!(
                 "      bucket: slot\n      bucket_type: exp2 # or log2, linear, fixed: as the program counts\n      bucket_max: {} # the entry behind it holds the sum\n",
@@ -170,12 +195,13 @@ impl Draft<'_> {
             }
             _ => "      # scale: 0.000001 # from microseconds to seconds\n",
         };
+        self.room = self.room.saturating_sub(text.len());
         self.metrics.push(Metric { group, text, aside: self.aside.clone() });
     }
 
     /// A name by the conventions that no other metric has.
     fn free_name(&mut self, wanted: &str, group: &str) -> String {
-        let lower = wanted.to_ascii_lowercase();
+        let lower = metric_name(wanted).to_ascii_lowercase();
         let mut base = without_type(&lower).to_owned();
         let suffix = if group == "counters" { "_total" } else { "" };
         base.truncate(

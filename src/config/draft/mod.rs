@@ -10,7 +10,7 @@ mod variables;
 mod words;
 
 use self::metrics::Metric;
-use self::words::quoted;
+use self::words::{commented, quoted};
 use crate::elf::ObjectInfo;
 
 /// The config of an object whose file has this name.
@@ -34,7 +34,7 @@ pub fn draft(object: &ObjectInfo, file_name: &str) -> String {
         text.extend(published.into_iter().map(|metric| metric.text.as_str()));
         let mut told = None;
         for metric in aside {
-            text += &commented(metric, told);
+            text += &as_comment(metric, told);
             told = metric.aside.as_deref();
         }
     }
@@ -45,18 +45,33 @@ pub fn draft(object: &ObjectInfo, file_name: &str) -> String {
         text += "# Left out:\n";
     }
     for line in left_out {
-        text += &format!("# - {line}\n");
+        text += &format!("# - {}\n", commented(&line));
     }
     text
 }
 
 /// A metric that seems to be none: its lines behind comment signs, which editors take away, and
 /// why, unless that was `told` of the one before.
-fn commented(metric: &Metric, told: Option<&str>) -> String {
+fn as_comment(metric: &Metric, told: Option<&str>) -> String {
     let reason = metric.aside.as_deref().filter(|reason| told != Some(*reason));
     let mut text = reason.map(|reason| format!("    # {reason}:\n")).unwrap_or_default();
     for line in metric.text.lines() {
         text += &format!("    # {}\n", line.get(4..).unwrap_or(line));
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::elf::sample::shared;
+
+    /// A config is read up to 4 MiB.
+    #[test]
+    fn many_maps_make_no_config_that_is_too_long() {
+        let text = draft(&shared(4000, 10_000, 0, 4), "x.bpf.o");
+        assert!(text.len() < 2 << 20, "{}", text.len());
+        assert!(text.contains("name: map_0_number_0_total"));
+        assert!(text.contains("# - map_3999: the config is too long already"));
+    }
 }

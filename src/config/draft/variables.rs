@@ -1,6 +1,6 @@
 //! Variables that can be set before the load, and symbols whose addresses are wanted.
 
-use super::words::{bare, quoted};
+use super::words::{bare, commented, quoted};
 use crate::elf::{ObjectInfo, Value};
 
 const KADDR: &str = "kaddr_";
@@ -24,7 +24,7 @@ pub(super) fn text(object: &ObjectInfo) -> String {
             Some(format!(
                 "#   {}: {initial} # {}\n",
                 bare(&variable.name),
-                object.btf.type_name(variable.type_id)
+                commented(&object.btf.type_name(variable.type_id))
             ))
         })
         .collect();

@@ -6,12 +6,24 @@ pub(super) fn quoted(text: &str) -> String {
     for letter in text.chars() {
         match letter {
             '"' | '\\' => quoted.extend(['\\', letter]),
-            letter if letter.is_control() => quoted += &format!("\\u{:04x}", u32::from(letter)),
+            letter if is_told_apart(letter) => quoted += &format!("\\u{:04x}", u32::from(letter)),
             letter => quoted.push(letter),
         }
     }
     quoted.push('"');
     quoted
+}
+
+/// What YAML does not allow as it is, or takes for the end of a line.
+fn is_told_apart(letter: char) -> bool {
+    letter.is_control() || matches!(letter, '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}')
+}
+
+/// Text for a comment, which must not end before the text does.
+pub(super) fn commented(text: &str) -> String {
+    text.chars()
+        .map(|letter| if is_told_apart(letter) { letter.escape_unicode().to_string() } else { letter.into() })
+        .collect()
 }
 
 /// A path or a name: bare when it can be taken for nothing else.
@@ -21,6 +33,14 @@ pub(super) fn bare(text: &str) -> String {
         && text.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
         && !MEANINGS.contains(&text.to_ascii_lowercase().as_str());
     if plain { text.to_owned() } else { quoted(text) }
+}
+
+/// A name that a metric can have: of what is no identifier only the letters, digits and underscores.
+pub(super) fn metric_name(wanted: &str) -> String {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    let is_good =
+        wanted.bytes().all(fits) && wanted.bytes().next().is_some_and(|first| !first.is_ascii_digit());
+    if is_good { wanted.to_owned() } else { name(wanted) }
 }
 
 /// A path as a part of a name: `a.b[1].c` is `a_b_1_c`.
@@ -53,4 +73,42 @@ pub(super) fn is_filler(path: &str) -> bool {
     rest.is_some_and(|rest| rest.bytes().all(|byte| byte.is_ascii_digit()))
         || matches!(last, "padding" | "reserved" | "unused" | "opaque")
         || path == "lock.val"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quotes_hold_whatever_a_name_has() {
+        #[track_caller]
+        fn check(text: &str, expected: &str) {
+            assert_eq!(quoted(text), expected);
+        }
+        check("a \"b\" \\c", r#""a \"b\" \\c""#);
+        check("a\nb\u{85}", r#""a\u000ab\u0085""#);
+        check("\u{feff}\u{2028}\u{2029}\u{fffe}\u{ffff}", r#""\ufeff\u2028\u2029\ufffe\uffff""#);
+        check("größe \u{1f41d}", "\"größe \u{1f41d}\"");
+    }
+
+    #[test]
+    fn comments_do_not_end_before_their_text() {
+        assert_eq!(commented("a\nb: c\u{2028}d"), r"a\u{a}b: c\u{2028}d");
+        assert_eq!(commented("struct größe"), "struct größe");
+    }
+
+    #[test]
+    fn metrics_get_names_that_they_can_have() {
+        #[track_caller]
+        fn check(wanted: &str, expected: &str) {
+            assert_eq!(metric_name(wanted), expected);
+        }
+        for name in ["calls", "__calls", "Calls_2_"] {
+            check(name, name);
+        }
+        check("a@b.c", "ab_c");
+        check("2nd", "index_2nd");
+        check("größe", "gre");
+        check("\n", "value");
+    }
 }

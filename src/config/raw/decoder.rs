@@ -54,6 +54,7 @@ pub(super) fn decoder(reader: &mut Reader, node: &Node, path: &str) -> RawDecode
         raw.name = reader.text(node, path);
         return raw;
     }
+    let mut known = HashMap::new();
     for field in reader.fields(node, path, &KEYS) {
         let path = join(path, field.name);
         match field.name {
@@ -69,7 +70,7 @@ pub(super) fn decoder(reader: &mut Reader, node: &Node, path: &str) -> RawDecode
                 raw.spots.push(("regexps", spot(field.value, &path)));
             }
             "static_map" => {
-                static_map(reader, field.value, &path, &mut raw.params);
+                static_map(reader, field.value, &path, &mut raw.params, &mut known);
                 raw.spots.push(("static_map", spot(field.value, &path)));
             }
             "lower" => {
@@ -99,15 +100,21 @@ fn affix(reader: &mut Reader, raw: &mut RawDecoder, field: &Field<'_>, path: &st
 }
 
 /// Adds to the map, as the reference does when a merge brings a second one; null empties it.
-fn static_map(reader: &mut Reader, node: &Node, path: &str, params: &mut Params) {
+/// `known` tells where each key stands in the map.
+fn static_map(
+    reader: &mut Reader,
+    node: &Node,
+    path: &str,
+    params: &mut Params,
+    known: &mut HashMap<String, usize>,
+) {
     if node.is_null() {
         params.static_map = None;
+        known.clear();
         return;
     }
     let assignments = reader.assignments(node, path, "a mapping from values to names");
     let map = params.static_map.get_or_insert_default();
-    let mut known: HashMap<String, usize> =
-        map.iter().enumerate().map(|(index, (key, _))| (key.clone(), index)).collect();
     for field in assignments {
         // A null key is the empty text there, as in every text field.
         let key = if field.key.is_null() { String::new() } else { field.name.to_owned() };

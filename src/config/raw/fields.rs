@@ -1,7 +1,7 @@
 //! The keys of a mapping as the reference's parser assigns them: in the order of the
 //! text, a merge where it stands, the last one winning.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::keys::Keys;
 use super::later;
@@ -16,7 +16,14 @@ pub(super) struct Field<'n> {
     pub(super) key: &'n Node,
     pub(super) name: &'n str,
     pub(super) value: &'n Node,
-    merged: bool,
+}
+
+/// What a mapping assigns, as far as it was read.
+#[derive(Default)]
+struct Collected<'n> {
+    fields: Vec<Field<'n>>,
+    /// Where each key stands first that did not come in by a merge.
+    own: HashMap<&'n str, usize>,
 }
 
 impl Reader {
@@ -38,21 +45,21 @@ impl Reader {
 
     /// Every assignment of a mapping, merges in their place.
     pub(super) fn assignments<'n>(&mut self, node: &'n Node, path: &str, what: &str) -> Vec<Field<'n>> {
-        let mut fields = Vec::new();
+        let mut collected = Collected::default();
         match &node.kind {
-            Kind::Mapping(entries) => self.collect(entries, path, false, &mut fields),
+            Kind::Mapping(entries) => self.collect(entries, path, false, &mut collected),
             Kind::Scalar(scalar) if scalar.is_null() => {}
             Kind::Scalar(_) | Kind::Sequence(_) => self.wrong_type(node, path, what),
         }
-        fields
+        collected.fields
     }
 
-    fn collect<'n>(&mut self, entries: &'n [Entry], path: &str, merged: bool, fields: &mut Vec<Field<'n>>) {
+    fn collect<'n>(&mut self, entries: &'n [Entry], path: &str, merged: bool, into: &mut Collected<'n>) {
         let mut own: HashSet<&str> = HashSet::new();
         for entry in entries {
             let key = &entry.key;
             if key.scalar().is_some_and(|scalar| scalar.plain && scalar.text == "<<") {
-                self.merge(&entry.value, path, fields);
+                self.merge(&entry.value, path, into);
                 continue;
             }
             let Some(name) = key.key_text() else {
@@ -65,28 +72,31 @@ impl Reader {
             if !own.insert(name) && !merged {
                 self.duplicate(key, name, path);
             }
-            fields.push(Field { key, name, value: &entry.value, merged });
+            if !merged {
+                into.own.entry(name).or_insert(into.fields.len());
+            }
+            into.fields.push(Field { key, name, value: &entry.value });
         }
     }
 
     /// Puts a merged mapping, or a list of them from the last to the first, where its `<<` stands.
-    fn merge<'n>(&mut self, node: &'n Node, path: &str, fields: &mut Vec<Field<'n>>) {
-        let before = fields.len();
+    fn merge<'n>(&mut self, node: &'n Node, path: &str, into: &mut Collected<'n>) {
+        let before = into.fields.len();
         match &node.kind {
-            Kind::Mapping(entries) => self.collect(entries, path, true, fields),
+            Kind::Mapping(entries) => self.collect(entries, path, true, into),
             Kind::Sequence(items) => {
                 for item in items.iter().rev() {
                     match &item.kind {
-                        Kind::Mapping(entries) => self.collect(entries, path, true, fields),
+                        Kind::Mapping(entries) => self.collect(entries, path, true, into),
                         Kind::Scalar(_) | Kind::Sequence(_) => self.bad_merge(item, path),
                     }
                 }
             }
             Kind::Scalar(_) => self.bad_merge(node, path),
         }
-        let (own, new) = fields.split_at(before);
-        let new: HashSet<&str> = new.iter().map(|field| field.name).collect();
-        if let Some(over) = own.iter().find(|field| !field.merged && new.contains(field.name)) {
+        let new = into.fields.get(before..).unwrap_or_default();
+        let over = new.iter().filter_map(|field| into.own.get(field.name)).min();
+        if let Some(over) = over.and_then(|index| into.fields.get(*index)) {
             let (at, name) = (spot(over.key, &join(path, over.name)), over.name);
             let problem = Problem::warning(
                 "merge-overrides",
@@ -115,12 +125,15 @@ impl Reader {
             self.not_yet(&at, later);
             return;
         }
+        let is_told = self.tells_warnings();
         let mut problem = Problem::warning(
             "unknown-key",
             Place::default(),
             format!("unknown key `{}` in {} is ignored", field.name, keys.what),
         );
-        problem.help = suggest::help("keys there are", field.name, keys.all().map(|key| key.name));
+        if is_told {
+            problem.help = suggest::help("keys there are", field.name, keys.all().map(|key| key.name));
+        }
         self.report(&at, problem);
     }
 

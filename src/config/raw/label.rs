@@ -7,6 +7,12 @@ use super::reader::spot;
 use super::{RawLabel, Reader};
 use crate::config::yaml::{Kind, Node};
 
+/// Labels of a metric: Prometheus itself gets slow with some dozens.
+const MAX_LABELS: usize = 1000;
+
+/// Decoders of a label: the longest useful chains have three.
+const MAX_DECODERS: usize = 100;
+
 pub(super) const KEYS: Keys = Keys {
     what: "a label",
     example: "{name: cpu, size: 4, decoders: [{name: uint}]}",
@@ -25,7 +31,7 @@ pub(super) const KEYS: Keys = Keys {
 };
 
 pub(super) fn labels(reader: &mut Reader, node: &Node, path: &str) -> Vec<RawLabel> {
-    let items = reader.list(node, path, "labels").unwrap_or_default();
+    let items = reader.list_of(node, path, "labels", MAX_LABELS);
     items.iter().enumerate().map(|(index, item)| label(reader, item, &format!("{path}[{index}]"))).collect()
 }
 
@@ -60,7 +66,7 @@ fn label(reader: &mut Reader, node: &Node, path: &str) -> RawLabel {
             "field" if field.value.is_null() => raw.field = None,
             "field" => raw.field = reader.text(field.value, &path).or(raw.field.take()),
             "decoders" => {
-                let items = reader.list(field.value, &path, "decoders").unwrap_or_default();
+                let items = reader.list_of(field.value, &path, "decoders", MAX_DECODERS);
                 raw.decoders = items
                     .iter()
                     .enumerate()

@@ -37,6 +37,11 @@ impl Reader {
         self.findings.errors() > mark.1
     }
 
+    /// Whether one more warning would be told.
+    pub(super) fn tells_warnings(&self) -> bool {
+        self.findings.tells_warnings()
+    }
+
     /// Keeps a problem at a spot.
     pub(crate) fn report(&mut self, spot: &Spot, problem: Problem) {
         self.findings.report(spot, problem);
@@ -89,6 +94,21 @@ impl Reader {
                 None
             }
         }
+    }
+
+    /// The items of a list that has so many at most; none of a longer one, which is said.
+    pub(super) fn list_of<'n>(&mut self, node: &'n Node, path: &str, what: &str, most: usize) -> &'n [Node] {
+        let items = self.list(node, path, what).unwrap_or_default();
+        if items.len() <= most {
+            return items;
+        }
+        let name = path.rsplit('.').next().unwrap_or(path);
+        let problem = Problem::error("too-large", Place::default(), format!("`{name}` has too many items"));
+        self.report(
+            &spot(node, path),
+            problem.expected(format!("{most} at most")).found(items.len().to_string()),
+        );
+        &[]
     }
 
     /// A list of texts.

@@ -18,6 +18,9 @@ use crate::problem::Position;
 /// Nodes that a document may have after its aliases are expanded: a large real config has a few thousand.
 const MAX_NODES: usize = 500_000;
 
+/// Brackets that are open at once; `serde_yaml` ends at 128 levels.
+const MAX_OPEN: usize = 1000;
+
 /// Why there is no tree.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Refused {
@@ -31,6 +34,10 @@ pub(crate) enum Refused {
 
 /// Reads the first document of a text.
 pub(crate) fn read(text: &str) -> Result<Document, Refused> {
+    if let Some(offset) = too_deep(text) {
+        let message = "recursion limit exceeded".to_owned();
+        return Err(Refused::Syntax { message, position: Some(place(text, offset)) });
+    }
     let mut documents = serde_yaml::Deserializer::from_str(text);
     let first = documents.next();
     let more = documents.next().is_some();
@@ -102,11 +109,28 @@ fn without_place(text: &str) -> String {
 /// The first character that YAML does not allow.
 fn forbidden(text: &str) -> Option<Position> {
     let allowed = |c: char| matches!(c, '\t' | '\n' | '\r' | '\u{20}'..='\u{7e}' | '\u{85}' | '\u{a0}'..='\u{fffd}' | '\u{10000}'..);
-    let offset = text.find(|c| !allowed(c))?;
-    let before = &text[..offset];
+    text.find(|c| !allowed(c)).map(|offset| place(text, offset))
+}
+
+fn place(text: &str, offset: usize) -> Position {
+    let before = text.get(..offset).unwrap_or(text);
     let line = before.matches('\n').count() + 1;
     let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-    Some(Position { line, column })
+    Position { line, column }
+}
+
+/// Where more brackets are open than anybody nests, wherever they stand: libyaml looks at every open
+/// one again for each word that follows.
+fn too_deep(text: &str) -> Option<usize> {
+    let mut open = 0_usize;
+    text.bytes().position(|byte| {
+        match byte {
+            b'[' | b'{' => open += 1,
+            b']' | b'}' => open = open.saturating_sub(1),
+            _ => {}
+        }
+        open > MAX_OPEN
+    })
 }
 
 /// The first walk: shapes and numbers of nodes; scalars remember whether they were told to be text.
@@ -197,6 +221,9 @@ impl<'de> Visitor<'de> for Shape<'_> {
     }
 }
 
+/// Bytes before a scalar in which its tag is looked for: libyaml takes no longer key on a line.
+const NEAR: usize = 1024;
+
 /// What the second walk fails with: no message of `serde_yaml` looks like it.
 const STOP: &str = "\u{1}text taken";
 
@@ -242,11 +269,26 @@ impl Seen {
         if before.ends_with(['"', '\'']) && after.starts_with(['"', '\'']) {
             return false;
         }
-        // A tag such as `!!str` makes text of it.
-        let line = &before[before.rfind(['\n', '\r']).map_or(0, |end| end + 1)..];
+        // A tag such as `!!str` makes text of it. What is far along its line stands in brackets of
+        // flow style, because no key in front of it is that long, and is not counted from the line's
+        // beginning: with many on one line that would take the square of them.
+        let cut = (before.len().saturating_sub(NEAR)..).find(|at| before.is_char_boundary(*at)).unwrap_or(0);
+        let near = before.get(cut..).unwrap_or_default();
+        let last = memchr::memrchr3(b'!', b'\n', b'\r', near.as_bytes());
+        if last.and_then(|at| near.as_bytes().get(at)) != Some(&b'!') {
+            return true;
+        }
+        let line = near.rfind(['\n', '\r']).map(|end| &near[end + 1..]).or((cut == 0).then_some(near));
+        let Some(line) = line else { return !is_tagged(near) };
         let column = start.map_or(1, |start| start.column);
         !line.chars().skip(column.saturating_sub(1)).any(|character| character == '!')
     }
+}
+
+/// Whether what stands last in flow style before a scalar is a tag of it, perhaps with an anchor behind.
+fn is_tagged(before: &str) -> bool {
+    let own = before.rsplit([',', '[', '{']).next().unwrap_or_default();
+    own.split_whitespace().rev().find(|word| !word.starts_with('&')).is_some_and(|word| word.starts_with('!'))
 }
 
 /// The second walk: the shape is known, scalars get their text.

@@ -29,8 +29,11 @@ pub(super) const ENTRY: Entry = Entry {
     build: |params, _, _| build(params),
 };
 
-/// Memory that one compiled pattern may take; the reference allows 128 MiB.
-const SIZE_LIMIT: usize = 64 << 20;
+/// Memory that the compiled patterns of one decoder may take; the reference allows 128 MiB for each.
+pub const SIZE_LIMIT: usize = 64 << 20;
+
+/// What is said of a pattern that takes more.
+pub(super) const TOO_LARGE: &str = "expression too large";
 
 /// Levels of a syntax tree that any thread's stack holds many times over.
 const SHALLOW: u32 = 50;
@@ -63,12 +66,13 @@ fn build(params: &Params) -> Built {
             help: Some("without any, no label set could match and nothing would be published".to_owned()),
         });
     }
-    let patterns = params
-        .regexps
-        .iter()
-        .enumerate()
-        .map(|(index, pattern)| Pattern::compile(pattern).map_err(|why| bad_regexp(index, pattern, &why)))
-        .collect::<Result<_, _>>()?;
+    let mut left = SIZE_LIMIT;
+    let mut patterns = Vec::with_capacity(params.regexps.len());
+    for (index, pattern) in params.regexps.iter().enumerate() {
+        let compiled = Pattern::compile(pattern, left).map_err(|why| bad_regexp(index, pattern, &why))?;
+        left = left.saturating_sub(compiled.regex.memory_usage());
+        patterns.push(compiled);
+    }
     Ok((Box::new(Regexp { patterns }), Kind::Text))
 }
 
@@ -82,19 +86,20 @@ fn bad_regexp(index: usize, pattern: &str, why: &str) -> BuildError {
     }
 }
 
-fn compile(hir: &Hir) -> Result<meta::Regex, String> {
-    let config = meta::Config::new().nfa_size_limit(Some(SIZE_LIMIT));
-    meta::Builder::new().configure(config).build_from_hir(hir).map_err(|error| {
-        if error.size_limit().is_some() { "expression too large".to_owned() } else { error.to_string() }
-    })
+fn compile(hir: &Hir, limit: usize) -> Result<meta::Regex, String> {
+    let config = meta::Config::new().nfa_size_limit(Some(limit));
+    meta::Builder::new()
+        .configure(config)
+        .build_from_hir(hir)
+        .map_err(|error| if error.size_limit().is_some() { TOO_LARGE.to_owned() } else { error.to_string() })
 }
 
 /// The engine recurses down the tree: a deep one gets a stack that is sure to hold it.
-fn compile_deep(hir: &Hir) -> Result<meta::Regex, String> {
+fn compile_deep(hir: &Hir, limit: usize) -> Result<meta::Regex, String> {
     std::thread::scope(|scope| {
         std::thread::Builder::new()
             .stack_size(DEEP_STACK)
-            .spawn_scoped(scope, || compile(hir))
+            .spawn_scoped(scope, || compile(hir, limit))
             .map_err(|error| format!("no thread could be started to compile it: {error}"))?
             .join()
             .unwrap_or_else(|_| Err("it could not be compiled".to_owned()))
@@ -102,9 +107,13 @@ fn compile_deep(hir: &Hir) -> Result<meta::Regex, String> {
 }
 
 impl Pattern {
-    fn compile(pattern: &str) -> Result<Self, String> {
+    fn compile(pattern: &str, limit: usize) -> Result<Self, String> {
         let parsed = parse::parse(pattern).map_err(|error| error.to_string())?;
-        let regex = if parsed.height <= SHALLOW { compile(&parsed.hir) } else { compile_deep(&parsed.hir) }?;
+        let regex = if parsed.height <= SHALLOW {
+            compile(&parsed.hir, limit)
+        } else {
+            compile_deep(&parsed.hir, limit)
+        }?;
         Ok(Self { regex, groups: parsed.groups })
     }
 
@@ -199,5 +208,9 @@ impl Decode for Regexp {
 
     fn traits(&self) -> Traits {
         Traits { injective: Injective::Never, dear: true, volatile: false, symbols: false }
+    }
+
+    fn memory(&self) -> usize {
+        self.patterns.iter().map(|pattern| pattern.regex.memory_usage()).sum()
     }
 }

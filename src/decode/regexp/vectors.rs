@@ -28,7 +28,7 @@ fn check(pattern: &str, input: &str, expected: Option<&str>) {
 
 #[track_caller]
 fn check_error(pattern: &str, expected: &str) {
-    match Pattern::compile(pattern) {
+    match Pattern::compile(pattern, SIZE_LIMIT) {
         Ok(_) => panic!("{pattern:?} was accepted"),
         Err(message) => assert_eq!(message, expected, "{pattern:?}"),
     }
@@ -312,13 +312,23 @@ fn bytes_that_are_not_text_are_one_replacement_each() {
 #[test]
 fn deep_and_large_patterns_are_refused_in_time_and_stack() {
     let nested = |levels: usize| format!("{}a{}", "(".repeat(levels), ")".repeat(levels));
-    assert!(Pattern::compile(&nested(900)).is_ok());
+    assert!(Pattern::compile(&nested(900), SIZE_LIMIT).is_ok());
     let deep = nested(100_000);
     check_error(&deep, &format!("expression nests too deeply: `{deep}`"));
     check_error(
         r"(\pL{1000}\pM{1000}){1}[^\pZ]{1000}\PN{1000}\PC{1000}\PP{1000}\PS{1000}",
         "expression too large",
     );
+}
+
+/// Each alone is allowed.
+#[test]
+fn patterns_of_one_decoder_share_their_room() {
+    let pattern = "a".repeat(700_000);
+    assert!(build(&Params { regexps: vec![pattern.clone()], ..Params::default() }).is_ok());
+    let error = build(&Params { regexps: vec![pattern; 20], ..Params::default() }).unwrap_err();
+    assert!(error.is_too_large(), "{}", error.message.len());
+    assert!(matches!(error.param, Some(("regexps", Some(1..)))), "{:?}", error.param);
 }
 
 #[test]

@@ -674,6 +674,75 @@ fn many_problems_are_bounded() {
     assert!(started.elapsed() < std::time::Duration::from_secs(20), "{:?}", started.elapsed());
 }
 
+/// The labels of a metric in place of `{}`.
+fn with_labels(labels: &str) -> String {
+    format!("metrics: {{counters: [{{name: hash_4, help: h, labels: [{labels}]}}]}}")
+}
+
+#[track_caller]
+fn check_first(text: &str, expected: &str) {
+    let checked = checked(text);
+    let first = checked.problems.first().unwrap();
+    assert_eq!((first.code, first.severity), (expected, Severity::Error), "{first:#}");
+    is_helpful(first);
+}
+
+/// Each of these took minutes, or gigabytes.
+#[test]
+fn more_than_anybody_writes_is_refused() {
+    let labels: Vec<String> = (0..200_000).map(|index| format!("a{index}")).collect();
+    check_first(&with_labels(&labels.join(", ")), "too-large");
+    check_first(
+        &with_labels(&format!("{{name: a, size: 4, decoders: [{}]}}", "uint, ".repeat(101))),
+        "too-large",
+    );
+    // A thousand states, a thousand times.
+    let pattern = format!("(?:{}){{1000}}", "ab".repeat(1500));
+    let label = |index: usize| {
+        let decoders = format!("[uint, {{name: regexp, regexps: ['{pattern}']}}]");
+        format!("{{name: a{index}, size: 4, decoders: {decoders}}}")
+    };
+    let labels: Vec<String> = (0..1000).map(label).collect();
+    let checked = checked(&with_labels(&labels.join(", ")));
+    let codes: Vec<_> = checked.problems.iter().map(|problem| problem.code).collect();
+    let count = |code| codes.iter().filter(|found| **found == code).count();
+    assert_eq!((count("bad-regexp"), count("too-large")), (4, 996), "{:#?}", checked.problems.first());
+}
+
+/// The same, where the file is right, or every mistake in it is told.
+#[test]
+fn large_files_are_read_in_time() {
+    let names = |count: usize, between: &str| {
+        (0..count).map(|index| format!("k{index}{between}")).collect::<String>()
+    };
+    let long = "k".repeat(1 << 20);
+    for text in [
+        format!("{long}: 1\nmetrics: {{counters: []}}"),
+        format!("globals: {{{long}: 1}}\nmetrics: {{counters: []}}"),
+        format!("{}metrics: {{counters: []}}", names(20_000, ": 1\n")),
+        format!("globals: {{{}}}\nmetrics: {{counters: []}}", names(20_000, ": 1, ")),
+        format!("programs: {{{}}}\nmetrics: {{counters: []}}", names(20_000, ": {}, ")),
+        format!("maps: {{{}}}\nmetrics: {{counters: []}}", names(20_000, ": {}, ")),
+        format!("kaddrs: [{}]\nmetrics: {{counters: []}}", names(20_000, ", ")),
+        format!("choose: [[{}]]\nmetrics: {{counters: []}}", names(20_000, ", ")),
+        format!(
+            "x-a: 1\nmetrics: {{counters: [{{{}{}}}]}}",
+            names(20_000, ": 1, "),
+            "<<: {a: 1}, ".repeat(20_000)
+        ),
+        with_labels(&format!(
+            "{{name: a, size: 4, decoders: [uint, {{name: static_map, static_map: {{{}}}, {}}}]}}",
+            names(20_000, ": v, "),
+            "static_map: {a: b}, ".repeat(20_000)
+        )),
+        with_labels(&format!("{{name: a, size: 4, decoders: [{long}]}}")),
+    ] {
+        let checked = checked(&text);
+        assert!(checked.spec.is_some() || checked.problems.iter().any(Problem::is_error), "{:.80}", text);
+        assert!(checked.problems.len() <= 5500, "{:.80}", text);
+    }
+}
+
 const WHOLE: &str = "object: x.o
 kaddrs: [jiffies]
 globals: {kaddr_narrow: 0x10}

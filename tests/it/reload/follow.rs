@@ -39,7 +39,9 @@ fn a_config_that_comes_is_served_and_one_that_goes_is_not() {
     assert!(others_programs.iter().all(|id| following.held().programs.contains(id)));
 
     following.remove("other.yaml");
-    let page = following.until("nothing of it is left", |page| !page.contains("other"));
+    let page = following.until("nothing of it is left", |page| {
+        !page.contains("\"other\"") && !page.contains("ebpf_exporter_other{")
+    });
     until_unloaded(&others_programs);
     assert_eq!(value_of(&page, SERIES), Some(10.0), "{page}");
     // What did not change was not touched in any way.

@@ -3,10 +3,10 @@
 //! What the object itself asks for (`bpf_core_field_exists` and its like) may be missing, and
 //! so may all that is of the same type: the program knows that it is not the same everywhere.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::{Kernel, Subject, essential};
-use crate::btf::{Btf, Kind, Type, TypeId};
+use crate::btf::{Btf, Field, Kind, Type, TypeId};
 use crate::config::suggest;
 use crate::elf::{CoreRelocation, ExternKind, ObjectInfo, ProgramInfo};
 use crate::problem::{Problem, Severity};
@@ -180,11 +180,11 @@ fn follow(local: &Btf, kernel: &Btf, root: TypeId, way: &[Step<'_>]) -> Result<(
         let Ok(within) = kernel.resolve(current) else { return Ok(()) };
         current = match step {
             Step::Member { name, type_id } => {
-                let found = member(kernel, &within, name, 0)
-                    .filter(|found| alike(local, *type_id, kernel, *found, 0));
+                let found =
+                    member(kernel, &within, name).filter(|found| alike(local, *type_id, kernel, *found, 0));
                 found.ok_or_else(|| Missing {
                     what: What::Member,
-                    known: members(kernel, &within, 0),
+                    known: members(kernel, &within),
                     name: (*name).to_owned(),
                 })?
             }
@@ -207,28 +207,36 @@ fn follow(local: &Btf, kernel: &Btf, root: TypeId, way: &[Step<'_>]) -> Result<(
 }
 
 /// A member's type, also in anonymous members.
-fn member(btf: &Btf, within: &Type<'_>, name: &str, depth: usize) -> Option<TypeId> {
-    within.fields().find_map(|field| {
-        if field.name == name {
-            return Some(field.type_id);
-        }
-        let inner = btf.resolve(field.type_id).ok().filter(|_| field.name.is_empty() && depth < MAX_DEPTH)?;
-        member(btf, &inner, name, depth + 1)
-    })
+fn member(btf: &Btf, within: &Type<'_>, name: &str) -> Option<TypeId> {
+    walk(btf, within, &mut HashSet::new(), 0, &mut |field| (field.name == name).then_some(field.type_id))
 }
 
-fn members(btf: &Btf, within: &Type<'_>, depth: usize) -> Vec<String> {
+fn members(btf: &Btf, within: &Type<'_>) -> Vec<String> {
     let mut names = Vec::new();
-    for field in within.fields() {
-        if !field.name.is_empty() {
-            names.push(field.name.to_owned());
-        } else if let Ok(inner) = btf.resolve(field.type_id)
-            && depth < MAX_DEPTH
-        {
-            names.extend(members(btf, &inner, depth + 1));
-        }
-    }
+    walk(btf, within, &mut HashSet::new(), 0, &mut |field| -> Option<()> {
+        names.push(field.name.to_owned());
+        None
+    });
     names
+}
+
+/// Looks at each member that has a name until something is found. No type is looked into twice, because
+/// one that holds itself two times would never end.
+fn walk<'b, T>(
+    btf: &'b Btf,
+    within: &Type<'b>,
+    seen: &mut HashSet<TypeId>,
+    depth: usize,
+    look: &mut impl FnMut(&Field<'b>) -> Option<T>,
+) -> Option<T> {
+    within.fields().find_map(|field| {
+        if !field.name.is_empty() {
+            return look(&field);
+        }
+        let inner = btf.resolve(field.type_id).ok()?;
+        let is_new = depth < MAX_DEPTH && seen.insert(inner.id());
+        if is_new { walk(btf, &inner, seen, depth + 1, look) } else { None }
+    })
 }
 
 /// Whether two members can be the same one (`bpf_core_fields_are_compat` of libbpf).
@@ -264,4 +272,23 @@ fn unqualified(btf: &Btf, id: TypeId) -> Option<Type<'_>> {
         current = btf.type_by_id(current.target()).ok()?;
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::btf::sample::Sample;
+
+    #[test]
+    fn a_type_that_holds_itself_is_looked_through_once() {
+        let mut sample = Sample::new(false);
+        let (first, last) = (sample.name("first"), sample.name("last"));
+        sample.integer("int", 4, 1);
+        sample.record("itself", 4, 4, 4, &[first, 1, 0, 0, 2, 0, 0, 2, 0, last, 1, 0]);
+        let btf = Btf::parse(&sample.bytes()).unwrap();
+        let itself = btf.type_by_id(TypeId(2)).unwrap();
+        assert_eq!(member(&btf, &itself, "last"), Some(TypeId(1)));
+        assert_eq!(member(&btf, &itself, "none"), None);
+        assert_eq!(members(&btf, &itself), ["first", "first", "last", "last"]);
+    }
 }

@@ -16,6 +16,9 @@ use crate::spec::GlobalPatch;
 pub(crate) fn globals(context: &Context<'_>, sink: &mut Sink<'_>, raw: &RawConfig) -> Vec<GlobalPatch> {
     let mut writes = Vec::new();
     for global in &raw.globals {
+        if sink.is_full() {
+            break;
+        }
         if let Some((variable, path)) = find(context, sink, &global.name) {
             fits_its_place(context, sink, raw, global, variable);
             write::write(&context.object.btf, sink, variable, path, global, &mut writes);

@@ -65,6 +65,58 @@ fn quoted_scalars_are_text() {
     );
 }
 
+/// Far along a line tags are found from the scalar backwards, with the same result.
+#[test]
+fn quoted_scalars_are_text_on_long_lines() {
+    #[track_caller]
+    fn check(item: &str, plain: bool) {
+        for before in ["", &"a, ".repeat(1000), &"ä, ".repeat(1000)] {
+            let document = read(&format!("[{before}{item}]")).unwrap();
+            let Some(Node { kind: Kind::Sequence(items), .. }) = document.root else { panic!("a list") };
+            let mut last = items.last().unwrap();
+            while let Kind::Mapping(entries) = &last.kind {
+                last = &entries.last().unwrap().value;
+            }
+            let scalar = last.scalar().unwrap();
+            assert_eq!((scalar.text.as_str(), scalar.plain), ("yes", plain), "{item}");
+        }
+    }
+    check("yes", true);
+    check("'yes'", false);
+    check("!!str yes", false);
+    check("!!str &a yes", false);
+    check("&a !!str yes", false);
+    check("&a yes", true);
+    check("{b: yes}", true);
+    check("{!!str b: yes}", true);
+    check("{b: !!str yes}", false);
+    check("{c: !!str b, b: yes}", true);
+    check("{c: b,!!str b: yes}", true);
+}
+
+/// When each was counted from the beginning of the line, these would take minutes.
+#[test]
+fn many_scalars_on_one_line_are_read() {
+    let document = read(&format!("[{}]", "yes, ".repeat(200_000))).unwrap();
+    let Some(Node { kind: Kind::Sequence(items), .. }) = document.root else { panic!("a list") };
+    assert!(items.len() == 200_000 && items.iter().all(|item| item.scalar().unwrap().plain));
+}
+
+/// The parser alone would take hours for these.
+#[test]
+fn brackets_without_end_are_refused() {
+    #[track_caller]
+    fn check(text: &str, line: usize, column: usize) {
+        let position = Some(Position { line, column });
+        let message = "recursion limit exceeded".to_owned();
+        assert_eq!(read(text).unwrap_err(), Refused::Syntax { message, position });
+    }
+    check(&"[".repeat(4 << 20), 1, MAX_OPEN + 1);
+    check(&"a: {\n".repeat(1 << 20), MAX_OPEN + 1, 4);
+    assert!(read(&format!("# {}\na: \"{}\"", "[".repeat(MAX_OPEN / 2), "{".repeat(MAX_OPEN / 2))).is_ok());
+    assert!(read(&format!("- {}", "[], {}, ".repeat(MAX_OPEN))).is_err());
+}
+
 #[test]
 fn containers_know_where_they_begin() {
     check(
