@@ -88,7 +88,8 @@ impl Default for Limits {
             queue_timeout: Duration::from_secs(10),
             drain_timeout: Duration::from_secs(5),
             max_head_bytes: 16 * 1024,
-            workers: 4,
+            // As many as one client address may have pages: those who ask at the same time share one page.
+            workers: 8,
             max_pages: 16,
             max_pages_of_client: 8,
         }

@@ -129,6 +129,25 @@ fn serves(calls: Workload, object: &Path, expected: &[(&str, f64)], absent: &[&s
     }
 }
 
+/// As the linker leaves them of static variables of two files.
+#[test]
+fn a_name_of_two_variables_means_none_of_them() {
+    let source = "static const volatile u64 kaddr_other_1[2]; static const volatile u64 kaddr_jiffies;\n\
+         SEC(\"raw_tp/sys_enter\") int kept(void *ctx) { return kaddr_other_1[1] + kaddr_jiffies; }\n"
+        .to_owned()
+        + &map("calls", "HASH", "u32", "u64");
+    let mut object = std::fs::read(compile(&source)).unwrap();
+    for at in 0..object.len() {
+        if object[at..].starts_with(b"kaddr_other_1") {
+            object[at..at + 13].copy_from_slice(b"kaddr_jiffies");
+        }
+    }
+    let folder = Folder::new();
+    let path = folder.file("patched.bpf.o", object);
+    let text = written(&folder, "twice", &path);
+    assert!(!text.contains("kaddr"), "{text}");
+}
+
 /// A histogram in a struct, and packets and bytes of one value per CPU, both under plain u32 keys.
 #[test]
 fn structs_serve_the_right_values() {

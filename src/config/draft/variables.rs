@@ -1,5 +1,7 @@
 //! Variables that can be set before the load, and symbols whose addresses are wanted.
 
+use std::collections::HashMap;
+
 use super::words::{bare, commented, quoted};
 use crate::elf::{ObjectInfo, Value};
 
@@ -7,16 +9,20 @@ const KADDR: &str = "kaddr_";
 
 /// `kaddrs`, and `globals` as a comment with what the variables begin with.
 pub(super) fn text(object: &ObjectInfo) -> String {
-    let wanted = object.variables.iter().filter(|variable| variable.size == 8);
+    let mut named: HashMap<&str, usize> = HashMap::new();
+    for variable in &object.variables {
+        *named.entry(&variable.name).or_default() += 1;
+    }
+    // Static variables of several files can share a name, which then means none of them.
+    let alone = || object.variables.iter().filter(|variable| named.get(variable.name.as_str()) == Some(&1));
+    let wanted = alone().filter(|variable| variable.size == 8);
     let symbols: Vec<String> =
         wanted.filter_map(|variable| variable.name.strip_prefix(KADDR)).map(quoted).collect();
     let mut text = String::new();
     if !symbols.is_empty() {
         text += &format!("kaddrs: [{}]\n", symbols.join(", "));
     }
-    let constants = object
-        .variables
-        .iter()
+    let constants = alone()
         .filter(|variable| variable.section.starts_with(".rodata") && !variable.name.starts_with(KADDR));
     let settable: Vec<String> = constants
         .filter_map(|variable| {
