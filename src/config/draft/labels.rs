@@ -9,7 +9,7 @@ use crate::spec::Bits;
 const MAX_LABELS: usize = 32;
 
 /// Members that are looked at: each is compared with all others.
-const MAX_MEMBERS: usize = 1024;
+pub(super) const MAX_MEMBERS: usize = 1024;
 
 /// Other members of a union that are mentioned with the one that is shown.
 const MAX_HINTS: usize = 8;

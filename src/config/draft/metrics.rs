@@ -31,7 +31,8 @@ pub(super) fn of(object: &ObjectInfo) -> (Vec<Metric>, Vec<String>) {
     let mut draft = Draft { object, taken: HashSet::new(), metrics: Vec::new(), aside: None, room: MAX_ROOM };
     let (mut left_out, mut names) = (Vec::new(), HashSet::new());
     // What is published has the first choice of names.
-    let reasons = object.maps.iter().map(|map| (map, scratch::reason(object, map)));
+    let mut layouts = scratch::Layouts::default();
+    let reasons = object.maps.iter().map(|map| (map, scratch::reason(object, map, &mut layouts)));
     let (published, aside): (Vec<_>, Vec<_>) = reasons.partition(|(_, reason)| reason.is_none());
     for (map, reason) in published.into_iter().chain(aside) {
         draft.aside = reason;
@@ -67,7 +68,9 @@ impl Draft<'_> {
         let layout = map.value_type.and_then(|id| self.object.btf.layout(id).ok());
         match layout {
             Some(layout) => {
-                self.room = self.room.saturating_sub(layout.members.len());
+                // Members are compared with each other, which costs less than writing them.
+                let compared = layout.members.len().min(labels::MAX_MEMBERS);
+                self.room = self.room.saturating_sub(layout.members.len() + compared * compared / 16);
                 self.typed(map, &layout);
             }
             None if matches!(map.value_size, 1 | 2 | 4 | 8) => self.number(map, None, group(&map.name), ""),

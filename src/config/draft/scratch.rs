@@ -3,27 +3,40 @@
 //! Names and types are all there is to go by, so that such a map becomes a comment and is not
 //! passed over: whoever knows better takes the signs away.
 
-use crate::btf::{Layout, Member, MemberKind};
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use crate::btf::{Layout, Member, MemberKind, TypeId};
 use crate::elf::{MapInfo, ObjectInfo};
 
+/// Layouts by their types, each made once: maps can share one, however large.
+#[derive(Default)]
+pub(super) struct Layouts(HashMap<TypeId, Option<Rc<Layout>>>);
+
+impl Layouts {
+    fn of(&mut self, object: &ObjectInfo, id: Option<TypeId>) -> Option<Rc<Layout>> {
+        let id = id?;
+        self.0.entry(id).or_insert_with(|| object.btf.layout(id).ok().map(Rc::new)).clone()
+    }
+}
+
 /// Why a map seems to be no metric; none for what may well be one.
-pub(super) fn reason(object: &ObjectInfo, map: &MapInfo) -> Option<String> {
+pub(super) fn reason(object: &ObjectInfo, map: &MapInfo, layouts: &mut Layouts) -> Option<String> {
     let name = map.name.to_ascii_lowercase();
     let says_so = name.ends_with("_total")
         || ["counter_", "gauge_", "hist"].iter().any(|prefix| name.starts_with(prefix))
         || ["_hist", "_gauge"].iter().any(|suffix| name.ends_with(suffix));
-    let layout = |id: Option<_>| id.and_then(|id| object.btf.layout(id).ok());
-    let (key, value) = (layout(map.key_type), layout(map.value_type)?);
+    let (key, value) = (layouts.of(object, map.key_type), layouts.of(object, map.value_type)?);
     if says_so || value.members.iter().any(is_histogram) {
         return None;
     }
-    let why = if key.as_ref().is_some_and(is_pointer) {
+    let why = if key.as_deref().is_some_and(is_pointer) {
         "its keys are addresses in the kernel"
     } else if is_time(&name) && (is_one_long(&value) || is_note(&value)) {
         "by its name it holds points in time"
     } else if is_scratch(&name) {
         "by its name it is memory of the programs"
-    } else if is_between(&name) && key.as_ref().is_some_and(is_single) && !map.kind.is_array() {
+    } else if is_between(&name) && key.as_deref().is_some_and(is_single) && !map.kind.is_array() {
         "by its name it holds what is not finished yet"
     } else {
         return None;
