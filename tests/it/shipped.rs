@@ -10,7 +10,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-use crate::common::exporter::Exporter;
+use crate::common::exporter::{Exporter, values_of};
 
 /// Every pair that is shipped.
 const PAIRS: [&str; 6] = ["biolatency", "processes", "runqlat", "runqlen", "softirqs", "syscalls"];
@@ -22,15 +22,22 @@ fn folder(name: &str) -> PathBuf {
 /// The exporter with some of the shipped configs.
 #[track_caller]
 fn start(names: &str) -> Exporter {
+    start_with(names, &[])
+}
+
+/// The same with more flags.
+fn start_with(names: &str, flags: &[&str]) -> Exporter {
     let (configs, objects) = (folder("configs"), folder("bpf-objects"));
-    Exporter::start(&[
+    let mut arguments = vec![
         "--config.dir",
         configs.to_str().unwrap(),
         "--object.dir",
         objects.to_str().unwrap(),
         "--config.names",
         names,
-    ])
+    ];
+    arguments.extend(flags);
+    Exporter::start(&arguments)
 }
 
 /// The value of a series, 0 while it does not exist.
@@ -424,7 +431,7 @@ fn check_events(counted: f64, events: f64) {
 
 #[test]
 fn softirqs_are_those_of_each_cpu() {
-    let exporter = start("softirqs");
+    let exporter = start_with("softirqs", &["--bpf.stats=on"]);
     type Counts = BTreeMap<(String, String), f64>;
     let kernel = || -> Counts {
         let text = std::fs::read_to_string("/proc/softirqs").unwrap();
@@ -456,9 +463,20 @@ fn softirqs_are_those_of_each_cpu() {
         Held { before: count(&held.before), page: count(&held.page), after: count(&held.after) }
     };
     for key in first.before.keys() {
-        // One may have been counted and not yet begun, at either end.
-        assert_held(&format!("{key:?}"), &of(&first, key), &of(&second, key), 1.0);
+        let (first, second) = (of(&first, key), of(&second, key));
+        let most = second.after - first.before;
+        // Linux 6.18 does not run a program for every softirq: of some CPUs one in thirty is missed, with
+        // nothing else attached and none of them among the program's `recursion_misses`. So that what
+        // was run is exact, and what the kernel counted is never less.
+        assert_held(&format!("{key:?}"), &first, &second, 3.0 + most / 10.0);
+        assert!(second.page - first.page <= most + 1.0, "{key:?}: more than the kernel's {most}");
     }
+    // As often as the kernel says that the program ran; the page reads the one a moment after the other.
+    let text = exporter.page();
+    let runs: f64 =
+        values_of(&text, "ebpf_exporter_ebpf_program_run_count_total").iter().map(|run| run.1).sum();
+    let counted: f64 = values_of(&text, "ebpf_exporter_softirqs_total").iter().map(|count| count.1).sum();
+    assert!(runs > 0.0 && (runs - counted).abs() <= 20.0, "{counted} of {runs} runs were counted");
     let all: f64 = second.page.values().sum();
     assert!(all > first.page.values().sum::<f64>(), "the timer ticks");
 }
