@@ -129,6 +129,15 @@ fn serves(calls: Workload, object: &Path, expected: &[(&str, f64)], absent: &[&s
     }
 }
 
+#[test]
+fn addresses_are_no_metrics() {
+    let source = "struct value { u64 calls; void *frames[4]; void *slots[16]; };\n".to_owned()
+        + &map("stacks", "HASH", "u32", "struct value");
+    let text = written(&Folder::new(), "addresses", &compile(&source));
+    assert!(text.contains("value: calls"), "{text}");
+    assert!(!text.contains("frames") && !text.contains("slots"), "{text}");
+}
+
 /// As the linker leaves them of static variables of two files.
 #[test]
 fn a_name_of_two_variables_means_none_of_them() {

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use super::labels::{self, is_integer};
 use super::scratch;
 use super::words::{bare, leaf, metric_name, name, quoted};
-use crate::btf::{Layout, Member, MemberKind, ScalarKind};
+use crate::btf::{Kind, Layout, Member, MemberKind, ScalarKind, TypeId};
 use crate::elf::{MapInfo, ObjectInfo};
 
 /// Metrics that one map makes at most.
@@ -227,24 +227,26 @@ impl Draft<'_> {
 
     fn is_slots(&self, map: &MapInfo, member: &Member) -> bool {
         let MemberKind::Array { element, count } = member.kind else { return false };
-        let integer = matches!(
-            self.object.btf.scalar(element),
-            Some((1 | 2 | 4 | 8, ScalarKind::Signed | ScalarKind::Unsigned))
-        );
+        let integer = self.is_integer_type(element);
         let named = matches!(leaf(&member.path), "slots" | "buckets" | "hist" | "histogram");
         let alone = member.path.is_empty() && (count > MAX_ELEMENTS || group(&map.name) == "histograms");
         integer && (2..=65_536).contains(&count) && (named || alone)
+    }
+
+    /// Whether elements of an array count something: addresses are no numbers to show.
+    fn is_integer_type(&self, id: TypeId) -> bool {
+        let btf = &self.object.btf;
+        let is_pointer = btf.resolve(id).is_ok_and(|found| found.kind() == Kind::Ptr);
+        let scalar = btf.scalar(id);
+        !is_pointer && matches!(scalar, Some((1 | 2 | 4 | 8, ScalarKind::Signed | ScalarKind::Unsigned)))
     }
 
     /// Paths of the numbers in a member: itself, or the elements of a short array.
     fn numbers(&self, member: &Member) -> Vec<String> {
         match member.kind {
             MemberKind::Array { element, count } if count <= MAX_ELEMENTS => {
-                let scalar = self.object.btf.scalar(element);
-                let number =
-                    matches!(scalar, Some((1 | 2 | 4 | 8, ScalarKind::Signed | ScalarKind::Unsigned)));
                 let elements = (0..count).map(|index| format!("{}[{index}]", member.path));
-                if number { elements.collect() } else { Vec::new() }
+                if self.is_integer_type(element) { elements.collect() } else { Vec::new() }
             }
             _ if is_number(member) => vec![member.path.clone()],
             _ => Vec::new(),
