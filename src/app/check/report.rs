@@ -1,5 +1,6 @@
 //! What was found, for people, for programs, for GitHub.
 
+use std::collections::HashSet;
 use std::fmt::Write;
 use std::path::PathBuf;
 
@@ -47,13 +48,11 @@ impl ConfigReport {
         let mut problems = std::mem::take(&mut self.problems);
         let mut advice = std::mem::take(&mut self.advice);
         // A metric that another one took the name of wants no advice.
+        let errors = problems.iter().filter(|problem| problem.is_error());
+        let lost: HashSet<String> = errors.map(|problem| problem.place.path.clone()).collect();
         let is_lost = |path: &str| {
-            let is_of = |lost: &str| {
-                path.strip_prefix(lost).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-            };
-            let lost =
-                problems.iter().filter(|problem| problem.is_error()).map(|problem| &problem.place.path);
-            lost.into_iter().any(|lost| !lost.is_empty() && is_of(lost))
+            let beginnings = path.match_indices('.').map(|(end, _)| end).chain([path.len()]);
+            beginnings.filter_map(|end| path.get(..end)).any(|path| !path.is_empty() && lost.contains(path))
         };
         advice.retain(|problem| !is_lost(&problem.place.path));
         problems.append(&mut advice);
