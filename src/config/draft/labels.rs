@@ -240,7 +240,13 @@ fn decoder(word: &str, member: &Member, others: &[&Member]) -> Option<String> {
         _ if address && bytes && member.size == 16 && or_v4() => "inet_union",
         _ if address && bytes && matches!(member.size, 4 | 16) => "inet_ip",
         "family" | "sa_family" | "af" if number => FAMILIES,
-        _ if word.ends_with("mac") && whole && member.size == 6 && element_bytes == Some(1) => "mac",
+        _ if word.ends_with("mac")
+            && member.bits.is_none()
+            && member.size == 6
+            && element_bytes == Some(1) =>
+        {
+            "mac"
+        }
         _ => match member.kind {
             MemberKind::Enum { .. } if member.bits.is_none() && !matches!(member.size, 1 | 2 | 4 | 8) => {
                 "hex"
