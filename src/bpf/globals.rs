@@ -2,6 +2,7 @@
 
 use libbpf_rs::OpenObject;
 
+use crate::elf::section_map;
 use crate::host::Host;
 use crate::problem::{Place, Problem};
 use crate::spec::{GlobalPatch, LoadSpec};
@@ -149,16 +150,20 @@ fn section_of<'a>(object: &'a mut OpenObject, section: &str) -> Option<libbpf_rs
     object.maps_mut().find(|map| map.name().to_str().is_some_and(|name| is_map_of(name, section)))
 }
 
-/// Whether a map's name is the one that libbpf gives a data section. It puts the object's name before the
-/// standard ones, and cuts that at 15 bytes; a map of C has no dot in its name.
+/// Whether a map's name is the one that libbpf gives a data section.
 fn is_map_of(map: &str, section: &str) -> bool {
-    const LONGEST: usize = 15;
-    if map == section {
-        return true;
-    }
+    section_of_map(map) == Some(section_map(section))
+}
+
+/// The name of the section that libbpf made a map of, as far as the map's name tells it; none of a map of C,
+/// whose name has no dot. libbpf puts the object's name before the standard ones.
+pub(super) fn section_of_map(map: &str) -> Option<&str> {
     // What begins with a dot is a section of the object's own, by its whole name.
-    let is_own = [".data.", ".rodata."].iter().any(|start| map.starts_with(start));
-    !is_own && (map.ends_with(section) || (map.len() == LONGEST && section.starts_with(map)))
+    if map.starts_with('.') {
+        return Some(map);
+    }
+    let standard = [".data", ".rodata", ".bss", ".kconfig"];
+    standard.into_iter().find(|section| map.ends_with(section))
 }
 
 #[cfg(test)]
@@ -192,6 +197,7 @@ mod tests {
             offset,
             bytes: bytes.to_vec(),
             mask: mask.map(<[u8]>::to_vec),
+            initial: vec![0; bytes.len()],
         };
         let mut section = [0xff; 4];
         assert_eq!(apply(&mut section, &patch(1, &[1, 2], None)), Some(()));

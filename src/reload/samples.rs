@@ -14,6 +14,7 @@ pub(super) fn metric(config: &str, name: &str, help: &str) -> MetricSpec {
         help: help.to_owned(),
         kind: MetricKind::Counter,
         map: "counts".to_owned(),
+        area: None,
         key_size: 4,
         labels: Vec::new(),
         value: ValueSpec::unsigned(0, 8),
