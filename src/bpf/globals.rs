@@ -1,12 +1,15 @@
 //! Initial values of an object's global variables: what the config sets, and `kaddr_<symbol>`.
 
-use libbpf_rs::OpenObject;
+use std::os::fd::AsFd;
+
+use libbpf_rs::{MapCore, Object, OpenObject};
 
 use crate::elf::section_map;
 use crate::host::Host;
 use crate::problem::{Place, Problem};
 use crate::spec::{GlobalPatch, LoadSpec};
 
+use super::mapping::Desk;
 use super::raw::{GlobalVariable, global_variables};
 
 const PREFIX: &str = "kaddr_";
@@ -128,6 +131,32 @@ pub(super) fn set_values(object: &mut OpenObject, spec: &LoadSpec) -> Result<(),
         }
     }
     if problems.is_empty() { Ok(()) } else { Err(problems) }
+}
+
+/// Sets variables while programs run that use them. Nothing else of their sections is written: programs
+/// may have changed it since the load.
+///
+/// # Errors
+/// Why not; nothing was written then.
+pub(super) fn set_in_place(object: &Object, changes: &[GlobalPatch]) -> Result<(), String> {
+    let mut writes = Vec::new();
+    for change in changes {
+        let map = object
+            .maps()
+            .find(|map| map.name().to_str().is_some_and(|name| is_map_of(name, &change.section)));
+        let map = map.ok_or_else(|| format!("there is no section {}", change.section))?;
+        let desk = Desk::open(map.as_fd(), map.value_size() as usize)
+            .map_err(|error| format!("the memory of {} cannot be mapped: {error}", change.section))?;
+        if !desk.has(change.offset, change.bytes.len()) {
+            return Err(format!("`{}` lies outside of {}", change.name, change.section));
+        }
+        writes.push((desk, change));
+    }
+    for (desk, change) in writes {
+        let all = vec![0xff; change.bytes.len()];
+        desk.set(change.offset, &change.bytes, change.mask.as_deref().unwrap_or(&all));
+    }
+    Ok(())
 }
 
 /// Writes a patch into a section's bytes; none when they end before it.
