@@ -570,10 +570,6 @@ const WHAT_COMES_LATER: &[Case] = &[
     ("maps: {array: {carry: sometimes}}\nmetrics: {counters: []}\n", &["wrong-type 1:23"]),
     ("programs: {probe: {attach: {}}}\nmetrics: {counters: []}\n", &["not-yet-supported 1:20"]),
     (
-        "metrics:\n  counters:\n    - {name: a, help: h, global: x}\n",
-        &["not-yet-supported 3:26 (a)", "no-metric-left -"],
-    ),
-    (
         "metrics:\n  counters:\n    - {name: a, help: h, ringbuf: ring}\n",
         &["not-yet-supported 3:26 (a)", "no-metric-left -"],
     ),
