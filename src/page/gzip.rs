@@ -17,6 +17,8 @@ const PIECE: usize = 256 * 1024;
 const ROOM: usize = 4 * 1024;
 /// More threads than this gain nothing worth their stacks.
 const MOST_THREADS: usize = 4;
+/// Pieces that are deflated at a time of a page that is not there yet as a whole.
+const BATCH: usize = 8;
 /// RFC 1952: deflated, no name and no time, the fastest level, any system.
 const HEAD: &[u8] = &[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 4, 255];
 /// RFC 1951: a last block that holds nothing.
@@ -26,23 +28,66 @@ const END: [u8; 2] = [3, 0];
 /// and takes half as much time again.
 #[must_use]
 pub fn gzip(plain: &[Bytes]) -> Option<Vec<Bytes>> {
-    let pieces = pieces(plain);
-    let threads = match pieces.len() {
-        0 | 1 => 1,
-        pieces => std::thread::available_parallelism().map_or(1, usize::from).min(pieces).min(MOST_THREADS),
-    };
-    let mut crc = Crc::new();
-    let mut packed = vec![Bytes::from_static(HEAD)];
-    for piece in deflate_all(&pieces, threads) {
-        let piece = piece.ok()?;
-        crc.combine(&piece.crc);
-        packed.push(piece.deflated);
-    }
-    let mut tail = END.to_vec();
-    tail.extend(crc.sum().to_le_bytes());
-    tail.extend(crc.amount().to_le_bytes());
-    packed.push(tail.into());
+    let mut stream = GzipStream::default();
+    let mut packed = Vec::new();
+    stream.deflate(plain, &mut packed).ok()?;
+    stream.end(&mut packed);
     Some(packed)
+}
+
+/// A page that is compressed while it is made.
+#[derive(Debug, Default)]
+pub(super) struct GzipStream {
+    /// Chunks that wait until there are enough of them for all cores.
+    waiting: Vec<Bytes>,
+    has_begun: bool,
+    crc: Crc,
+}
+
+impl GzipStream {
+    /// Takes chunks; those that are ready come out.
+    pub(super) fn push(&mut self, plain: Vec<Bytes>, packed: &mut Vec<Bytes>) -> io::Result<()> {
+        self.waiting.extend(plain);
+        if self.waiting.iter().map(Bytes::len).sum::<usize>() < PIECE * BATCH {
+            return Ok(());
+        }
+        let waiting = std::mem::take(&mut self.waiting);
+        self.deflate(&waiting, packed)
+    }
+
+    /// The rest of the stream.
+    pub(super) fn finish(&mut self, packed: &mut Vec<Bytes>) -> io::Result<()> {
+        let waiting = std::mem::take(&mut self.waiting);
+        self.deflate(&waiting, packed)?;
+        self.end(packed);
+        Ok(())
+    }
+
+    fn deflate(&mut self, plain: &[Bytes], packed: &mut Vec<Bytes>) -> io::Result<()> {
+        if !std::mem::replace(&mut self.has_begun, true) {
+            packed.push(Bytes::from_static(HEAD));
+        }
+        let pieces = pieces(plain);
+        let threads = match pieces.len() {
+            0 | 1 => 1,
+            pieces => {
+                std::thread::available_parallelism().map_or(1, usize::from).min(pieces).min(MOST_THREADS)
+            }
+        };
+        for piece in deflate_all(&pieces, threads) {
+            let piece = piece?;
+            self.crc.combine(&piece.crc);
+            packed.push(piece.deflated);
+        }
+        Ok(())
+    }
+
+    fn end(&self, packed: &mut Vec<Bytes>) {
+        let mut tail = END.to_vec();
+        tail.extend(self.crc.sum().to_le_bytes());
+        tail.extend(self.crc.amount().to_le_bytes());
+        packed.push(tail.into());
+    }
 }
 
 /// What became of a piece.
