@@ -9,6 +9,7 @@ mod carry;
 mod decoders;
 mod defaults;
 mod enums;
+mod events;
 mod expiries;
 mod families;
 mod globals;
@@ -31,6 +32,7 @@ use std::sync::Arc;
 
 pub(crate) use capacity::capacities;
 pub(crate) use carry::carried;
+pub(crate) use events::{buffers, losses, tell_apart};
 pub(crate) use expiries::expiries;
 pub use families::{settle_families, settle_in_order};
 pub(crate) use globals::globals;
@@ -106,7 +108,11 @@ pub(crate) fn metric(context: &Context<'_>, sink: &mut Sink<'_>, raw: &RawMetric
     let name = raw.name.as_ref().map(|name| name.value.clone()).filter(|name| !name.is_empty());
     sink.metric = Some(name.clone().unwrap_or_else(|| raw.spot.path.clone()));
     let errors = sink.findings.errors();
-    let spec = checked(context, sink, raw, name);
+    let spec = if raw.is_of_events() {
+        events::checked(context, sink, raw, name)
+    } else {
+        checked(context, sink, raw, name)
+    };
     sink.metric = None;
     sink.map = None;
     spec.filter(|_| sink.findings.errors() == errors && !raw.broken)
@@ -123,6 +129,7 @@ fn checked(
     names::labels(sink, raw);
     labels::mixed(sink, raw);
     slots::conflicts(sink, raw);
+    events::without_events(sink, raw);
     numbers::unused(sink, raw);
     let scale = numbers::scale(sink, raw);
     // A name that no metric can have is no map's either, and was told.
@@ -167,6 +174,7 @@ fn checked(
         help: help?,
         kind,
         map: map.name.clone(),
+        events: None,
         key_size: map.key_size as usize,
         labels,
         value: value?,

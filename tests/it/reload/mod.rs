@@ -12,6 +12,9 @@ mod fire;
 /// Exact counts while everything changes.
 mod counts;
 
+/// The same of events.
+mod events;
+
 /// Scrapes that go on meanwhile.
 mod isolation;
 
