@@ -43,7 +43,7 @@ use bytes::Bytes;
 
 pub use generation::{ConfigState, Generation, Live, Member, Reloads};
 pub use publish::{Handover, Replaced};
-pub use self_metrics::{BuildInfo, reserved};
+pub use self_metrics::BuildInfo;
 pub use stream::{Broken, PageStream};
 pub use upkeep::Upkeep;
 

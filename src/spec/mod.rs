@@ -6,6 +6,7 @@
 mod event;
 mod limit;
 mod load;
+mod owner;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,6 +18,7 @@ pub use crate::snapshot::{Area, Bits, Reduce, ValueKind, ValueSpec};
 pub use event::{Amount, Condition, EventSpec, KeyPart, LossSpec};
 pub use limit::{MapExpiry, SeriesLimit};
 pub use load::{BufferSpec, GlobalPatch, MapDefinition, MapSetting, ProgramSetting};
+pub use owner::Owner;
 
 /// A config after it was checked against its object.
 #[derive(Clone, Debug)]

@@ -1,4 +1,4 @@
-//! The names of own metrics. They are reserved: no config can have them.
+//! The names of own metrics; whom they belong to says [`crate::spec::Owner`].
 
 use prometheus::proto::MetricType;
 
@@ -15,6 +15,7 @@ macro_rules! names {
         $(pub(super) const $constant: Name = Name { name: $name, help: $help, kind: MetricType::$kind };)*
 
         /// All of them.
+        #[cfg(test)]
         pub(super) const ALL: &[Name] = &[$($constant),*];
     };
 }
@@ -103,6 +104,7 @@ names! {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::spec::Owner;
 
     #[test]
     fn names_follow_the_conventions_but_for_the_one_that_is_kept() {
@@ -111,6 +113,7 @@ mod tests {
             let kept = metric.name == "ebpf_exporter_ebpf_program_run_time_seconds";
             assert_eq!(total, metric.kind == MetricType::COUNTER && !kept, "{}", metric.name);
             assert!(!metric.help.is_empty());
+            assert_ne!(Owner::of(metric.name), Owner::Free, "{}", metric.name);
         }
         let mut names: Vec<_> = ALL.iter().map(|metric| metric.name).collect();
         names.sort_unstable();
