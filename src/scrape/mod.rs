@@ -8,6 +8,7 @@
 //! A family is published whole or not at all: when one of its sources could not be read it is
 //! left out and that is said, because a gap is honest and a smaller sum is a false reset.
 
+mod cores;
 mod distinct;
 mod fold;
 mod fullness;
