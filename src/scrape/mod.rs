@@ -168,7 +168,10 @@ impl Scraper {
         let own = page::encode_families(&own);
         if rendered.chunks.flows() {
             // Where they belong is on its way already.
-            own.into_iter().for_each(|(_, family)| rendered.chunks.append(family));
+            for (_, family) in own {
+                rendered.chunks.open().extend_from_slice(&family);
+                rendered.chunks.close_when_full();
+            }
             return rendered.chunks.finish();
         }
         weave::weave(rendered.chunks, &rendered.marks, own)
