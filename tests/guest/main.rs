@@ -26,6 +26,9 @@ mod lacking;
 /// The shipped configs with known workloads.
 mod shipped;
 
+/// Those of the network.
+mod network;
+
 use std::fs::File;
 
 use rustix::fs::{FallocateFlags, fallocate};
