@@ -12,6 +12,9 @@ use std::time::{Duration, Instant};
 
 use crate::common::exporter::{Exporter, values_of};
 
+/// Block devices, files and what is on its way between them.
+mod files;
+
 /// Workloads that are told apart from all others.
 mod workloads;
 
@@ -19,8 +22,11 @@ mod workloads;
 mod network;
 
 /// Every pair that is shipped.
-const PAIRS: [&str; 15] = [
+const PAIRS: [&str; 19] = [
     "biolatency",
+    "blockio",
+    "fileio",
+    "filesync",
     "listenqueue",
     "napi",
     "packetdrops",
@@ -35,6 +41,7 @@ const PAIRS: [&str; 15] = [
     "tcpretransmits",
     "tcprtt",
     "udpdrops",
+    "writeback",
 ];
 
 fn folder(name: &str) -> PathBuf {
@@ -261,6 +268,7 @@ fn every_pair_is_whole_and_serves_each_of_its_metrics() {
     device.overfill();
     run(&mut shell("sh -c 'kill -TERM $$' & wait; ls /nowhere 2>/dev/null; true"));
     network::exercise();
+    files::exercise();
     for name in PAIRS {
         assert!(folder("bpf-objects").join(format!("{name}.bpf.c")).exists());
         assert_eq!(count(&exporter, &format!("ebpf_exporter_enabled_configs{{name=\"{name}\"}}")), 1.0);
