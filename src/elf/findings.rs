@@ -141,6 +141,9 @@ fn attachment(program: &ProgramInfo, kind: &SectionKind, place: Place) -> Option
         "tracepoint" => "SEC(\"tracepoint/<category>/<name>\")".to_owned(),
         "xdp" => "SEC(\"xdp/<interface>\")".to_owned(),
         "perf_event" => "SEC(\"perf_event/type=<number>,config=<number>,frequency=<number>\")".to_owned(),
+        "cgroup_skb" | "sock_ops" => {
+            "in YAML: `programs: {<program>: {attach: {cgroup: {path: /}}}}`".to_owned()
+        }
         _ if kind.attaches() => format!("SEC(\"{}/<target>\")", kind.prefix()),
         _ => "the exporter has no way to attach this kind of program".to_owned(),
     };
