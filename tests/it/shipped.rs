@@ -10,10 +10,11 @@ use std::process::{Child, Command, Stdio};
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
+use crate::common::dns;
 use crate::common::exporter::{Exporter, values_of};
 
 /// Every pair that is shipped.
-const PAIRS: [&str; 6] = ["biolatency", "processes", "runqlat", "runqlen", "softirqs", "syscalls"];
+const PAIRS: [&str; 7] = ["biolatency", "dns", "processes", "runqlat", "runqlen", "softirqs", "syscalls"];
 
 fn folder(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
@@ -238,6 +239,8 @@ fn every_pair_is_whole_and_serves_each_of_its_metrics() {
     device.read(10);
     device.overfill();
     run(&mut shell("sh -c 'kill -TERM $$' & wait; ls /nowhere 2>/dev/null; true"));
+    let server = dns::Server::at("127.53.53.53:53".parse().unwrap());
+    dns::Client::new(server.address).ask(&dns::query(1, "www.example.com", dns::A));
     for name in PAIRS {
         assert!(folder("bpf-objects").join(format!("{name}.bpf.c")).exists());
         assert_eq!(count(&exporter, &format!("ebpf_exporter_enabled_configs{{name=\"{name}\"}}")), 1.0);
