@@ -98,6 +98,7 @@ fn metric(kind: MetricKind, key_size: usize, labels: Vec<LabelSpec>) -> MetricSp
         help: "Bench".to_owned(),
         kind,
         map: "bench".to_owned(),
+        area: None,
         key_size,
         labels,
         value: ValueSpec::unsigned(0, 8),

@@ -18,7 +18,7 @@ use super::loaded::{Attachments, Detaching, Held, Loaded};
 use super::programs::{LoadedProgram, ProgramTable};
 use super::read::MapSource;
 use super::select::Selection;
-use super::{Options, attach, carry, explain, raw};
+use super::{Options, attach, carry, explain, globals, raw};
 
 /// An object in the kernel of which nothing is attached yet.
 pub struct Prepared {
@@ -352,7 +352,9 @@ impl Hooks for KernelHooks<'_> {
 fn sources(spec: &LoadSpec, object: &Object) -> Vec<NamedSource> {
     let mut sources = Vec::new();
     for map in object.maps() {
-        let name = map.name().to_string_lossy().into_owned();
+        let name = map.name().to_string_lossy();
+        // Metrics name a section's map by the section, whatever the object is called.
+        let name = globals::section_of_map(&name).unwrap_or(&name).to_owned();
         match map.as_fd().try_clone_to_owned().and_then(MapSource::new) {
             Ok(source) => sources.push(NamedSource { map: name, source: Arc::new(source) }),
             Err(error) if error.kind() == std::io::ErrorKind::Unsupported => {}

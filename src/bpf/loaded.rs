@@ -8,12 +8,12 @@ use libbpf_rs::{Link, Object};
 
 use crate::problem::Problem;
 use crate::snapshot::{NamedSource, ProgramVerdict, Verdict, View};
-use crate::spec::LoadSpec;
+use crate::spec::{GlobalPatch, LoadSpec};
 
 use super::attach::Attached;
 use super::exchange::Attachment;
 use super::programs::ProgramTable;
-use super::raw;
+use super::{globals, raw};
 
 /// Object and attachments of one config. The supervisor owns it alone; dropping it detaches.
 pub struct Loaded {
@@ -120,6 +120,16 @@ impl Loaded {
     #[must_use]
     pub fn carried(&self) -> &[String] {
         &self.carried
+    }
+
+    /// Sets variables while the programs run, so that it is as if it had been loaded by another spec.
+    ///
+    /// # Errors
+    /// Why not; nothing changed then.
+    pub fn set(&mut self, spec: &LoadSpec, changes: &[GlobalPatch]) -> Result<(), String> {
+        globals::set_in_place(&self.held.object, changes)?;
+        self.spec = spec.clone();
+        Ok(())
     }
 
     /// Waits until the programs that are being detached have run for the last time.

@@ -48,7 +48,7 @@ pub(super) struct Accepted {
 pub(super) enum Step {
     /// Load the object, beside what is running of it if anything is.
     Load(Accepted),
-    /// Only the numbers mean something else.
+    /// Programs and maps stay: only the numbers mean something else, or variables are to be set.
     View(Accepted),
     /// It goes on under another name.
     Move { from: String, to: Accepted },
@@ -287,7 +287,7 @@ fn steps(candidates: Vec<Candidate<'_>>, mut missing: Vec<Standing<'_>>) -> Vec<
                 let is_in_the_way = problems.iter().any(is_between_configs);
                 let accepted = Accepted { spec, problems, provenance, is_in_the_way };
                 match (running, moved) {
-                    (Some(running), _) if running.load.loads_the_same(&accepted.spec.load) => {
+                    (Some(running), _) if running.load.changes_in_place(&accepted.spec.load).is_some() => {
                         Step::View(accepted)
                     }
                     (_, Some(index)) => {

@@ -201,7 +201,10 @@ impl<K: Kernel> Supervisor<K> {
         for (name, step) in steps {
             match step {
                 Step::Load(accepted) => jobs.push((name, accepted)),
-                Step::View(accepted) => self.view(&name, accepted, turn),
+                Step::View(accepted) => {
+                    let left = self.view(&name, accepted, turn);
+                    jobs.extend(left.map(|accepted| (name, *accepted)));
+                }
                 Step::Move { from, to } => self.rename(from, name, to, turn),
                 Step::Refuse { problems, is_in_the_way } => {
                     self.unit(&name).is_in_the_way = is_in_the_way;
@@ -238,14 +241,28 @@ impl<K: Kernel> Supervisor<K> {
         self.units.entry(name.to_owned()).or_default()
     }
 
-    /// The numbers mean something else; the kernel is not touched.
-    fn view(&mut self, name: &str, accepted: Accepted, turn: &mut Turn<K::Loaded>) {
+    /// The numbers mean something else, or variables are to be set: programs and maps stay. What takes a
+    /// load all the same comes back.
+    fn view(&mut self, name: &str, accepted: Accepted, turn: &mut Turn<K::Loaded>) -> Option<Box<Accepted>> {
         let unit = self.units.entry(name.to_owned()).or_default();
-        let Some(running) = &mut unit.running else { return };
+        let running = unit.running.as_mut()?;
         let member = Member { view_spec: accepted.spec.view.clone(), view: running.view.clone() };
         let unfit = Generation::unfit(&member);
         if !unfit.is_empty() {
-            return self.refuse_one(name.to_owned(), unfit, turn);
+            self.refuse_one(name.to_owned(), unfit, turn);
+            return None;
+        }
+        let load = &accepted.spec.load;
+        let changes = running.spec.load.changes_in_place(load).unwrap_or_default();
+        if !changes.is_empty()
+            && let Err(reason) = self.kernel.set(&mut running.loaded, load, &changes)
+        {
+            tracing::info!(
+                config = name,
+                reason,
+                "variables cannot be set in place: the object is loaded again"
+            );
+            return Some(Box::new(accepted));
         }
         turn.remarks.extend(accepted.problems.iter().cloned());
         // What is known of the programs goes on with them.
@@ -255,7 +272,9 @@ impl<K: Kernel> Supervisor<K> {
         running.provenance = accepted.provenance;
         unit.succeed(turn.moment.time, turn.is_reload);
         unit.is_in_the_way = accepted.is_in_the_way;
-        turn.changes.insert(name.to_owned(), Change::Viewed);
+        let change = if changes.is_empty() { Change::Viewed } else { Change::Set };
+        turn.changes.insert(name.to_owned(), change);
+        None
     }
 
     /// What is at work goes on under another name.
@@ -264,7 +283,8 @@ impl<K: Kernel> Supervisor<K> {
         running.view.config.clone_from(&name);
         self.unit(&name).running = Some(running);
         turn.handover.renamed.push((from.clone(), name.clone()));
-        self.view(&name, to, turn);
+        // It differs by its name alone, so nothing is to be set.
+        let _ = self.view(&name, to, turn);
         if turn.changes.get(&name) == Some(&Change::Viewed) {
             turn.changes.insert(name, Change::Moved { from });
         }

@@ -4,6 +4,7 @@
 //! over memory that the kernel writes; what metrics need of a value is projected
 //! batch by batch, so a map on 512 CPUs never exists raw.
 
+mod area;
 mod bits;
 mod column;
 pub mod fixture;
@@ -15,6 +16,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::problem::{Place, Problem};
+pub use area::Area;
 pub use bits::Bits;
 pub use column::{Column, Reduce, ValueKind, ValueSpec};
 pub use held::{Numbers, Snapshot};
@@ -145,6 +147,11 @@ pub trait Source: Send + Sync {
         limits: &Limits,
         push: &mut dyn FnMut(Batch<'_>) -> Result<(), ReadError>,
     ) -> Result<ReadStatistics, ReadError>;
+
+    /// A part of its only value as a source of its own; none where there is no such part.
+    fn part(&self, _area: Area) -> Option<Arc<dyn Source>> {
+        None
+    }
 
     /// How many entries are to be expected, as far as that is known: room for them is made beforehand.
     fn expected_entries(&self) -> usize {

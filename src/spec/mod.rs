@@ -12,7 +12,7 @@ use std::sync::Arc;
 use crate::decode::Chain;
 use crate::problem::{Place, Position};
 use crate::series::Buckets;
-pub use crate::snapshot::{Bits, Reduce, ValueKind, ValueSpec};
+pub use crate::snapshot::{Area, Bits, Reduce, ValueKind, ValueSpec};
 pub use limit::{MapExpiry, SeriesLimit};
 pub use load::{GlobalPatch, MapDefinition, MapSetting, ProgramSetting};
 
@@ -73,6 +73,15 @@ impl LoadSpec {
             && *programs == other.programs
             && *choices == other.choices
             && *maps == other.maps
+    }
+
+    /// What has to be written so that what runs by this spec runs by another one: none when that takes
+    /// a new load. Constants are what the programs were verified with, so they cannot change.
+    #[must_use]
+    pub fn changes_in_place(&self, other: &Self) -> Option<Vec<GlobalPatch>> {
+        let alike = Self { globals: self.globals.clone(), ..other.clone() };
+        let changes = load::changes(&self.globals, &other.globals);
+        (self.loads_the_same(&alike) && changes.iter().all(GlobalPatch::is_writable)).then_some(changes)
     }
 
     /// Names of the maps that this load can take over from another one.
@@ -162,8 +171,10 @@ pub struct MetricSpec {
     pub help: String,
     /// Its kind.
     pub kind: MetricKind,
-    /// The map that it is read from.
+    /// The map that it is read from; of a variable its section.
     pub map: String,
+    /// Of a variable, where it lies in its section.
+    pub area: Option<Area>,
     /// Bytes of the map's key.
     pub key_size: usize,
     /// Labels, sorted by name, which is the order of the page.

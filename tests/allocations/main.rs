@@ -52,6 +52,7 @@ fn metric(kind: MetricKind, key_size: usize, labels: Vec<LabelSpec>) -> MetricSp
         help: "Help".to_owned(),
         kind,
         map: "m".to_owned(),
+        area: None,
         key_size,
         labels,
         value: ValueSpec::unsigned(0, 8),

@@ -37,6 +37,9 @@ mod limits;
 /// What is set before the load: globals, programs, choices, maps.
 mod load;
 
+/// Metrics that are read from global variables.
+mod variables;
+
 /// The JSON Schema of configs.
 pub mod schema;
 

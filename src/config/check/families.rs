@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use crate::problem::{Place, Problem};
-use crate::spec::{MetricKind, MetricSpec, Spec, ValueSpec};
+use crate::spec::{Area, MetricKind, MetricSpec, Spec, ValueSpec};
 
 /// Names that a histogram writes beside its own.
 const SUFFIXES: [&str; 3] = ["_bucket", "_count", "_sum"];
@@ -18,8 +18,8 @@ struct Claim {
     help: String,
     labels: Vec<String>,
     place: Place,
-    /// Which numbers of which maps of which configs feed it.
-    sources: Vec<(String, String, ValueSpec)>,
+    /// Which numbers of which maps or variables of which configs feed it.
+    sources: Vec<(String, String, Option<Area>, ValueSpec)>,
 }
 
 /// Removes metrics whose family is another's, or the exporter's own, and says so. Configs come in the order
@@ -110,7 +110,7 @@ impl Claim {
             help: metric.help.clone(),
             labels: label_names(metric),
             place: metric.place.clone(),
-            sources: vec![(config.to_owned(), metric.map.clone(), metric.value)],
+            sources: vec![(config.to_owned(), metric.map.clone(), metric.area, metric.value)],
         }
     }
 
@@ -132,7 +132,7 @@ impl Claim {
             let message = format!("the gauge `{family}` is defined twice, and gauges are never summed");
             return refuse("metric-conflict", message, "rename one of them");
         }
-        let source = (config.to_owned(), metric.map.clone(), metric.value);
+        let source = (config.to_owned(), metric.map.clone(), metric.area, metric.value);
         if self.sources.contains(&source) {
             let message =
                 format!("`{family}` is defined twice from the same map, which would count everything twice");

@@ -46,6 +46,9 @@ impl<'o> Whole<'o> {
             Part::Value => (map.value_type, map.value_size),
         };
         let btf = &context.object.btf;
+        if part == Part::Key && id.is_none() && map.kind.is_array() && size == 4 {
+            return Ok(Self { btf, map: &map.name, part, layout: index() });
+        }
         let layout = btf.layout(id.ok_or(None)?).map_err(Some)?;
         if layout.size != size as usize {
             return Err(None);
@@ -68,7 +71,15 @@ impl<'o> Whole<'o> {
 
     /// A member by its path; the empty one is the whole.
     pub(super) fn find(&self, path: &str) -> Result<Member, BtfError> {
-        self.btf.member(self.layout.type_id, path)
+        match self.layout.members.as_slice() {
+            [index] if self.layout.type_id == TypeId::VOID && path.is_empty() => Ok(index.clone()),
+            [index] if self.layout.type_id == TypeId::VOID => Err(BtfError::NoMember {
+                name: path.to_owned(),
+                within: index.type_name.clone(),
+                known: Vec::new(),
+            }),
+            _ => self.btf.member(self.layout.type_id, path),
+        }
     }
 
     /// Bytes and meaning of the elements of an array member.
@@ -133,6 +144,21 @@ impl<'o> Whole<'o> {
             _ => suggest::help("members there are", path, paths()),
         }
     }
+}
+
+/// The key of an array, whose type is known although no object says it.
+fn index() -> Layout {
+    let type_name = "u32".to_owned();
+    let member = Member {
+        path: String::new(),
+        offset: 0,
+        size: 4,
+        bits: None,
+        type_id: TypeId::VOID,
+        type_name: type_name.clone(),
+        kind: MemberKind::Scalar(ScalarKind::Unsigned),
+    };
+    Layout { type_id: TypeId::VOID, type_name, size: 4, members: vec![member] }
 }
 
 /// Says that names need types which the object does not bring.

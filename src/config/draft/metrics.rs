@@ -3,10 +3,10 @@
 use std::collections::HashSet;
 
 use super::labels::{self, is_integer};
-use super::scratch;
 use super::words::{bare, leaf, metric_name, name, quoted};
+use super::{scratch, variables};
 use crate::btf::{Kind, Layout, Member, MemberKind, ScalarKind, TypeId};
-use crate::elf::{MapInfo, ObjectInfo};
+use crate::elf::{MapInfo, ObjectInfo, Variable};
 
 /// Metrics that one map makes at most.
 const MAX_METRICS: usize = 64;
@@ -47,6 +47,10 @@ pub(super) fn of(object: &ObjectInfo) -> (Vec<Metric>, Vec<String>) {
         } else if map.name.starts_with('.') || !draft.map(map) {
             left_out.push(format!("{}: its value holds no number that a metric can show", map.name));
         }
+    }
+    draft.aside = None;
+    for (variable, index) in variables::shown(object) {
+        draft.variable(variable, index);
     }
     (draft.metrics, left_out)
 }
@@ -200,6 +204,23 @@ impl Draft<'_> {
         };
         self.room = self.room.saturating_sub(text.len());
         self.metrics.push(Metric { group, text, aside: self.aside.clone() });
+    }
+
+    /// A variable, or the elements of an array.
+    fn variable(&mut self, variable: &Variable, is_array: bool) {
+        let group = group(&variable.name);
+        let metric = self.free_name(&variable.name, group);
+        let help = quoted(&format!("From the variable {}, not described yet", variable.name));
+        let labels = if is_array { "      labels:\n        - index\n" } else { "" };
+        let text = format!(
+            "    - name: {}\n      global: {}\n      help: {help}\n{labels}      # scale: 0.000001 # from microseconds to seconds\n",
+            bare(&metric),
+            bare(&variable.name),
+        );
+        self.room = self.room.saturating_sub(text.len());
+        if self.room > 0 {
+            self.metrics.push(Metric { group, text, aside: None });
+        }
     }
 
     /// A name by the conventions that no other metric has.

@@ -33,10 +33,8 @@ pub(super) const MAP: &[Later] = &[
 ];
 
 /// Of every metric.
-pub(super) const METRIC: &[Later] = &[
-    Later { key: "global", what: "a metric from a global variable", help: "use an array map with one entry" },
-    Later { key: "ringbuf", what: "a metric from a ring buffer", help: "count in a hash map instead" },
-];
+pub(super) const METRIC: &[Later] =
+    &[Later { key: "ringbuf", what: "a metric from a ring buffer", help: "count in a hash map instead" }];
 
 pub(super) const PERF_EVENT_ARRAY: Later = Later {
     key: "perf_event_array",

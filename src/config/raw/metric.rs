@@ -18,6 +18,7 @@ const EVERY: &[Key] = &[
     ),
     Key::required("help", Shape::Text, "What Prometheus shows for the metric"),
     Key::new("map", Shape::Text, "The map to read, when its name is not the metric's"),
+    Key::new("global", Shape::Text, "The variable to read instead of a map, or a member of it"),
     Key::new("labels", Shape::List(&Shape::TextOr(&label::KEYS)), "How the map's key becomes labels"),
     Key::new("value", Shape::Text, "The member of a struct value that is the number"),
     Key::new("scale", Shape::Number, "Counters and gauges: multiplies the value"),
@@ -98,7 +99,7 @@ pub(super) fn metric(reader: &mut Reader, group: Group, node: &Node, path: &str)
     for field in reader.fields(node, path, keys) {
         let path = join(path, field.name);
         read_field(reader, &mut raw, &field, &path);
-        let by_name = ["value", "bucket", "slots", "sum", "count"];
+        let by_name = ["global", "value", "bucket", "slots", "sum", "count"];
         // Null is "not given" there, and must not make a histogram of another kind.
         if !(field.value.is_null() && by_name.contains(&field.name)) {
             raw.given.push(field.name.to_owned());
@@ -117,6 +118,7 @@ fn empty(group: Group, node: &Node, path: &str) -> RawMetric {
         name: None,
         help: None,
         map: None,
+        global: None,
         scale: None,
         reduce: None,
         zero: None,
@@ -147,6 +149,7 @@ fn read_field(reader: &mut Reader, raw: &mut RawMetric, field: &Field<'_>, path:
         "help" => raw.help = reader.text(node, path),
         // Null is "not given" for the keys that the reference does not have.
         "map" => raw.map = optional(node).and_then(|node| reader.text(node, path)),
+        "global" => raw.global = optional(node).and_then(|node| reader.text(node, path)),
         "value" => raw.value = optional(node).and_then(|node| reader.text(node, path)),
         "bucket" => raw.bucket = optional(node).and_then(|node| reader.text(node, path)),
         "slots" => raw.slots = optional(node).and_then(|node| reader.text(node, path)),

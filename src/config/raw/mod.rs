@@ -81,6 +81,7 @@ pub(crate) struct RawMetric {
     pub(crate) name: Option<Found<String>>,
     pub(crate) help: Option<Found<String>>,
     pub(crate) map: Option<Found<String>>,
+    pub(crate) global: Option<Found<String>>,
     pub(crate) scale: Option<Found<f64>>,
     pub(crate) reduce: Option<Found<String>>,
     pub(crate) zero: Option<Found<bool>>,

@@ -90,7 +90,9 @@ fn metric(contributor: &Contributor, rendered: &Rendered, states: &States, famil
 
 fn maps(reading: &Reading, states: &States, families: &mut Families) {
     let mut states = states.sources();
-    for (planned, read) in reading.generation.sources.iter().zip(&reading.sources) {
+    // A variable is never full.
+    let sources = reading.generation.sources.iter().zip(&reading.sources);
+    for (planned, read) in sources.filter(|(planned, _)| planned.area.is_none()) {
         let entries = read.outcome.as_ref().ok().map(|statistics| statistics.entries);
         map((&planned.config, &planned.map), planned.source.as_ref(), entries, &mut states, families);
     }

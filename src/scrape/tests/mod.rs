@@ -69,6 +69,7 @@ fn metric(family: &str, kind: MetricKind, key_size: usize, mut labels: Vec<Label
         help: "Help".to_owned(),
         kind,
         map: family.to_owned(),
+        area: None,
         key_size,
         labels,
         value: ValueSpec::unsigned(0, 8),

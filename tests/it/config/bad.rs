@@ -575,10 +575,6 @@ const WHAT_COMES_LATER: &[Case] = &[
         &["wrong-attachment 1:29", "wrong-type 1:44"],
     ),
     (
-        "metrics:\n  counters:\n    - {name: a, help: h, global: x}\n",
-        &["not-yet-supported 3:26 (a)", "no-metric-left -"],
-    ),
-    (
         "metrics:\n  counters:\n    - {name: a, help: h, ringbuf: ring}\n",
         &["not-yet-supported 3:26 (a)", "no-metric-left -"],
     ),

@@ -12,6 +12,9 @@ mod fire;
 /// Exact counts while everything changes.
 mod counts;
 
+/// Variables as sources, and variables that are set while programs run.
+mod variables;
+
 /// Scrapes that go on meanwhile.
 mod isolation;
 
