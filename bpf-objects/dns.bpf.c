@@ -343,8 +343,11 @@ static __always_inline bool take_overdue(struct deadlines *all, u64 now, struct 
     return is_taken;
 }
 
-/* Whether all that is overdue was found. */
-static __always_inline bool sweep(u32 most)
+/*
+ * Whether all that is overdue was found. A function for itself, as is name_bytes below: the verifier looks
+ * at it once, and not at the rest of the program for each of the ways out of its loop.
+ */
+__noinline int sweep(u32 most)
 {
     u32 zero = 0;
     u64 now = bpf_ktime_get_ns();
@@ -353,17 +356,12 @@ static __always_inline bool sweep(u32 most)
 
     if (!all)
         return true;
-    for (u32 i = 0; i < most; i++) {
+    for (u32 i = 0; i < SWEEP_BY_PACKET && i < most; i++) {
         if (!take_overdue(all, now, &taken))
             return true;
         give_up(&taken, DNS_UNANSWERED_TIMEOUT);
     }
     return false;
-}
-
-static __noinline int sweep_by_packet(void)
-{
-    return sweep(SWEEP_BY_PACKET);
 }
 
 /* Adds a deadline, in the place of the oldest one when there are too many. */
@@ -476,7 +474,7 @@ static __always_inline enum dns_type type_of(u16 number)
  * Bytes of the name in the question, without its last zero; -1 when it is none.
  * It cannot be a pointer to a name before it, because it is the first one.
  */
-static __always_inline int name_bytes(struct __sk_buff *skb, u32 begin, u32 end)
+__noinline int name_bytes(struct __sk_buff *skb, u32 begin, u32 end)
 {
     u32 used = 0;
     u8 length;
@@ -505,7 +503,8 @@ static __always_inline bool question(struct __sk_buff *skb, struct message *mess
     if (!questions)
         return true;
     bytes = name_bytes(skb, begin, message->end);
-    if (bytes < 0) {
+    /* The second is for the verifier, which does not know what the function gives. */
+    if (bytes < 0 || bytes >= MAX_NAME) {
         count_fault(message, DNS_FAULT_NAME);
         return false;
     }
@@ -525,7 +524,7 @@ static __always_inline void send_event(struct __sk_buff *skb, const struct messa
     enum dns_rcode rcode = message->flags & FLAGS_RCODE;
     /* That a name does not exist is an answer; everything else but success says that there is none. */
     bool is_error = rcode != DNS_RCODE_NOERROR && rcode != DNS_RCODE_NXDOMAIN;
-    u32 bytes = message->name_bytes;
+    u32 last = message->name_bytes - 1;
     struct dns_response *event = reserve_event(dns_events, struct dns_response, is_error);
 
     if (!event)
@@ -536,9 +535,12 @@ static __always_inline void send_event(struct __sk_buff *skb, const struct messa
     event->type = message->type;
     event->rcode = rcode;
     __builtin_memset(event->name, 0, sizeof(event->name));
-    /* For the verifier, which has forgotten it. */
-    if (bytes > 0 && bytes < MAX_NAME)
-        bpf_skb_load_bytes(skb, message->begin + sizeof(struct dns_header), event->name, bytes);
+    if (message->name_bytes) {
+        /* For the verifier, which has forgotten the bounds that the compiler remembers: 1 to 256. */
+        barrier_var(last);
+        last &= 0xff;
+        bpf_skb_load_bytes(skb, message->begin + sizeof(struct dns_header), event->name, last + 1);
+    }
     bpf_ringbuf_submit(event, 0);
 }
 
@@ -656,7 +658,7 @@ static __always_inline int observe(struct __sk_buff *skb, bool sent)
     u64 ticks = bpf_jiffies64();
 
     observe_packet(skb, sent);
-    if (ticks - swept_at >= SWEEP_TICKS && sweep_by_packet())
+    if (ticks - swept_at >= SWEEP_TICKS && sweep(SWEEP_BY_PACKET))
         swept_at = ticks;
     return 1;
 }
