@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
+use super::losses::{self, PlannedLoss};
 use super::plan::{FamilyPlan, PlannedSource, Planner};
 use crate::problem::{Problem, Severity};
 use crate::snapshot::{ProgramVerdict, View};
@@ -65,6 +66,7 @@ pub struct Generation {
     views: Vec<View>,
     configs: Vec<ConfigState>,
     problems: Vec<Problem>,
+    pub(super) losses: Vec<PlannedLoss>,
     /// When entries are taken out of maps, by config and map.
     expiries: BTreeMap<(String, String), Duration>,
 }
@@ -98,8 +100,9 @@ impl Generation {
             member.view_spec.expiries.iter().map(of).collect::<Vec<_>>()
         });
         let expiries = expiries.collect();
+        let losses = losses::plan(&members);
         let views = members.into_iter().map(|member| member.view).collect();
-        Self { sources, families, views, configs, problems: Vec::new(), expiries }
+        Self { sources, families, views, configs, problems: Vec::new(), losses, expiries }
     }
 
     /// The same with what is wrong with no config in particular.

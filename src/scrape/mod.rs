@@ -13,6 +13,7 @@ mod fold;
 mod fullness;
 mod generation;
 mod limit;
+mod losses;
 mod many;
 mod maps;
 mod memo;

@@ -70,6 +70,12 @@ names! {
         "Entries of a map in this scrape, or as last counted of one that no metric reads";
     MAP_MAX_ENTRIES GAUGE "ebpf_exporter_map_max_entries"
         "Entries that a map can hold";
+    EVENTS COUNTER "ebpf_exporter_events_total"
+        "Events that were read from a buffer, by the buffer's map";
+    EVENTS_LOST COUNTER "ebpf_exporter_events_lost_total"
+        "Events that are missing in what is counted, by reason: buffer_full, decode, series_limit, or what its program calls it";
+    EVENTS_UNREAD GAUGE "ebpf_exporter_events_unread_bytes"
+        "Bytes of events that waited in a ring buffer when this scrape began";
     CLIENTS_CUT COUNTER "ebpf_exporter_http_clients_cut_total"
         "Clients whose connection was closed before they had their answer, by reason: not_reading, slow_request or needed_by_others";
     MAP_NEARLY_FULL GAUGE "ebpf_exporter_map_nearly_full"
