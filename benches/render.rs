@@ -117,6 +117,7 @@ fn member(config: &str, metric: MetricSpec, source: Arc<dyn Source>) -> Member {
             config: config.to_owned(),
             sources: vec![NamedSource { map: "bench".to_owned(), source }],
             programs: Arc::new(LiteralPrograms::default()),
+            cgroups: Arc::default(),
         },
     }
 }

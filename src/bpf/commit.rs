@@ -7,10 +7,11 @@ use libbpf_rs::{MapCore, Object, OpenObject, ProgramMut};
 
 use crate::host::Host;
 use crate::problem::{Place, Problem};
-use crate::snapshot::{NamedSource, ProgramVerdict, Verdict, View};
+use crate::snapshot::{CgroupTally, NamedSource, ProgramVerdict, Verdict, View};
 use crate::spec::LoadSpec;
 
 use super::attach::{AttachError, Attached};
+use super::cgroups::Following;
 use super::ending::{self, Ending};
 use super::exchange::{Exchanged, Hooks, Planned, PutBack, exchange};
 use super::load::{FailedProgram, give_up, into_kernel};
@@ -27,6 +28,8 @@ pub struct Prepared {
     sources: Vec<NamedSource>,
     /// Maps that are the predecessor's.
     carried: Vec<String>,
+    /// How the map of cgroups fares: counted on from the predecessor.
+    tally: Arc<CgroupTally>,
     object: Object,
 }
 
@@ -80,7 +83,8 @@ impl Prepared {
         };
         let (object, selection) = into_kernel(spec, host, options, selection, &adapt)?;
         let sources = sources(spec, &object);
-        Ok(Self { spec: spec.clone(), selection, sources, carried: carried.into_inner(), object })
+        let tally = running.map(|running| Arc::clone(&running.tally)).unwrap_or_default();
+        Ok(Self { spec: spec.clone(), selection, sources, carried: carried.into_inner(), tally, object })
     }
 
     /// What a scrape may see of it.
@@ -90,6 +94,7 @@ impl Prepared {
             config: self.spec.name.clone(),
             sources: self.sources.clone(),
             programs: Arc::new(ProgramTable::default()),
+            cgroups: Arc::clone(&self.tally),
         }
     }
 
@@ -123,6 +128,9 @@ impl Prepared {
         attaching: Attaching,
         running: Option<&mut Loaded>,
     ) -> Result<Loaded, Refused> {
+        // Complete before anything counts.
+        let following = Following::start(&self.spec, &self.object, host, &self.tally);
+        let following = following.map_err(|problem| Refused::ForGood(vec![*problem]))?;
         let planned: Vec<Planned> = self.object.progs_mut().filter_map(|program| planned(&program)).collect();
         let selection = &self.selection;
         let may_go_on = |name: &str, was_attached: bool| {
@@ -143,18 +151,31 @@ impl Prepared {
             Ok(exchanged) => {
                 if let Some(running) = running {
                     running.held.links.detaching.join(detaching);
+                    running.following = None;
                 }
-                Ok(self.loaded(host, exchanged))
+                // The predecessor may have written to the same map until now.
+                following.iter().for_each(Following::again);
+                Ok(self.loaded(host, exchanged, following))
             }
             Err(put_back) => {
                 detaching.wait();
+                drop(following);
+                running
+                    .into_iter()
+                    .filter_map(|running| running.following.as_ref())
+                    .for_each(Following::again);
                 Err(self.refused(host, put_back))
             }
         }
     }
 
     /// What is at work now.
-    fn loaded(self, host: &Host, exchanged: Exchanged<Attached, AttachError>) -> Loaded {
+    fn loaded(
+        self,
+        host: &Host,
+        exchanged: Exchanged<Attached, AttachError>,
+        following: Option<Following>,
+    ) -> Loaded {
         let Exchanged { attachments, mut failures } = exchanged;
         let (spec, selection) = (&self.spec, &self.selection);
         let mut table = ProgramTable::default();
@@ -188,7 +209,16 @@ impl Prepared {
         }
         let links = Attachments { held: attachments, detaching: Detaching::default() };
         let held = Held { links, maps: self.sources, object: self.object };
-        Loaded { spec: self.spec, held, programs: Arc::new(table), verdicts, problems, carried: self.carried }
+        Loaded {
+            following,
+            spec: self.spec,
+            held,
+            programs: Arc::new(table),
+            verdicts,
+            problems,
+            carried: self.carried,
+            tally: self.tally,
+        }
     }
 
     /// Why nothing has changed: there may be another way, by the next alternative.

@@ -8,6 +8,7 @@
 
 mod attach;
 mod carry;
+mod cgroups;
 mod commit;
 mod ending;
 mod exchange;

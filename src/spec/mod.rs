@@ -3,6 +3,7 @@
 //! Two halves: the load spec concerns the kernel, the view spec what the numbers
 //! mean. Equal load specs mean that the kernel is not touched.
 
+mod cgroups;
 mod limit;
 mod load;
 
@@ -13,6 +14,7 @@ use crate::decode::Chain;
 use crate::problem::{Place, Position};
 use crate::series::Buckets;
 pub use crate::snapshot::{Area, Bits, Reduce, ValueKind, ValueSpec};
+pub use cgroups::{CgroupMap, CgroupMapKind};
 pub use limit::{MapExpiry, SeriesLimit};
 pub use load::{GlobalPatch, MapDefinition, MapSetting, ProgramSetting};
 
@@ -55,17 +57,29 @@ pub struct LoadSpec {
     pub choices: Vec<Vec<String>>,
     /// Maps that are not as the object defines them.
     pub maps: Vec<MapSetting>,
+    /// The map that holds which cgroups are meant.
+    pub cgroups: Option<CgroupMap>,
     /// Maps that a reload may hand over, when the other object's definition is equal.
     pub carried: Vec<MapDefinition>,
 }
 
 impl LoadSpec {
     /// Whether the kernel would be asked for the same: then what is loaded can stay. Where the object
-    /// lies does not matter, nor what a later reload may hand over.
+    /// lies does not matter, nor which cgroups are meant, nor what a later reload may hand over.
     #[must_use]
     pub fn loads_the_same(&self, other: &Self) -> bool {
-        let Self { name, object: _, object_bytes, kaddrs, globals, programs, choices, maps, carried: _ } =
-            self;
+        let Self {
+            name,
+            object: _,
+            object_bytes,
+            kaddrs,
+            globals,
+            programs,
+            choices,
+            maps,
+            cgroups: _,
+            carried: _,
+        } = self;
         *name == other.name
             && *object_bytes == other.object_bytes
             && *kaddrs == other.kaddrs

@@ -71,6 +71,7 @@ fn member(config: &str, metric: MetricSpec, source: Arc<Literal>) -> Member {
             config: config.to_owned(),
             sources: vec![NamedSource { map: "m".to_owned(), source: source as Arc<dyn Source> }],
             programs: Arc::new(LiteralPrograms::default()),
+            cgroups: Arc::default(),
         },
     }
 }

@@ -86,8 +86,8 @@ mod tests {
         collect(&TOP, "@", &mut tables);
         assert_eq!(
             tables.len(),
-            9,
-            "the file, metrics, three groups, labels and decoders: of counters alone, programs, maps"
+            10,
+            "the file, metrics, three groups, labels and decoders: of counters alone, programs, maps, cgroups"
         );
         tables
     }

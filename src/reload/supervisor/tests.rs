@@ -100,7 +100,7 @@ fn version(spec: &LoadSpec) -> String {
 fn view(name: &str) -> View {
     let source = Arc::new(Literal::from_numbers([(0, 1)]));
     let sources = vec![NamedSource { map: "counts".to_owned(), source }];
-    View { config: name.to_owned(), sources, programs: Arc::new(NoPrograms) }
+    View { config: name.to_owned(), sources, programs: Arc::new(NoPrograms), cgroups: Arc::default() }
 }
 
 impl Kernel for Recorder {
@@ -302,7 +302,7 @@ fn variables_are_set_in_place_where_that_is_possible() {
     assert_eq!(kernel.log(), expected);
     // The one that was set is the one that is at work.
     assert!(stage.look(vec![files(2)]).is_empty() && kernel.log().is_empty());
-    assert_eq!(changes(&stage.look(vec![files(3)])), ["a: variables set, programs and maps stayed"]);
+    assert_eq!(changes(&stage.look(vec![files(3)])), ["a: settings changed, programs and maps stayed"]);
 }
 
 #[test]

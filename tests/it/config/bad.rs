@@ -561,10 +561,6 @@ const WHAT_COMES_LATER: &[Case] = &[
         &["not-yet-supported 3:47 (perf)", "no-metric-left -"],
     ),
     ("tracing: {spans: [{ringbuf: ring, labels: []}]}\n", &["not-yet-supported 1:1"]),
-    (
-        "metrics: {counters: []}\ncgroup_id_map: {name: array, type: hash, regexps: [a]}\n",
-        &["not-yet-supported 2:1"],
-    ),
     ("maps: {array: {pin_path: /x}}\nmetrics: {counters: []}\n", &["not-yet-supported 1:16"]),
     ("maps: {array: {from_pin: /x, max_entries: 5}}\nmetrics: {counters: []}\n", &["not-yet-supported 1:16"]),
     ("maps: {array: {carry: sometimes}}\nmetrics: {counters: []}\n", &["wrong-type 1:23"]),
