@@ -59,6 +59,7 @@ lint: build-packages ## Check format, clippy's advice and the documentation: a w
 	cargo fmt --check
 	cargo fmt --check --manifest-path fuzz/Cargo.toml
 	cargo clippy --locked --all-targets --test guest -- -D warnings
+	cargo clippy --locked --manifest-path fuzz/Cargo.toml --target-dir target/fuzz -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
 
 objects: ## Compile bpf-objects/*.bpf.c again

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bpftally::config::advise::{self, Kernel};
-use bpftally::config::{self, Checked, ConfigFile, ObjectFile, Options};
+use bpftally::config::{self, Checked, ConfigFile, Insecure, ObjectFile, Options};
 use bpftally::elf::ObjectInfo;
 use bpftally::host::{Host, Roots};
 use bpftally::problem::Problem;
@@ -26,7 +26,13 @@ pub fn host() -> Arc<Host> {
 }
 
 pub fn options() -> Options {
-    Options { namespace: "fuzz".to_owned(), object_dir: None, host: host() }
+    Options {
+        namespace: "fuzz".to_owned(),
+        max_series: None,
+        object_dir: None,
+        host: host(),
+        insecure: Insecure::Allowed,
+    }
 }
 
 pub fn kernel(host: &Host) -> Option<Kernel> {

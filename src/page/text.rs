@@ -1,8 +1,8 @@
 //! Prometheus text 0.0.4.
 
-use std::sync::Arc;
+use std::time::Duration;
 
-use super::{Chunks, Pool, push_float};
+use super::{Chunks, push_float};
 use crate::series::{Number, replace_invalid};
 
 /// The media type, as the reference names it.
@@ -131,10 +131,10 @@ pub struct TextPage {
 }
 
 impl TextPage {
-    /// An empty page, to be written into buffers of a pool.
+    /// An empty page, to be written into these chunks.
     #[must_use]
-    pub fn pooled(pool: Arc<Pool>) -> Self {
-        Self { chunks: Chunks::pooled(pool), ..Self::default() }
+    pub fn over(chunks: Chunks) -> Self {
+        Self { chunks, ..Self::default() }
     }
 
     /// Writes a family's head; its rows must follow.
@@ -242,6 +242,19 @@ impl TextPage {
             out.push(b'\n');
             chunks.close_when_full();
         }
+    }
+
+    /// Whether nobody wants what else will be written.
+    #[inline]
+    #[must_use]
+    pub fn is_unwanted(&self) -> bool {
+        self.chunks.is_unwanted()
+    }
+
+    /// How long it had to wait until there was room for it.
+    #[must_use]
+    pub fn waited(&self) -> Duration {
+        self.chunks.waited()
     }
 
     /// Bytes so far.

@@ -220,9 +220,11 @@ fn decoder(word: &str, member: &Member, others: &[&Member]) -> Option<String> {
         _ => None,
     };
     let number = is_integer(member);
-    let whole = number && member.bits.is_none();
+    // A bit-field comes as a number of its own, not as the bytes that it lies in.
+    let lone = member.bits.is_none();
+    let whole = number && lone;
     let address = is_address(word);
-    let bytes = element_bytes.is_some() || matches!(member.kind, MemberKind::Scalar(_));
+    let bytes = lone && (element_bytes.is_some() || matches!(member.kind, MemberKind::Scalar(_)));
     let or_v4 =
         || others.iter().any(|other| other.offset == member.offset && other.size == 4 && is_integer(other));
     let found = match word {
@@ -240,24 +242,16 @@ fn decoder(word: &str, member: &Member, others: &[&Member]) -> Option<String> {
         _ if address && bytes && member.size == 16 && or_v4() => "inet_union",
         _ if address && bytes && matches!(member.size, 4 | 16) => "inet_ip",
         "family" | "sa_family" | "af" if number => FAMILIES,
-        _ if word.ends_with("mac")
-            && member.bits.is_none()
-            && member.size == 6
-            && element_bytes == Some(1) =>
-        {
-            "mac"
-        }
+        _ if word.ends_with("mac") && lone && member.size == 6 && element_bytes == Some(1) => "mac",
         _ => match member.kind {
-            MemberKind::Enum { .. } if member.bits.is_none() && !matches!(member.size, 1 | 2 | 4 | 8) => {
-                "hex"
-            }
+            MemberKind::Enum { .. } if lone && !matches!(member.size, 1 | 2 | 4 | 8) => "hex",
             MemberKind::Enum { .. } => {
                 let named = member.type_name.strip_prefix("enum ").filter(|name| bare(name) == **name)?;
                 return Some(format!("{{name: enum, type: {named}}}"));
             }
             MemberKind::Array { .. } if element_bytes != Some(1) => "hex",
             MemberKind::Scalar(ScalarKind::Float) => "hex",
-            MemberKind::Scalar(_) if member.bits.is_none() && member.size > 8 => "hex",
+            MemberKind::Scalar(_) if lone && member.size > 8 => "hex",
             _ => return None,
         },
     };

@@ -11,6 +11,9 @@ mod lifecycle;
 
 /// Bounds on series and entries.
 mod limits;
+/// Pages that are sent while they are rendered.
+mod long;
+
 /// Memory after very many keys.
 mod memory;
 
