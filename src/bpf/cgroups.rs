@@ -13,7 +13,7 @@ use libbpf_rs::{MapCore, MapFlags, MapHandle, Object};
 
 use crate::host::{Cgroup, CgroupFollower, CgroupFollowing, CgroupListener, Host};
 use crate::problem::{Place, Problem};
-use crate::snapshot::CgroupTally;
+use crate::snapshot::{CgroupCounts, CgroupTally};
 use crate::spec::{CgroupMap, CgroupMapKind, LoadSpec};
 
 use super::explain::{errno_of, errno_text};
@@ -53,7 +53,6 @@ impl Following {
         let map = object.maps().find(|map| map.name().to_str() == Some(&wanted.map));
         let map = map.ok_or_else(|| failed("libbpf finds no map of this name".to_owned()))?;
         let map = MapHandle::try_from(&map).map_err(|error| failed(errno_text(errno_of(&error))))?;
-        tally.update(|counts| counts.map.clone_from(&wanted.map));
         let writer = Writer {
             config: spec.name.clone(),
             wanted: wanted.clone(),
@@ -85,10 +84,31 @@ impl Following {
     }
 
     /// Follows no more, and takes all that is in the map out of it.
-    pub(super) fn take_back(self) {
+    fn take_back(self) {
         if let Some(mut listener) = self.following.end() {
             listener.all(&mut std::iter::empty());
         }
+    }
+}
+
+/// Lets go of what followed until now, when what takes its place has begun. A map that nothing follows any more
+/// is emptied: programs may go on with it.
+pub(super) fn hand_over(
+    old: Option<Following>,
+    new: Option<&Following>,
+    before: &LoadSpec,
+    after: &LoadSpec,
+    tally: &CgroupTally,
+) {
+    let map = |spec: &LoadSpec| spec.cgroups.as_ref().map(|cgroups| cgroups.map.clone());
+    match old {
+        Some(old) if map(before) != map(after) => old.take_back(),
+        old => drop(old),
+    }
+    match new {
+        // The other one may have written to the same map until now.
+        Some(new) => new.again(),
+        None => tally.update(|counts| *counts = CgroupCounts::default()),
     }
 }
 
@@ -204,7 +224,10 @@ impl Writer {
     }
 
     fn count(&self) {
-        self.tally.update(|counts| counts.cgroups = self.members.len() as u64);
+        self.tally.update(|counts| {
+            counts.map.clone_from(&self.wanted.map);
+            counts.cgroups = self.members.len() as u64;
+        });
     }
 }
 

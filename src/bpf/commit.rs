@@ -19,7 +19,7 @@ use super::loaded::{Attachments, Detaching, Held, Loaded};
 use super::programs::{LoadedProgram, ProgramTable};
 use super::read::MapSource;
 use super::select::Selection;
-use super::{Options, attach, carry, explain, globals, raw};
+use super::{Options, attach, carry, cgroups, explain, globals, raw};
 
 /// An object in the kernel of which nothing is attached yet.
 pub struct Prepared {
@@ -151,10 +151,9 @@ impl Prepared {
             Ok(exchanged) => {
                 if let Some(running) = running {
                     running.held.links.detaching.join(detaching);
-                    running.following = None;
+                    let old = running.following.take();
+                    cgroups::hand_over(old, following.as_ref(), &running.spec, &self.spec, &self.tally);
                 }
-                // The predecessor may have written to the same map until now.
-                following.iter().for_each(Following::again);
                 Ok(self.loaded(host, exchanged, following))
             }
             Err(put_back) => {

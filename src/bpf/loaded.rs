@@ -8,14 +8,14 @@ use libbpf_rs::{Link, Object};
 
 use crate::host::{CgroupFollower, Host};
 use crate::problem::Problem;
-use crate::snapshot::{CgroupCounts, CgroupTally, NamedSource, ProgramVerdict, Verdict, View};
-use crate::spec::{CgroupMap, GlobalPatch, LoadSpec};
+use crate::snapshot::{CgroupTally, NamedSource, ProgramVerdict, Verdict, View};
+use crate::spec::{GlobalPatch, LoadSpec};
 
 use super::attach::Attached;
 use super::cgroups::Following;
 use super::exchange::Attachment;
 use super::programs::ProgramTable;
-use super::{globals, raw};
+use super::{cgroups, globals, raw};
 
 /// Object and attachments of one config. The supervisor owns it alone; dropping it detaches.
 pub struct Loaded {
@@ -146,15 +146,8 @@ impl Loaded {
             return Err(reason);
         }
         if !follows_on {
-            let is_same = |old: &CgroupMap| spec.cgroups.as_ref().is_some_and(|new| new.map == old.map);
-            match (self.following.take(), self.spec.cgroups.as_ref().is_some_and(is_same)) {
-                (Some(old), false) => old.take_back(),
-                (old, _) => drop(old),
-            }
-            match &following {
-                Some(new) => new.again(),
-                None => self.tally.update(|counts| *counts = CgroupCounts::default()),
-            }
+            let old = self.following.take();
+            cgroups::hand_over(old, following.as_ref(), &self.spec, spec, &self.tally);
             self.following = following;
         }
         self.spec = spec.clone();

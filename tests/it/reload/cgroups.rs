@@ -233,6 +233,14 @@ fn another_object_follows_on() {
         following.until("the new one", |page| value_of(page, CGROUPS) == Some(2.0));
         tree.execute("no-2", 16);
         assert_eq!(following.exporter.value(EXECUTIONS), Some(26.0), "{kind}");
+        // A map that goes on without being followed is empty.
+        following.put("c.bpf.o", build(&harmless(2)));
+        following.put("c.yaml", yaml(kind, &[]).replace("cgroup_id_map", "x-cgroup_id_map"));
+        let report = following.reload_well();
+        assert!(report.contains("c: object replaced"), "{report}");
+        tree.execute("no-2", 32);
+        assert_eq!(following.exporter.value(EXECUTIONS), Some(26.0), "{kind}");
+        assert_eq!(following.exporter.value(CGROUPS), None);
     }
 }
 
