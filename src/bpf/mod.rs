@@ -7,6 +7,7 @@
 //! `mapping`, `print`, `mark` and `usdt` hold `unsafe`.
 
 mod attach;
+mod buffer;
 mod carry;
 mod cgroups;
 mod commit;
@@ -14,6 +15,7 @@ mod ending;
 mod exchange;
 mod explain;
 mod globals;
+mod listen;
 mod load;
 mod loaded;
 mod log;

@@ -22,6 +22,9 @@ mod cgroups;
 /// Enums by name, and metrics that start at zero.
 mod enums;
 
+/// Metrics that are made of events.
+mod events;
+
 /// Families that several metrics claim.
 mod families;
 

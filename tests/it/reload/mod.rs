@@ -18,6 +18,9 @@ mod variables;
 /// Maps that follow cgroups.
 mod cgroups;
 
+/// The same of events.
+mod events;
+
 /// Scrapes that go on meanwhile.
 mod isolation;
 
