@@ -7,3 +7,4 @@ pub mod folder;
 pub mod golden;
 pub mod kernel;
 pub mod objects;
+pub mod promtool;
