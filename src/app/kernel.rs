@@ -10,7 +10,7 @@ use crate::host::Host;
 use crate::problem::{Place, Problem};
 use crate::reload::{Kernel, Started};
 use crate::snapshot::View;
-use crate::spec::LoadSpec;
+use crate::spec::{GlobalPatch, LoadSpec};
 
 /// Loads through libbpf.
 pub struct BpfKernel {
@@ -93,6 +93,10 @@ impl Kernel for BpfKernel {
         let (view, problems) = (loaded.view(), loaded.problems().to_vec());
         let (programs, carried) = (loaded.verdicts().to_vec(), loaded.carried().to_vec());
         Ok(Started { loaded, view, problems, programs, carried })
+    }
+
+    fn set(&self, loaded: &mut Loaded, spec: &LoadSpec, changes: &[GlobalPatch]) -> Result<(), String> {
+        loaded.set(spec, changes)
     }
 
     fn settle(&self, loaded: &mut Loaded) {

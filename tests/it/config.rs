@@ -19,6 +19,9 @@ pub mod bad;
 /// Enums by name, and metrics that start at zero.
 mod enums;
 
+/// Metrics that are made of events.
+mod events;
+
 /// Families that several metrics claim.
 mod families;
 
@@ -36,6 +39,9 @@ mod limits;
 
 /// What is set before the load: globals, programs, choices, maps.
 mod load;
+
+/// Metrics that are read from global variables.
+mod variables;
 
 /// The JSON Schema of configs.
 pub mod schema;

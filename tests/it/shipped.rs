@@ -18,6 +18,9 @@ mod block;
 /// System calls.
 mod calls;
 
+/// Block devices, files and what is on its way between them.
+mod files;
+
 /// Control groups of our own.
 mod groups;
 
@@ -26,6 +29,9 @@ mod interrupts;
 
 /// Memory: faults, reclaim, the page cache, and what happens when there is none left.
 mod memory;
+
+/// What goes over the network and between sockets.
+mod network;
 
 /// Starts and ends of processes, and what is sent to them.
 mod processes;
@@ -36,7 +42,13 @@ mod scheduler;
 /// What they share.
 mod support;
 
-use support::{Held, assert_held, count, eventually, hold, in_page, run, shell, spinners, workload};
+/// Workloads that are told apart from all others.
+mod workloads;
+
+use block::{BLOCK, LoopDevice};
+use support::{
+    Children, Held, assert_held, count, eventually, hold, in_page, run, shell, spinners, workload,
+};
 
 /// The share of events that the kernel may leave out, by what it counts itself: Linux 6.18 shows a tracepoint's
 /// programs up to one in thirty less of softirqs, interrupts, switches and wake-ups than there are, with nothing
@@ -49,7 +61,7 @@ fn pairs() -> Vec<String> {
     let mut names: Vec<String> =
         configs.map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned()).collect();
     names.sort();
-    assert!(names.len() >= 24, "{names:?}");
+    assert!(names.len() >= 37, "{names:?}");
     names
 }
 
@@ -148,12 +160,14 @@ fn slots_are_those_whose_bound_holds_the_value() {
 fn every_pair_is_whole_and_serves_each_of_its_metrics() {
     let pairs = pairs();
     let exporter = start(&pairs.join(","));
-    let device = block::LoopDevice::too_large(1 << 20);
+    let device = LoopDevice::too_large(1 << 20);
     device.read(10);
     device.overfill();
     let group = groups::ControlGroup::new();
     memory::reclaim(&group);
     let _killed = memory::kill_for_memory();
+    network::exercise();
+    files::exercise();
     run(&mut shell(
         "sh -c 'kill -TERM $$' & wait; ls /nowhere 2>/dev/null; cat < /nowhere 2>/dev/null; true",
     ));

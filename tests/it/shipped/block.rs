@@ -1,7 +1,7 @@
 //! Block devices.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -72,7 +72,7 @@ fn check_events(counted: f64, events: f64) {
 /// A block device of our own, backed by a file on a small file system that may not hold all of it.
 pub struct LoopDevice {
     pub path: PathBuf,
-    mount: tempfile::TempDir,
+    mount: Option<tempfile::TempDir>,
     bytes: u64,
 }
 
@@ -99,15 +99,23 @@ impl LoopDevice {
         run(Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(mount.path()));
         let file = mount.path().join("disk");
         std::fs::File::create(&file).unwrap().set_len(bytes).unwrap();
+        let mut device = Self::over(&file);
+        device.mount = Some(mount);
+        device
+    }
+
+    /// A device of a file that is there.
+    #[track_caller]
+    pub fn over(file: &Path) -> Self {
         // The small losetup of busybox does not do both at once, and others look for one at the same time.
-        let path = loop {
+        let free = |_| {
             let free = run(Command::new("losetup").arg("-f"));
-            let path = PathBuf::from(String::from_utf8(free.stdout).unwrap().trim());
-            if Command::new("losetup").args([&path, &file]).output().unwrap().status.success() {
-                break path;
-            }
+            PathBuf::from(String::from_utf8(free.stdout).unwrap().trim())
         };
-        Self { path, mount, bytes }
+        let is_ours =
+            |path: &PathBuf| Command::new("losetup").arg(path).arg(file).output().unwrap().status.success();
+        let path = (0..100).map(free).find(is_ours).expect("a loop device is free");
+        Self { path, mount: None, bytes: file.metadata().unwrap().len() }
     }
 
     pub fn name(&self) -> String {
@@ -148,6 +156,8 @@ impl LoopDevice {
 impl Drop for LoopDevice {
     fn drop(&mut self) {
         let _ = Command::new("losetup").arg("-d").arg(&self.path).status();
-        let _ = Command::new("umount").arg("-l").arg(self.mount.path()).status();
+        if let Some(mount) = &self.mount {
+            let _ = Command::new("umount").arg("-l").arg(mount.path()).status();
+        }
     }
 }
