@@ -127,7 +127,9 @@ impl Prepared {
         attaching: Attaching,
         running: Option<&mut Loaded>,
     ) -> Result<Loaded, Refused> {
-        let planned: Vec<Planned> = self.object.progs_mut().filter_map(|program| planned(&program)).collect();
+        let spec = &self.spec;
+        let planned: Vec<Planned> =
+            self.object.progs_mut().filter_map(|program| planned(&program, spec)).collect();
         let selection = &self.selection;
         let may_go_on = |name: &str, was_attached: bool| {
             let is_bearable = attaching == Attaching::AsFarAsPossible && !was_attached;
@@ -136,11 +138,15 @@ impl Prepared {
         let mut running = running;
         let mut nothing = Vec::new();
         let (old_object, old) = match running.as_deref_mut() {
-            Some(running) => (Some(&mut running.held.object), &mut running.held.links.held),
+            Some(running) => (Some((&mut running.held.object, &running.spec)), &mut running.held.links.held),
             None => (None, &mut nothing),
         };
-        let mut hooks =
-            KernelHooks { host, new: &mut self.object, old: old_object, detaching: Detaching::default() };
+        let mut hooks = KernelHooks {
+            host,
+            new: (&mut self.object, spec),
+            old: old_object,
+            detaching: Detaching::default(),
+        };
         let outcome = exchange(&mut hooks, &planned, old, may_go_on);
         let mut detaching = hooks.detaching;
         match outcome {
@@ -249,34 +255,36 @@ fn take(failures: &mut Vec<(String, AttachError)>, name: &str) -> Option<AttachE
 }
 
 /// What is to be attached of a program; nothing of one that is not loaded.
-fn planned(program: &ProgramMut<'_>) -> Option<Planned> {
+fn planned(program: &ProgramMut<'_>, spec: &LoadSpec) -> Option<Planned> {
     raw::program_fd(program)?;
-    Some(Planned { program: program.name().to_string_lossy().into_owned(), place: attach::place(program) })
+    let name = program.name().to_string_lossy().into_owned();
+    Some(Planned { program: name, place: attach::place(program, spec) })
 }
 
 /// The kernel's hooks, for the programs of two objects.
 struct KernelHooks<'a> {
     host: &'a Host,
-    new: &'a mut Object,
-    old: Option<&'a mut Object>,
+    new: (&'a mut Object, &'a LoadSpec),
+    old: Option<(&'a mut Object, &'a LoadSpec)>,
     detaching: Detaching,
 }
 
 impl KernelHooks<'_> {
-    fn object(&mut self, is_old: bool) -> Option<&mut Object> {
-        if is_old { self.old.as_deref_mut() } else { Some(self.new) }
+    fn object(&mut self, is_old: bool) -> Option<(&mut Object, &LoadSpec)> {
+        let (object, spec) = if is_old { self.old.as_mut()? } else { &mut self.new };
+        Some((object, spec))
     }
 
     fn with<T>(
         &mut self,
         is_old: bool,
         name: &str,
-        work: impl FnOnce(&ProgramMut<'_>, &Host) -> Result<T, AttachError>,
+        work: impl FnOnce(&ProgramMut<'_>, &LoadSpec, &Host) -> Result<T, AttachError>,
     ) -> Result<T, AttachError> {
         let host = self.host;
-        let mut programs = self.object(is_old).into_iter().flat_map(|object| object.progs_mut());
-        let program = programs.find(|program| program.name().to_str() == Some(name));
-        program.map_or(Err(AttachError::NoPlace), |program| work(&program, host))
+        let Some((object, spec)) = self.object(is_old) else { return Err(AttachError::NoPlace) };
+        let program = object.progs_mut().find(|program| program.name().to_str() == Some(name));
+        program.map_or(Err(AttachError::NoPlace), |program| work(&program, spec, host))
     }
 }
 
@@ -300,11 +308,11 @@ impl Hooks for KernelHooks<'_> {
     }
 
     fn update(&mut self, link: &mut Attached, program: &str) -> Result<(), AttachError> {
-        self.with(false, program, |program, _| link.update(program))
+        self.with(false, program, |program, _, _| link.update(program))
     }
 
     fn update_to_old(&mut self, link: &mut Attached, program: &str) -> Result<(), AttachError> {
-        self.with(true, program, |program, _| link.update(program))
+        self.with(true, program, |program, _, _| link.update(program))
     }
 
     fn is_taken(&self, error: &AttachError) -> bool {

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
 
+use crate::common::dns;
 use crate::common::exporter::Exporter;
 use crate::common::promtool;
 
@@ -61,7 +62,7 @@ fn pairs() -> Vec<String> {
     let mut names: Vec<String> =
         configs.map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned()).collect();
     names.sort();
-    assert!(names.len() >= 37, "{names:?}");
+    assert!(names.len() >= 38, "{names:?}");
     names
 }
 
@@ -168,6 +169,8 @@ fn every_pair_is_whole_and_serves_each_of_its_metrics() {
     let _killed = memory::kill_for_memory();
     network::exercise();
     files::exercise();
+    let server = dns::Server::at("127.53.53.53:53".parse().unwrap());
+    dns::Client::new(server.address).ask(&dns::query(1, "www.example.com", dns::A));
     run(&mut shell(
         "sh -c 'kill -TERM $$' & wait; ls /nowhere 2>/dev/null; cat < /nowhere 2>/dev/null; true",
     ));
