@@ -26,6 +26,9 @@ mod lacking;
 /// The shipped configs with known workloads.
 mod shipped;
 
+/// What stands still because its quota is used up.
+mod throttling;
+
 /// Those of block devices and files.
 mod files;
 

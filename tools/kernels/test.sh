@@ -45,6 +45,7 @@ cp tests/guest/init "$root/init"
 cp "$(command -v busybox)" "$root/bin/busybox"
 cp "$binary" "$root/bin/bpftally"
 strip -o "$root/bin/guest" "$tests"
+gcc -static -O1 -pthread -o "$root/bin/workload" tests/it/shipped/workload.c
 cp configs/*.yaml "$root/configs/"
 cp bpf-objects/*.bpf.o "$root/bpf-objects/"
 cp tests/guest/*.yaml "$root/guest/"
