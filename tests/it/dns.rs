@@ -5,12 +5,15 @@
 use std::net::IpAddr;
 use std::path::Path;
 
-use crate::common::dns::Server;
+use crate::common::dns::{Server, with_globals};
 use crate::common::exporter::{Exporter, value_of, values_of};
 use crate::common::folder::Folder;
 
 /// Messages of every transport, and which numbers they are.
 mod counts;
+
+/// Names, and the stream of events that they come in.
+mod names;
 
 /// Packets that are no DNS, or hardly.
 mod hostile;
@@ -35,9 +38,8 @@ impl Observer {
     #[track_caller]
     pub fn start(port: u16, globals: &str) -> Self {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let config = std::fs::read_to_string(root.join("configs/dns.yaml")).unwrap();
         let folder = Folder::new();
-        let yaml = format!("{config}\nglobals: {{dns_port: {port}, {globals}}}\n");
+        let yaml = with_globals(&format!("dns_port: {port}, {globals}"));
         folder.pair("dns", &yaml, &root.join("bpf-objects/dns.bpf.o"));
         let exporter = Exporter::start(&[&folder.argument()]);
         assert_eq!(exporter.value("ebpf_exporter_config_loaded{config=\"dns\"}"), Some(1.0));
