@@ -137,6 +137,25 @@ struct request___rq_disk {
     struct gendisk *rq_disk;
 };
 
+/* Sockets. */
+
+struct in6_addr {
+    u8 bytes[16];
+};
+
+struct sock_common {
+    u16 skc_family;
+    u16 skc_dport;
+    u32 skc_daddr;
+    struct in6_addr skc_v6_daddr;
+};
+
+struct sock {
+    struct sock_common __sk_common;
+    int sk_err;
+    u16 sk_protocol;
+};
+
 #pragma clang attribute pop
 
 #endif

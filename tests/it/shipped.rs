@@ -14,7 +14,8 @@ use crate::common::dns;
 use crate::common::exporter::{Exporter, values_of};
 
 /// Every pair that is shipped.
-const PAIRS: [&str; 7] = ["biolatency", "dns", "processes", "runqlat", "runqlen", "softirqs", "syscalls"];
+const PAIRS: [&str; 8] =
+    ["biolatency", "dns", "processes", "runqlat", "runqlen", "softirqs", "syscalls", "tcpconnect"];
 
 fn folder(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
