@@ -30,7 +30,8 @@ pub const LOCAL_6: IpAddr = IpAddr::V6(std::net::Ipv6Addr::LOCALHOST);
 /// An exporter with the shipped pair, which looks at one port.
 pub struct Observer {
     pub exporter: Exporter,
-    _folder: Folder,
+    folder: Folder,
+    port: u16,
 }
 
 impl Observer {
@@ -43,7 +44,12 @@ impl Observer {
         folder.pair("dns", &yaml, &root.join("bpf-objects/dns.bpf.o"));
         let exporter = Exporter::start(&[&folder.argument()]);
         assert_eq!(exporter.value("ebpf_exporter_config_loaded{config=\"dns\"}"), Some(1.0));
-        Self { exporter, _folder: folder }
+        Self { exporter, folder, port }
+    }
+
+    /// Changes the globals while it runs, which it sees in its own time.
+    pub fn set(&self, globals: &str) {
+        self.folder.file("dns.yaml", with_globals(&format!("dns_port: {}, {globals}", self.port)));
     }
 
     #[track_caller]

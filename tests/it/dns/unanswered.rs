@@ -57,6 +57,25 @@ fn queries_wait_until_their_time_is_over() {
     page.assert_adds_up();
 }
 
+/// A change of globals is another object: what was pending goes on there, with its deadline.
+#[test]
+fn a_reload_keeps_counts_and_what_is_pending() {
+    let server = Server::start(LOCAL);
+    let observer = Observer::start(server.address.port(), "timeout_ns: 3_600_000_000_000");
+    let client = Client::new(server.address);
+    for id in 0..20 {
+        client.send(&query(id, "silent.example.com", A));
+        client.ask(&query(100 + id, "www.example.com", A));
+    }
+    assert_eq!(observer.page().sum("queries_pending"), 20.0);
+    observer.set("timeout_ns: 1_000_000");
+    let page = page_with(&observer, 20.0);
+    assert_eq!(reason(&page, "timeout"), 20.0);
+    assert_eq!(page.sum("queries_total"), 40.0);
+    assert_eq!(page.sum("response_latency_seconds_count"), 20.0);
+    page.assert_adds_up();
+}
+
 /// A server whose every word the test says.
 fn by_hand() -> (UdpSocket, SocketAddr) {
     let socket = UdpSocket::bind((LOCAL, 0)).unwrap();
