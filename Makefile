@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-kernels bench bench-probes fuzz lint objects check-objects image-proof build-packages test-packages
+.PHONY: help run build test test-kernels bench bench-dns bench-probes fuzz lint objects check-objects image-proof build-packages test-packages
 
 ARCHITECTURE := $(shell uname -m)
 TARGET := $(ARCHITECTURE)-unknown-linux-gnu
@@ -54,6 +54,10 @@ bench: build-packages ## Measure scrapes of the whole process beside a bare prog
 bench-probes: build ## Measure what each program of the shipped configs takes, under a load, as root (SECONDS=60)
 	@tools/install-packages.sh curl xz-utils
 	$(SUDO) tools/bench-probes.sh $(SECONDS)
+
+bench-dns: build-packages ## Offer 10,000 DNS queries a second to the DNS observer, and check every number, as root (SECONDS=60)
+	cargo bench --locked --bench dns --no-run
+	$(RUNNER)=$(CURDIR)/tools/as-root.sh cargo bench --locked --bench dns -- $(SECONDS)
 
 fuzz: build-packages ## Fuzz the readers of configs, objects and keys (SECONDS=60 each, TARGETS="config object decoder")
 	@tools/install-packages.sh g++
