@@ -48,8 +48,9 @@ test-kernels: build ## Test the release binary on Debian's kernels in virtual ma
 
 bench: build-packages ## Measure scrapes of the whole process beside a bare program, as root (CASES="hash-10k ...")
 	@tools/install-packages.sh $(OBJECT_PACKAGES)
-	cargo bench --locked --bench scrape --no-run
-	$(RUNNER)=$(CURDIR)/tools/as-root.sh cargo bench --locked --bench scrape -- $(CASES)
+	RUSTFLAGS="-C target-feature=+crt-static" cargo bench --locked --target $(TARGET) --bench scrape --no-run
+	$(RUNNER)=$(CURDIR)/tools/as-root.sh RUSTFLAGS="-C target-feature=+crt-static" \
+		cargo bench --locked --target $(TARGET) --bench scrape -- $(CASES)
 
 fuzz: build-packages ## Fuzz the readers of configs, objects and keys (SECONDS=60 each, TARGETS="config object decoder")
 	@tools/install-packages.sh g++
