@@ -11,10 +11,11 @@ use crate::snapshot::{NamedSource, ProgramVerdict, Verdict, View};
 use crate::spec::LoadSpec;
 
 use super::attach::{AttachError, Attached};
+use super::buffer::Buffer;
 use super::ending::{self, Ending};
 use super::exchange::{Exchanged, Hooks, Planned, PutBack, exchange};
 use super::load::{FailedProgram, give_up, into_kernel};
-use super::loaded::{Attachments, Detaching, Held, Loaded};
+use super::loaded::{Attachments, Detaching, Held, Loaded, OpenBuffer};
 use super::programs::{LoadedProgram, ProgramTable};
 use super::read::MapSource;
 use super::select::Selection;
@@ -24,6 +25,7 @@ use super::{Options, attach, carry, explain, globals, raw};
 pub struct Prepared {
     spec: LoadSpec,
     selection: Selection,
+    buffers: Vec<OpenBuffer>,
     sources: Vec<NamedSource>,
     /// Maps that are the predecessor's.
     carried: Vec<String>,
@@ -79,8 +81,9 @@ impl Prepared {
             Ok(())
         };
         let (object, selection) = into_kernel(spec, host, options, selection, &adapt)?;
-        let sources = sources(spec, &object);
-        Ok(Self { spec: spec.clone(), selection, sources, carried: carried.into_inner(), object })
+        let (sources, carried) = (sources(spec, &object), carried.into_inner());
+        let buffers = buffers(spec, &object, &carried, running)?;
+        Ok(Self { spec: spec.clone(), selection, buffers, sources, carried, object })
     }
 
     /// What a scrape may see of it.
@@ -89,6 +92,7 @@ impl Prepared {
         View {
             config: self.spec.name.clone(),
             sources: self.sources.clone(),
+            streams: self.buffers.iter().map(OpenBuffer::stream).collect(),
             programs: Arc::new(ProgramTable::default()),
         }
     }
@@ -187,7 +191,7 @@ impl Prepared {
             }
         }
         let links = Attachments { held: attachments, detaching: Detaching::default() };
-        let held = Held { links, maps: self.sources, object: self.object };
+        let held = Held { links, buffers: self.buffers, maps: self.sources, object: self.object };
         Loaded { spec: self.spec, held, programs: Arc::new(table), verdicts, problems, carried: self.carried }
     }
 
@@ -338,6 +342,43 @@ impl Hooks for KernelHooks<'_> {
     fn settle(&mut self) {
         self.detaching.wait();
     }
+}
+
+/// Opens the buffers whose events are read. The one of a map that is handed over goes on with it, because it has one
+/// reader; the numbers of another one of its name go on all the same.
+fn buffers(
+    spec: &LoadSpec,
+    object: &Object,
+    carried: &[String],
+    running: Option<&Loaded>,
+) -> Result<Vec<OpenBuffer>, Vec<Problem>> {
+    let mut opened = Vec::new();
+    for wanted in &spec.buffers {
+        let before =
+            running.and_then(|running| running.held.buffers.iter().find(|before| before.map == wanted.map));
+        if let Some(before) = before.filter(|_| carried.contains(&wanted.map)) {
+            opened.push(before.clone());
+            continue;
+        }
+        let map = object.maps().find(|map| map.name().to_str() == Some(wanted.map.as_str()));
+        let counts = before.map(|before| before.buffer.shared_counts()).unwrap_or_default();
+        let buffer = map
+            .ok_or_else(|| "libbpf finds no map of this name".to_owned())
+            .and_then(|map| Buffer::open(&map, wanted, counts));
+        match buffer {
+            Ok(buffer) => opened.push(OpenBuffer { map: wanted.map.clone(), buffer }),
+            Err(reason) => return Err(vec![unopened(spec, &wanted.map, reason)]),
+        }
+    }
+    Ok(opened)
+}
+
+fn unopened(spec: &LoadSpec, map: &str, reason: String) -> Problem {
+    let config = Some(spec.name.clone());
+    let place = Place { config, map: Some(map.to_owned()), ..Place::default() };
+    Problem::error("buffer", place, format!("the events of `{map}` cannot be read"))
+        .found(reason)
+        .help("performance events take CAP_PERFMON; both kinds of buffers take memory (docs/config.md)")
 }
 
 /// Sources for all maps that can be read whole.

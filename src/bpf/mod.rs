@@ -7,12 +7,14 @@
 //! `mapping`, `print`, `mark` and `usdt` hold `unsafe`.
 
 mod attach;
+mod buffer;
 mod carry;
 mod commit;
 mod ending;
 mod exchange;
 mod explain;
 mod globals;
+mod listen;
 mod load;
 mod loaded;
 mod log;

@@ -140,7 +140,10 @@ fn attachment(program: &ProgramInfo, kind: &SectionKind, place: Place) -> Option
     let help = match kind.program_type {
         "tracepoint" => "SEC(\"tracepoint/<category>/<name>\")".to_owned(),
         "xdp" => "SEC(\"xdp/<interface>\")".to_owned(),
-        "perf_event" => "SEC(\"perf_event/type=<number>,config=<number>,frequency=<number>\")".to_owned(),
+        "perf_event" => {
+            "SEC(\"perf_event/type=<number>,config=<number>,frequency=<number>\") (or period=<number>)"
+                .to_owned()
+        }
         _ if kind.attaches() => format!("SEC(\"{}/<target>\")", kind.prefix()),
         _ => "the exporter has no way to attach this kind of program".to_owned(),
     };

@@ -15,6 +15,7 @@ pub(super) fn metric(config: &str, name: &str, help: &str) -> MetricSpec {
         kind: MetricKind::Counter,
         map: "counts".to_owned(),
         area: None,
+        events: None,
         key_size: 4,
         labels: Vec::new(),
         value: ValueSpec::unsigned(0, 8),
@@ -45,7 +46,7 @@ pub(super) fn spec(name: &str, object: &str, metrics: &[(&str, &str)]) -> Spec {
     let metrics = metrics.iter().map(|(metric_name, help)| metric(name, metric_name, help)).collect();
     let load =
         LoadSpec { name: name.to_owned(), object_bytes: object.as_bytes().into(), ..LoadSpec::default() };
-    Spec { load, view: ViewSpec { name: name.to_owned(), metrics, expiries: Vec::new() } }
+    Spec { load, view: ViewSpec { name: name.to_owned(), metrics, expiries: Vec::new(), losses: Vec::new() } }
 }
 
 /// What files say: the object's version, the metrics, and what is wrong.

@@ -1,5 +1,6 @@
 //! Owns everything that is loaded, and brings to work what the files say.
 
+mod events;
 mod jobs;
 
 use std::collections::BTreeMap;
@@ -11,9 +12,11 @@ use super::found::Found;
 use super::kernel::{Kernel, Started};
 use super::report::{Change, Report};
 use super::unit::{Running, Unit};
+use crate::events::Tallies;
 use crate::problem::Problem;
 use crate::scrape::{Generation, Handover, Member, Replaced, Scraper};
-use crate::spec::{MetricKind, Spec};
+use crate::snapshot::View;
+use crate::spec::{MetricKind, MetricSpec, Spec};
 use jobs::Job;
 
 /// A config whose file is missing goes on for so long: editors and tools that unpack archives take a
@@ -246,7 +249,9 @@ impl<K: Kernel> Supervisor<K> {
     fn view(&mut self, name: &str, accepted: Accepted, turn: &mut Turn<K::Loaded>) -> Option<Box<Accepted>> {
         let unit = self.units.entry(name.to_owned()).or_default();
         let running = unit.running.as_mut()?;
-        let member = Member { view_spec: accepted.spec.view.clone(), view: running.view.clone() };
+        let tallies = Tallies::new(&accepted.spec.view, &running.tallies);
+        let view = tallies.complete(&running.bare);
+        let member = Member { view_spec: accepted.spec.view.clone(), view: view.clone() };
         let unfit = Generation::unfit(&member);
         if !unfit.is_empty() {
             self.refuse_one(name.to_owned(), unfit, turn);
@@ -265,6 +270,9 @@ impl<K: Kernel> Supervisor<K> {
             return Some(Box::new(accepted));
         }
         turn.remarks.extend(accepted.problems.iter().cloned());
+        events::connect(name, &running.bare, &tallies);
+        turn.handover.replaced.extend(events::replaced(name, &running.tallies, &tallies));
+        (running.view, running.tallies) = (view, tallies);
         // What is known of the programs goes on with them.
         let of_programs = running.problems.iter().filter(|problem| problem.place.program.is_some()).cloned();
         running.problems = accepted.problems.into_iter().chain(of_programs.collect::<Vec<_>>()).collect();
@@ -281,6 +289,7 @@ impl<K: Kernel> Supervisor<K> {
     fn rename(&mut self, from: String, name: String, to: Accepted, turn: &mut Turn<K::Loaded>) {
         let Some(mut running) = self.units.remove(&from).and_then(|unit| unit.running) else { return };
         running.view.config.clone_from(&name);
+        running.bare.config.clone_from(&name);
         self.unit(&name).running = Some(running);
         turn.handover.renamed.push((from.clone(), name.clone()));
         // It differs by its name alone, so nothing is to be set.
@@ -316,7 +325,11 @@ impl<K: Kernel> Supervisor<K> {
             return;
         }
         let is_strict = self.is_strict;
+        let before = running.as_ref().map(|running| running.tallies.clone()).unwrap_or_default();
+        let tallies = Tallies::new(&spec.view, &before);
         let outcome = prepared.and_then(|prepared| {
+            // Its programs may write events before the last of them is attached.
+            events::connect_new(&self.kernel.view(&prepared), running.as_ref(), &tallies);
             let loaded = running.as_mut().map(|running| &mut running.loaded);
             self.kernel.commit(prepared, is_strict, loaded)
         });
@@ -328,15 +341,20 @@ impl<K: Kernel> Supervisor<K> {
                 return self.refuse_one(name, problems, turn);
             }
         };
-        let Started { loaded, view, problems: of_programs, programs, carried } = started;
+        let Started { loaded, view: bare, problems: of_programs, programs, carried } = started;
+        events::connect(&name, &bare, &tallies);
         let change = match running {
-            Some(old) => self.hand_over(&name, old, &carried, turn),
+            Some(old) => {
+                turn.handover.replaced.extend(events::replaced(&name, &old.tallies, &tallies));
+                self.hand_over(&name, old, &carried, &bare, turn)
+            }
             None => Change::Added,
         };
+        let view = tallies.complete(&bare);
         problems.extend(of_programs);
         turn.remarks.extend(problems.iter().cloned());
         let unit = self.unit(&name);
-        unit.running = Some(Running { spec, loaded, view, problems, programs, provenance });
+        unit.running = Some(Running { spec, loaded, bare, view, tallies, problems, programs, provenance });
         unit.succeed(turn.moment.time, turn.is_reload);
         unit.is_in_the_way = is_in_the_way;
         turn.changes.insert(name, change);
@@ -349,17 +367,20 @@ impl<K: Kernel> Supervisor<K> {
         name: &str,
         mut old: Running<K::Loaded>,
         carried: &[String],
+        next: &View,
         turn: &mut Turn<K::Loaded>,
     ) -> Change {
-        let maps = old.view.sources.iter().map(|source| &source.map);
+        let maps = old.bare.sources.iter().map(|source| &source.map);
         let given_up: Vec<String> = maps.filter(|map| !carried.contains(map)).cloned().collect();
         let counted = given_up.iter().filter(|map| counts_in(&old.spec, map));
         turn.handover
             .replaced
             .extend(counted.map(|map| Replaced { config: name.to_owned(), map: map.clone() }));
-        if given_up.iter().any(|map| counts_in(&old.spec, map)) {
+        let ending = events::ending(&old.bare, next);
+        if !ending.is_empty() || given_up.iter().any(|map| counts_in(&old.spec, map)) {
             self.kernel.settle(&mut old.loaded);
         }
+        turn.remarks.extend(events::drain(name, &ending, Instant::now() + LAST_READ));
         turn.retired.push(old.loaded);
         let fresh = given_up.iter().filter(|map| !map.contains('.')).count();
         Change::Replaced { carried: carried.len(), fresh }
@@ -386,7 +407,8 @@ fn is_gone<L>(unit: &Unit<L>, moment: Moment) -> bool {
 
 /// Whether something that must not fall is read from a map.
 fn counts_in(spec: &Spec, map: &str) -> bool {
-    spec.view.metrics.iter().any(|metric| metric.map == map && metric.kind != MetricKind::Gauge)
+    let is_read = |metric: &MetricSpec| metric.map == map && metric.kind != MetricKind::Gauge;
+    spec.view.metrics.iter().any(is_read) || spec.view.losses.iter().any(|losses| losses.is_in(map))
 }
 
 #[cfg(test)]

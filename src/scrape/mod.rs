@@ -14,6 +14,7 @@ mod fold;
 mod fullness;
 mod generation;
 mod limit;
+mod losses;
 mod many;
 mod maps;
 mod memo;
@@ -43,7 +44,7 @@ use bytes::Bytes;
 
 pub use generation::{ConfigState, Generation, Live, Member, Reloads};
 pub use publish::{Handover, Replaced};
-pub use self_metrics::{BuildInfo, reserved};
+pub use self_metrics::BuildInfo;
 pub use stream::{Broken, PageStream};
 pub use upkeep::Upkeep;
 

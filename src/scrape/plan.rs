@@ -150,7 +150,7 @@ impl Planner {
         let mut column = |wanted| self.column(place, wanted);
         let number = column(main_column(metric));
         let array = array(metric).map(|(buckets, array)| ArrayPlan {
-            cells: ArrayPlan::cells(buckets, array.length),
+            cells: ArrayPlan::cells(buckets, array),
             sum: array.sum.map(|sum| column(Column::new(sum, metric.reduce))),
             count: array.count.map(|count| column(Column::new(count, metric.reduce))),
         });

@@ -10,6 +10,7 @@ mod column;
 pub mod fixture;
 mod held;
 mod room;
+mod stream;
 mod verdict;
 
 use std::sync::Arc;
@@ -21,6 +22,7 @@ pub use bits::Bits;
 pub use column::{Column, Reduce, ValueKind, ValueSpec};
 pub use held::{Numbers, Snapshot};
 pub use room::{Room, Taken};
+pub use stream::{Loss, Losses, Records, Sink, Stream, StreamCounts};
 pub use verdict::{ProgramVerdict, Verdict};
 
 /// The shape of what a source pushes.
@@ -65,6 +67,8 @@ pub struct ReadStatistics {
     pub entries: u64,
     /// Keys that vanished between being named and being looked up.
     pub vanished: u64,
+    /// How often it forgot everything on purpose: what was said before does not go on.
+    pub epoch: u64,
 }
 
 /// Why a source could not be read whole. Its families are left out, and that is said.
@@ -209,6 +213,15 @@ pub struct NamedSource {
     pub source: Arc<dyn Source>,
 }
 
+/// A stream by the name of its map.
+#[derive(Clone)]
+pub struct NamedStream {
+    /// The map's name.
+    pub map: String,
+    /// What is read.
+    pub stream: Arc<dyn Stream>,
+}
+
 /// What a scrape may see of a loaded config.
 #[derive(Clone)]
 pub struct View {
@@ -216,6 +229,8 @@ pub struct View {
     pub config: String,
     /// What can be read.
     pub sources: Vec<NamedSource>,
+    /// Buffers that events come from.
+    pub streams: Vec<NamedStream>,
     /// What the programs say of themselves.
     pub programs: Arc<dyn Programs>,
 }

@@ -77,6 +77,15 @@ pub struct MapSetting {
     pub max_entries: Option<u32>,
 }
 
+/// A buffer whose events are read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BufferSpec {
+    /// The map's name.
+    pub map: String,
+    /// Of an array of performance events, pages of each CPU's buffer; none of a ring buffer.
+    pub pages: Option<usize>,
+}
+
 /// What a map is. Of two objects, maps with equal definitions hold the same, so that the one can be handed to the other.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MapDefinition {

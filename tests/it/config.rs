@@ -19,6 +19,9 @@ pub mod bad;
 /// Enums by name, and metrics that start at zero.
 mod enums;
 
+/// Metrics that are made of events.
+mod events;
+
 /// Families that several metrics claim.
 mod families;
 

@@ -67,7 +67,7 @@ impl Part {
             push(Batch { shape: self.shape, rows, keys, values })?;
             first += rows;
         }
-        Ok(ReadStatistics { entries: self.area.rows as u64, vanished: 0 })
+        Ok(ReadStatistics { entries: self.area.rows as u64, vanished: 0, epoch: 0 })
     }
 
     /// Copies bytes of the map's value.

@@ -43,6 +43,7 @@ pub(super) fn metric(kind: MetricKind, name: &str, labels: &[&str]) -> MetricSpe
         kind,
         map: "m".to_owned(),
         area: None,
+        events: None,
         key_size: 4 * labels.len().max(1),
         labels,
         value: ValueSpec::unsigned(0, 8),

@@ -14,6 +14,7 @@ use crate::spec::{Bits, LabelSource};
 pub(super) enum Part {
     Key,
     Value,
+    Event,
 }
 
 impl Part {
@@ -22,6 +23,7 @@ impl Part {
         match self {
             Self::Key => "key",
             Self::Value => "value",
+            Self::Event => "event",
         }
     }
 }
@@ -44,6 +46,7 @@ impl<'o> Whole<'o> {
         let (id, size): (Option<TypeId>, u32) = match part {
             Part::Key => (map.key_type, map.key_size),
             Part::Value => (map.value_type, map.value_size),
+            Part::Event => (None, 0),
         };
         let btf = &context.object.btf;
         if part == Part::Key && id.is_none() && map.kind.is_array() && size == 4 {
@@ -56,9 +59,33 @@ impl<'o> Whole<'o> {
         Ok(Self { btf, map: &map.name, part, layout })
     }
 
+    /// A type of the object that is a part of a map.
+    pub(super) fn of_type(
+        context: &'o Context<'_>,
+        map: &'o MapInfo,
+        part: Part,
+        id: TypeId,
+    ) -> Result<Self, BtfError> {
+        let btf = &context.object.btf;
+        Ok(Self { btf, map: &map.name, part, layout: btf.layout(id)? })
+    }
+
+    /// A member's name and what its bytes mean, wherever it lies.
+    pub(super) fn meaning(&self, path: &str) -> String {
+        let Ok(member) = self.find(path) else { return path.to_owned() };
+        let shape = self.btf.shape(member.type_id).unwrap_or_else(|| member.type_name.clone());
+        let width = member.bits.map_or(0, |bits| bits.width);
+        format!("{path}:{}:{width} {shape}", member.size)
+    }
+
     /// Whether it is a struct or union with members.
     pub(super) fn is_struct(&self) -> bool {
         self.layout.members.iter().all(|member| !member.path.is_empty())
+    }
+
+    /// What it is a part of, in a word.
+    pub(super) fn noun(&self) -> &'static str {
+        self.part.noun()
     }
 
     /// The only member, when it is all there is.
@@ -103,7 +130,7 @@ impl<'o> Whole<'o> {
     fn unknown(&self, sink: &mut Sink<'_>, spot: &Spot, path: &str, error: &BtfError) {
         let (code, key) = match self.part {
             Part::Key => ("unknown-field", "`field`"),
-            Part::Value => ("unknown-member", "the path"),
+            Part::Value | Part::Event => ("unknown-member", "the path"),
         };
         let (noun, map) = (self.part.noun(), self.map);
         let problem = |message: String| Problem::error(code, Place::default(), message);
@@ -170,7 +197,7 @@ pub(super) fn untyped(sink: &mut Sink<'_>, spot: &Spot, map: &MapInfo, part: Par
     };
     let help = match part {
         Part::Key => "declare the map with `__type(key, ...)`, or give every label its `size`",
-        Part::Value => "declare the map with `__type(value, ...)`",
+        Part::Value | Part::Event => "declare the map with `__type(value, ...)`",
     };
     sink.report(
         spot,

@@ -9,6 +9,7 @@ mod carry;
 mod decoders;
 mod defaults;
 mod enums;
+mod events;
 mod expiries;
 mod families;
 mod globals;
@@ -33,6 +34,7 @@ use std::sync::Arc;
 
 pub(crate) use capacity::capacities;
 pub(crate) use carry::carried;
+pub(crate) use events::{buffers, losses, tell_apart};
 pub(crate) use expiries::expiries;
 pub use families::{settle_families, settle_in_order};
 pub(crate) use globals::globals;
@@ -108,7 +110,11 @@ pub(crate) fn metric(context: &Context<'_>, sink: &mut Sink<'_>, raw: &RawMetric
     let name = raw.name.as_ref().map(|name| name.value.clone()).filter(|name| !name.is_empty());
     sink.metric = Some(name.clone().unwrap_or_else(|| raw.spot.path.clone()));
     let errors = sink.findings.errors();
-    let spec = checked(context, sink, raw, name);
+    let spec = if raw.is_of_events() {
+        events::checked(context, sink, raw, name)
+    } else {
+        checked(context, sink, raw, name)
+    };
     sink.metric = None;
     sink.map = None;
     spec.filter(|_| sink.findings.errors() == errors && !raw.broken)
@@ -125,6 +131,7 @@ fn checked(
     names::labels(sink, raw);
     labels::mixed(sink, raw);
     slots::conflicts(sink, raw);
+    events::without_events(sink, raw);
     numbers::unused(sink, raw);
     let scale = numbers::scale(sink, raw);
     // A name that no metric can have is no map's either, and was told.
@@ -161,12 +168,13 @@ fn checked(
     let name = name?;
     Some(MetricSpec {
         family: family?,
-        place: place(sink, raw, table, &name),
+        place: place(sink, raw, table.map_name(), &name),
         name,
         help: help?,
         kind,
         map: table.source(),
         area: table.area(),
+        events: None,
         key_size: table.map.key_size as usize,
         labels,
         value: value?,
@@ -201,12 +209,12 @@ fn room(raw: &RawMetric, array: Option<SlotArray>) -> buckets::Room {
     }
 }
 
-fn place(sink: &Sink<'_>, raw: &RawMetric, table: &tables::Table<'_>, name: &str) -> Place {
+fn place(sink: &Sink<'_>, raw: &RawMetric, map: Option<String>, name: &str) -> Place {
     Place {
         path: raw.spot.path.clone(),
         position: spot_of(raw.name.as_ref(), raw).position,
         metric: Some(name.to_owned()),
-        map: table.map_name(),
+        map,
         ..sink.findings.place.clone()
     }
 }

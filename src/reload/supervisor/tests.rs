@@ -100,7 +100,7 @@ fn version(spec: &LoadSpec) -> String {
 fn view(name: &str) -> View {
     let source = Arc::new(Literal::from_numbers([(0, 1)]));
     let sources = vec![NamedSource { map: "counts".to_owned(), source }];
-    View { config: name.to_owned(), sources, programs: Arc::new(NoPrograms) }
+    View { config: name.to_owned(), sources, streams: Vec::new(), programs: Arc::new(NoPrograms) }
 }
 
 impl Kernel for Recorder {

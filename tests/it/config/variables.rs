@@ -244,7 +244,7 @@ fn a_family_of_variables_counts_none_twice() {
         let metric = |keys: &str| format!("{{name: n, help: h, {keys}}}");
         let text = format!("metrics: {{counters: [{}, {}]}}\n", metric(one), metric(other));
         let mut specs = vec![checked(&text).spec.unwrap()];
-        let problems = bpftally::config::settle_families(&mut specs, &|_| false);
+        let problems = bpftally::config::settle_families(&mut specs);
         problems.iter().map(|problem| problem.code).collect::<Vec<_>>()
     };
     assert_eq!(of("global: total_events", "global: padding"), [""; 0]);

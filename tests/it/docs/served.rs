@@ -24,7 +24,8 @@ pub fn metrics(config: &serde_yaml::Value) -> Vec<Metric> {
     for (group, metrics) in config["metrics"].as_mapping().unwrap() {
         for value in metrics.as_sequence().into_iter().flatten() {
             let name = value["name"].as_str().unwrap().to_owned();
-            let map = value["map"].as_str().unwrap_or(&name).to_owned();
+            let named = value["map"].as_str().or(value["ringbuf"].as_str());
+            let map = named.unwrap_or(&name).to_owned();
             found.push(Metric { group: group.as_str().unwrap().to_owned(), name, map, value: value.clone() });
         }
     }

@@ -3,6 +3,9 @@
 /// Hosts that lack something.
 mod environment;
 
+/// Metrics that are made of events.
+pub mod events;
+
 /// One good config among every kind of bad one.
 mod isolation;
 

@@ -15,6 +15,9 @@ mod counts;
 /// Variables as sources, and variables that are set while programs run.
 mod variables;
 
+/// The same of events.
+mod events;
+
 /// Scrapes that go on meanwhile.
 mod isolation;
 

@@ -4,6 +4,8 @@ mod scalar;
 mod twice;
 mod write;
 
+pub(super) use scalar::range;
+
 use super::variables::{self, Use};
 use super::{Context, Sink};
 use crate::btf::{Btf, Kind, TypeId};
