@@ -48,8 +48,9 @@ test-kernels: build ## Test the release binary on Debian's kernels in virtual ma
 
 bench: build-packages ## Measure scrapes of the whole process beside a bare program, as root (CASES="hash-10k ...")
 	@tools/install-packages.sh $(OBJECT_PACKAGES)
-	cargo bench --locked --bench scrape --no-run
-	$(RUNNER)=$(CURDIR)/tools/as-root.sh cargo bench --locked --bench scrape -- $(CASES)
+	RUSTFLAGS="-C target-feature=+crt-static" cargo bench --locked --target $(TARGET) --bench scrape --no-run
+	$(RUNNER)=$(CURDIR)/tools/as-root.sh RUSTFLAGS="-C target-feature=+crt-static" \
+		cargo bench --locked --target $(TARGET) --bench scrape -- $(CASES)
 
 bench-probes: build ## Measure what each program of the shipped configs takes, under a load, as root (SECONDS=60)
 	@tools/install-packages.sh curl xz-utils
