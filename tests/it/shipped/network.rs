@@ -2,7 +2,7 @@
 //! own: whatever else this machine sends and receives is counted elsewhere.
 
 use std::path::PathBuf;
-use std::sync::LazyLock;
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
 use super::workloads::{Group, check_events, since};
 use super::{assert_held, compile, count, hold, run, start};
@@ -16,8 +16,15 @@ impl Group {
     }
 }
 
+/// Drops by filters have no control group: one test at a time causes them.
+fn alone_with_filters() -> MutexGuard<'static, ()> {
+    static FILTERS: Mutex<()> = Mutex::new(());
+    FILTERS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Something for each metric of these pairs, for the test that wants a series of all.
 pub fn exercise() {
+    let _alone = alone_with_filters();
     let group = Group::new();
     for what in ["connects", "refused", "given-up", "lost", "resets", "traffic", "drops"] {
         group.network(what, 2);
@@ -61,6 +68,7 @@ fn connects_that_fail_are_counted_by_their_error() {
         assert_eq!(failures.len(), 1, "{failures:?}");
         assert_eq!(group.sum(&exporter, "tcp_connect_latency_seconds_count"), 0.0);
     }
+    let _alone = alone_with_filters();
     check("refused", 100, "ECONNREFUSED");
     check("unanswered", 20, "ETIMEDOUT");
     check("given-up", 20, "none");
@@ -68,6 +76,7 @@ fn connects_that_fail_are_counted_by_their_error() {
 
 #[test]
 fn retransmits_are_those_of_the_kernel() {
+    let _alone = alone_with_filters();
     let exporter = start("tcpretransmits");
     let group = Group::new();
     let kernel = group.network("lost", 3)["TcpRetransSegs"];
@@ -169,6 +178,7 @@ fn connections_that_find_the_queue_full_are_exact() {
 #[test]
 fn packets_that_are_dropped_are_exact() {
     const DROPS: u32 = 150;
+    let _alone = alone_with_filters();
     let exporter = start("packetdrops");
     let of = |reason: &str| {
         let series = format!("ebpf_exporter_packet_drops_total{{protocol=\"ipv4\",reason=\"{reason}\"}}");
