@@ -1,18 +1,26 @@
 //! The pairs of the network, against workloads in a network namespace and a control group of their
 //! own: whatever else this machine sends and receives is counted elsewhere.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
 use super::workloads::{Group, check_events, since};
 use super::{assert_held, compile, count, hold, run, start};
+use crate::common::exporter::Exporter;
 
 static WORKLOAD: LazyLock<PathBuf> = LazyLock::new(|| compile("shipped-network", include_str!("network.c")));
 
 impl Group {
     #[track_caller]
-    fn network(&self, what: &str, times: u32) -> std::collections::BTreeMap<String, f64> {
+    fn network(&self, what: &str, times: u32) -> BTreeMap<String, f64> {
         self.run(&WORKLOAD, &[what, &times.to_string()])
+    }
+
+    /// The same by `ipv6`, or by IPv4 to listeners of IPv6 (`both`).
+    #[track_caller]
+    fn network_by(&self, family: &str, what: &str, times: u32) -> BTreeMap<String, f64> {
+        self.run(&WORKLOAD, &[what, &times.to_string(), family])
     }
 }
 
@@ -110,18 +118,23 @@ fn resets_are_exact() {
 
 #[test]
 fn round_trips_are_those_of_the_connection() {
+    #[track_caller]
+    fn check(exporter: &Exporter, work: impl Fn(&Group) -> BTreeMap<String, f64>) {
+        let group = Group::new();
+        let known = work(&group);
+        let counted = group.series(exporter, "tcp_round_trip_time_seconds_count");
+        check_events("segments", "tcp_probe", counted["path=local"], known["segments"]);
+        assert_eq!(counted.len(), 1, "{counted:?}");
+        // The kernel's own numbers of the same connection, in microseconds, never were outside of these.
+        let mean = group.sum(exporter, "tcp_round_trip_time_seconds_sum") / counted["path=local"] * 1e6;
+        assert!(known["least_rtt"] <= mean && mean <= known["most_rtt"], "{mean}: {known:?}");
+        // An acknowledgement is delayed by 40 ms.
+        let slow = group.series(exporter, "tcp_round_trip_time_seconds_bucket");
+        assert!(slow["le=0.008388608,path=local"] < counted["path=local"], "{slow:?}");
+    }
     let exporter = start("tcprtt");
-    let group = Group::new();
-    let known = group.network("slow-acknowledgements", 30);
-    let counted = group.series(&exporter, "tcp_round_trip_time_seconds_count");
-    check_events("segments", "tcp_probe", counted["path=local"], known["segments"]);
-    assert_eq!(counted.len(), 1, "{counted:?}");
-    // The kernel's own numbers of the same connection, in microseconds, that never were outside of these.
-    let mean = group.sum(&exporter, "tcp_round_trip_time_seconds_sum") / counted["path=local"] * 1e6;
-    assert!(known["least_rtt"] <= mean && mean <= known["most_rtt"], "{mean}: {known:?}");
-    // An acknowledgement is delayed by 40 ms.
-    let slow = group.series(&exporter, "tcp_round_trip_time_seconds_bucket");
-    assert!(slow["le=0.008388608,path=local"] < counted["path=local"], "{slow:?}");
+    check(&exporter, |group| group.network("slow-acknowledgements", 30));
+    check(&exporter, |group| group.network_by("ipv6", "slow-acknowledgements", 30));
 }
 
 #[test]
@@ -162,16 +175,23 @@ fn datagrams_that_find_no_room_are_exact() {
 /// kernel, which not every kernel allows.
 #[test]
 fn connections_that_find_the_queue_full_are_exact() {
-    let exporter = start("listenqueue");
-    let group = Group::new();
-    let kernel = group.network("overflow", 20)["TcpExtListenOverflows"];
-    assert!(kernel >= 18.0, "{kernel}");
-    let overflows = group.series(&exporter, "tcp_listen_overflows_total");
-    if exporter.values("ebpf_exporter_ebpf_program_attached").iter().all(|(_, attached)| *attached == 0.0) {
-        assert_eq!(overflows.len(), 0, "{overflows:?}");
-    } else {
-        assert_eq!(overflows, [("port=7000".to_owned(), kernel)].into());
+    #[track_caller]
+    fn check(exporter: &Exporter, work: impl Fn(&Group) -> BTreeMap<String, f64>) {
+        let group = Group::new();
+        let kernel = work(&group)["TcpExtListenOverflows"];
+        assert!(kernel >= 18.0, "{kernel}");
+        let overflows = group.series(exporter, "tcp_listen_overflows_total");
+        let attached = exporter.values("ebpf_exporter_ebpf_program_attached");
+        if attached.iter().all(|(_, attached)| *attached == 0.0) {
+            assert_eq!(overflows.len(), 0, "{overflows:?}");
+        } else {
+            assert_eq!(overflows, [("port=7000".to_owned(), kernel)].into());
+        }
     }
+    let exporter = start("listenqueue");
+    check(&exporter, |group| group.network("overflow", 20));
+    check(&exporter, |group| group.network_by("ipv6", "overflow", 20));
+    check(&exporter, |group| group.network_by("both", "overflow", 20));
 }
 
 /// Of all machines' traffic only this has wrong checksums and filters that let nothing in.
