@@ -140,22 +140,32 @@ fn round_trips_are_those_of_the_connection() {
 #[test]
 fn bytes_of_sockets_are_exact() {
     const TIMES: f64 = 50.0;
-    let exporter = start("socketbytes");
-    let group = Group::new();
-    group.network("traffic", TIMES as u32);
-    for (protocol, calls, bytes) in
-        [("tcp", TIMES, 3000.0), ("udp", TIMES * 2.0, 700.0), ("unix", TIMES * 3.0, 90.0)]
-    {
-        let of = |family: &str| group.series(&exporter, family)[&format!("protocol={protocol}")];
-        for (program, calls_family, bytes_family) in [
-            ("socket_sent", "socket_sends_total", "socket_sent_bytes_total"),
-            ("socket_received", "socket_receives_total", "socket_received_bytes_total"),
-        ] {
-            check_events(calls_family, program, of(calls_family), calls);
-            // What was not shown is missing in both.
-            assert_eq!(of(bytes_family), of(calls_family) * bytes, "{protocol}: {bytes_family}");
+    #[track_caller]
+    fn check(exporter: &Exporter, group: &Group, program: &str) {
+        for (protocol, calls, bytes) in
+            [("tcp", TIMES, 3000.0), ("udp", TIMES * 2.0, 700.0), ("unix", TIMES * 3.0, 90.0)]
+        {
+            // The functions that stand in before know only the protocols of the Internet.
+            if protocol == "unix" && !since(6, 3) {
+                continue;
+            }
+            let of = |family: &str| group.series(exporter, family)[&format!("protocol={protocol}")];
+            for (calls_family, bytes_family) in [
+                ("socket_sends_total", "socket_sent_bytes_total"),
+                ("socket_receives_total", "socket_received_bytes_total"),
+            ] {
+                check_events(calls_family, program, of(calls_family), calls);
+                // What was not shown is missing in both.
+                assert_eq!(of(bytes_family), of(calls_family) * bytes, "{protocol}: {bytes_family}");
+            }
         }
     }
+    let exporter = start("socketbytes");
+    let (ipv4, ipv6) = (Group::new(), Group::new());
+    ipv4.network("traffic", TIMES as u32);
+    check(&exporter, &ipv4, "socket_");
+    ipv6.network_by("ipv6", "traffic", TIMES as u32);
+    check(&exporter, &ipv6, "ipv6_socket_");
 }
 
 #[test]
@@ -213,8 +223,8 @@ fn packets_that_are_dropped_are_exact() {
         check_events("checksums", "kfree_skb", checksums, DROPS.into());
         check_events("filters", "kfree_skb", filters, DROPS.into());
     } else {
-        // Without reasons, packets that others freed so are among them: those of the page, for one.
-        assert!((300.0..=400.0).contains(&without_reason), "{without_reason} drops");
+        // Without reasons, what is left in the queue of a socket at its end is a drop, too: here of the raw one.
+        assert!((450.0..=500.0).contains(&without_reason), "{without_reason} drops");
         assert_eq!((checksums, filters), (0.0, 0.0));
     }
 }
