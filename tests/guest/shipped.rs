@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::net::{TcpListener, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 
@@ -30,6 +30,11 @@ mod interrupts;
 #[path = "../it/shipped/memory.rs"]
 mod memory;
 
+/// What goes over the network and between sockets.
+#[path = "../it/shipped/network.rs"]
+#[allow(dead_code)]
+mod network;
+
 /// Starts and ends of processes, and what is sent to them.
 #[path = "../it/shipped/processes.rs"]
 mod processes;
@@ -42,6 +47,10 @@ mod scheduler;
 #[path = "../it/shipped/support.rs"]
 mod support;
 
+/// Workloads that are told apart from all others.
+#[path = "../it/shipped/workloads.rs"]
+mod workloads;
+
 use support::{Held, assert_held, count, eventually, hold, in_page, run, shell, spinners, workload};
 
 /// These kernels show every event.
@@ -49,6 +58,11 @@ const LEFT_OUT: f64 = 0.0;
 
 /// The workload of these tests, linked statically.
 static WORKLOAD_PROGRAM: LazyLock<PathBuf> = LazyLock::new(|| PathBuf::from("/bin/workload"));
+
+/// There is no compiler here: programs were compiled where the tests were.
+fn compile(name: &str, _text: &str) -> PathBuf {
+    Path::new("/bin").join(name)
+}
 
 /// A machine without disks still has a serial line, which asks for more by an interrupt.
 fn cause_interrupts() {
