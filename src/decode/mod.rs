@@ -57,7 +57,7 @@ mod vectors;
 
 pub use chain::{Chain, Outcome};
 pub use number::parse_unsigned;
-pub use regexp::{SIZE_LIMIT, can_match_number};
+pub use regexp::{Matcher, SIZE_LIMIT, can_match_number};
 
 use plain::Plain;
 
