@@ -12,7 +12,7 @@ SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
 LISTEN ?= 127.0.0.1:9435
 KERNELS ?= 5.10 6.12
 SECONDS ?= 60
-TARGETS ?= config object decoder
+TARGETS ?= config object decoder event
 
 BUILD_PACKAGES := gcc make pkg-config libelf-dev zlib1g-dev
 OBJECT_PACKAGES := clang llvm libbpf-dev linux-libc-dev
@@ -46,12 +46,13 @@ test: build-packages test-packages ## Run all tests (as root, through sudo where
 test-kernels: build ## Test the release binary on Debian's kernels in virtual machines (KERNELS="5.10 6.12")
 	tools/kernels/test.sh $(KERNELS)
 
-bench: build-packages ## Measure scrapes of the whole process beside a bare program, as root (CASES="hash-10k ...")
+bench: build-packages ## Measure scrapes and events beside bare programs, as root (CASES="hash-10k ...")
 	@tools/install-packages.sh $(OBJECT_PACKAGES)
-	cargo bench --locked --bench scrape --no-run
+	cargo bench --locked --bench events --bench scrape --no-run
+	$(RUNNER)=$(CURDIR)/tools/as-root.sh cargo bench --locked --bench events
 	$(RUNNER)=$(CURDIR)/tools/as-root.sh cargo bench --locked --bench scrape -- $(CASES)
 
-fuzz: build-packages ## Fuzz the readers of configs, objects and keys (SECONDS=60 each, TARGETS="config object decoder")
+fuzz: build-packages ## Fuzz the readers of configs, objects, keys and events (SECONDS=60 each, TARGETS="config object decoder event")
 	@tools/install-packages.sh g++
 	fuzz/run.sh $(SECONDS) $(TARGETS)
 

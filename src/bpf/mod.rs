@@ -26,6 +26,7 @@ mod print;
 mod programs;
 mod raw;
 mod read;
+mod ring;
 mod select;
 mod statistics;
 mod usdt;
