@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-kernels bench bench-dns fuzz lint objects check-objects image-proof build-packages test-packages
+.PHONY: help run build test test-kernels bench bench-dns bench-probes fuzz lint objects check-objects image-proof build-packages test-packages
 
 ARCHITECTURE := $(shell uname -m)
 TARGET := $(ARCHITECTURE)-unknown-linux-gnu
@@ -48,8 +48,13 @@ test-kernels: build ## Test the release binary on Debian's kernels in virtual ma
 
 bench: build-packages ## Measure scrapes of the whole process beside a bare program, as root (CASES="hash-10k ...")
 	@tools/install-packages.sh $(OBJECT_PACKAGES)
-	cargo bench --locked --bench scrape --no-run
-	$(RUNNER)=$(CURDIR)/tools/as-root.sh cargo bench --locked --bench scrape -- $(CASES)
+	RUSTFLAGS="-C target-feature=+crt-static" cargo bench --locked --target $(TARGET) --bench scrape --no-run
+	$(RUNNER)=$(CURDIR)/tools/as-root.sh RUSTFLAGS="-C target-feature=+crt-static" \
+		cargo bench --locked --target $(TARGET) --bench scrape -- $(CASES)
+
+bench-probes: build ## Measure what each program of the shipped configs takes, under a load, as root (SECONDS=60)
+	@tools/install-packages.sh curl xz-utils
+	$(SUDO) tools/bench-probes.sh $(SECONDS)
 
 bench-dns: build-packages ## Offer 10,000 DNS queries a second to the DNS observer, and check every number, as root (SECONDS=60)
 	cargo bench --locked --bench dns --no-run

@@ -15,6 +15,7 @@
 
 #include "include/events.bpf.h"
 #include "include/maps.bpf.h"
+#include "include/network_types.bpf.h"
 
 /* 2^27 us is 134 s, which is longer than Linux tries with its defaults. */
 #define MAX_LATENCY_SLOT 27

@@ -7,11 +7,12 @@ use libbpf_rs::{MapCore, Object, OpenObject, ProgramMut};
 
 use crate::host::Host;
 use crate::problem::{Place, Problem};
-use crate::snapshot::{NamedSource, ProgramVerdict, Verdict, View};
+use crate::snapshot::{CgroupTally, NamedSource, ProgramVerdict, Verdict, View};
 use crate::spec::LoadSpec;
 
 use super::attach::{AttachError, Attached};
 use super::buffer::Buffer;
+use super::cgroups::Following;
 use super::ending::{self, Ending};
 use super::exchange::{Exchanged, Hooks, Planned, PutBack, exchange};
 use super::load::{FailedProgram, give_up, into_kernel};
@@ -19,7 +20,7 @@ use super::loaded::{Attachments, Detaching, Held, Loaded, OpenBuffer};
 use super::programs::{LoadedProgram, ProgramTable};
 use super::read::MapSource;
 use super::select::Selection;
-use super::{Options, attach, carry, explain, globals, raw};
+use super::{Options, attach, carry, cgroups, explain, globals, raw};
 
 /// An object in the kernel of which nothing is attached yet.
 pub struct Prepared {
@@ -29,6 +30,8 @@ pub struct Prepared {
     sources: Vec<NamedSource>,
     /// Maps that are the predecessor's.
     carried: Vec<String>,
+    /// How the map of cgroups fares: counted on from the predecessor.
+    tally: Arc<CgroupTally>,
     object: Object,
 }
 
@@ -83,7 +86,8 @@ impl Prepared {
         let (object, selection) = into_kernel(spec, host, options, selection, &adapt)?;
         let (sources, carried) = (sources(spec, &object), carried.into_inner());
         let buffers = buffers(spec, &object, &carried, running)?;
-        Ok(Self { spec: spec.clone(), selection, buffers, sources, carried, object })
+        let tally = running.map(|running| Arc::clone(&running.tally)).unwrap_or_default();
+        Ok(Self { spec: spec.clone(), selection, buffers, sources, carried, tally, object })
     }
 
     /// What a scrape may see of it.
@@ -94,6 +98,7 @@ impl Prepared {
             sources: self.sources.clone(),
             streams: self.buffers.iter().map(OpenBuffer::stream).collect(),
             programs: Arc::new(ProgramTable::default()),
+            cgroups: Arc::clone(&self.tally),
         }
     }
 
@@ -127,6 +132,9 @@ impl Prepared {
         attaching: Attaching,
         running: Option<&mut Loaded>,
     ) -> Result<Loaded, Refused> {
+        // Complete before anything counts.
+        let following = Following::start(&self.spec, &self.object, host, &self.tally);
+        let following = following.map_err(|problem| Refused::ForGood(vec![*problem]))?;
         let spec = &self.spec;
         let planned: Vec<Planned> =
             self.object.progs_mut().filter_map(|program| planned(&program, spec)).collect();
@@ -153,18 +161,30 @@ impl Prepared {
             Ok(exchanged) => {
                 if let Some(running) = running {
                     running.held.links.detaching.join(detaching);
+                    let old = running.following.take();
+                    cgroups::hand_over(old, following.as_ref(), &running.spec, &self.spec, &self.tally);
                 }
-                Ok(self.loaded(host, exchanged))
+                Ok(self.loaded(host, exchanged, following))
             }
             Err(put_back) => {
                 detaching.wait();
+                drop(following);
+                running
+                    .into_iter()
+                    .filter_map(|running| running.following.as_ref())
+                    .for_each(Following::again);
                 Err(self.refused(host, put_back))
             }
         }
     }
 
     /// What is at work now.
-    fn loaded(self, host: &Host, exchanged: Exchanged<Attached, AttachError>) -> Loaded {
+    fn loaded(
+        self,
+        host: &Host,
+        exchanged: Exchanged<Attached, AttachError>,
+        following: Option<Following>,
+    ) -> Loaded {
         let Exchanged { attachments, mut failures } = exchanged;
         let (spec, selection) = (&self.spec, &self.selection);
         let mut table = ProgramTable::default();
@@ -198,7 +218,16 @@ impl Prepared {
         }
         let links = Attachments { held: attachments, detaching: Detaching::default() };
         let held = Held { links, buffers: self.buffers, maps: self.sources, object: self.object };
-        Loaded { spec: self.spec, held, programs: Arc::new(table), verdicts, problems, carried: self.carried }
+        Loaded {
+            following,
+            spec: self.spec,
+            held,
+            programs: Arc::new(table),
+            verdicts,
+            problems,
+            carried: self.carried,
+            tally: self.tally,
+        }
     }
 
     /// Why nothing has changed: there may be another way, by the next alternative.

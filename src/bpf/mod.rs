@@ -9,6 +9,7 @@
 mod attach;
 mod buffer;
 mod carry;
+mod cgroups;
 mod commit;
 mod ending;
 mod exchange;

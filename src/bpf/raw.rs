@@ -345,19 +345,33 @@ pub(super) fn enable_statistics() -> io::Result<OwnedFd> {
     own(fd)
 }
 
+/// How often a program runs for a performance event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sampling {
+    /// So many times a second.
+    Frequency(u64),
+    /// At every so many events.
+    Period(u64),
+}
+
 /// Opens a performance event of all threads on one CPU, not yet enabled.
 ///
 /// # Errors
 /// What the kernel answered.
-pub(super) fn open_perf_event(kind: u32, config: u64, frequency: u64, cpu: u32) -> io::Result<OwnedFd> {
+pub(super) fn open_perf_event(kind: u32, config: u64, sampling: Sampling, cpu: u32) -> io::Result<OwnedFd> {
     let mut attributes = libbpf_sys::perf_event_attr {
         type_: kind,
         size: size_of::<libbpf_sys::perf_event_attr>() as u32,
         config,
         ..Default::default()
     };
-    attributes.__bindgen_anon_1.sample_freq = frequency;
-    attributes.set_freq(1);
+    match sampling {
+        Sampling::Frequency(frequency) => {
+            attributes.__bindgen_anon_1.sample_freq = frequency;
+            attributes.set_freq(1);
+        }
+        Sampling::Period(period) => attributes.__bindgen_anon_1.sample_period = period,
+    }
     let every_thread: libc::pid_t = -1;
     let no_group: libc::c_int = -1;
     // SAFETY: `attributes` is plain data of the size it announces and is only read during the call.

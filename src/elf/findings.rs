@@ -140,7 +140,10 @@ fn attachment(program: &ProgramInfo, kind: &SectionKind, place: Place) -> Option
     let help = match kind.program_type {
         "tracepoint" => "SEC(\"tracepoint/<category>/<name>\")".to_owned(),
         "xdp" => "SEC(\"xdp/<interface>\")".to_owned(),
-        "perf_event" => "SEC(\"perf_event/type=<number>,config=<number>,frequency=<number>\")".to_owned(),
+        "perf_event" => {
+            "SEC(\"perf_event/type=<number>,config=<number>,frequency=<number>\") (or period=<number>)"
+                .to_owned()
+        }
         "cgroup_skb" | "sock_ops" => {
             "in YAML: `programs: {<program>: {attach: {cgroup: {path: /}}}}`".to_owned()
         }

@@ -161,14 +161,6 @@ impl Chunks {
         std::mem::take(&mut self.closed)
     }
 
-    /// Appends a copy of what was written elsewhere.
-    pub fn append(&mut self, other: Self) {
-        for chunk in other.finish() {
-            self.open.extend_from_slice(&chunk);
-            self.close_when_full();
-        }
-    }
-
     /// Bytes written so far.
     #[must_use]
     pub fn len(&self) -> usize {

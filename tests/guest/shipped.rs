@@ -1,14 +1,77 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::sync::LazyLock;
 
 use crate::common::dns::{A, AAAA, Client, Server, query, with_globals_in};
 use crate::common::exporter::{Exporter, value_of, values_of};
 
-/// Every pair that is shipped, each program of which must attach.
+// The same tests as on the kernel of the machine that builds.
+
+/// Block devices.
+#[path = "../it/shipped/block.rs"]
+mod block;
+
+/// System calls.
+#[path = "../it/shipped/calls.rs"]
+mod calls;
+
+/// Control groups of our own.
+#[path = "../it/shipped/groups.rs"]
+pub mod groups;
+
+/// Interrupts, and what is put off in them.
+#[path = "../it/shipped/interrupts.rs"]
+mod interrupts;
+
+/// Memory: faults, reclaim, the page cache, and what happens when there is none left.
+#[path = "../it/shipped/memory.rs"]
+mod memory;
+
+/// Starts and ends of processes, and what is sent to them.
+#[path = "../it/shipped/processes.rs"]
+mod processes;
+
+/// Who has a CPU, who waits for one, and who sleeps.
+#[path = "../it/shipped/scheduler.rs"]
+mod scheduler;
+
+/// What they share.
+#[path = "../it/shipped/support.rs"]
+mod support;
+
+use support::{Held, assert_held, count, eventually, hold, in_page, run, shell, spinners, workload};
+
+/// These kernels show every event.
+const LEFT_OUT: f64 = 0.0;
+
+/// The workload of these tests, linked statically.
+static WORKLOAD_PROGRAM: LazyLock<PathBuf> = LazyLock::new(|| PathBuf::from("/bin/workload"));
+
+/// A machine without disks still has a serial line, which asks for more by an interrupt.
+fn cause_interrupts() {
+    std::fs::write("/dev/ttyS0", "\r\n".repeat(200)).unwrap();
+}
+
+/// Some of the pairs that are shipped, each program of which must attach.
 #[track_caller]
-fn start() -> Exporter {
+fn start(names: &str) -> Exporter {
+    start_with(names, &[])
+}
+
+/// The same with more flags.
+#[track_caller]
+fn start_with(names: &str, flags: &[&str]) -> Exporter {
+    let names = format!("--config.names={names}");
+    let all = ["--config.dir=/configs", "--object.dir=/bpf-objects", "--config.strict", &names];
+    Exporter::start(&[&all, flags].concat())
+}
+
+/// Every pair.
+#[track_caller]
+fn start_all() -> Exporter {
     Exporter::start(&["--config.dir=/configs", "--object.dir=/bpf-objects", "--config.strict"])
 }
 
@@ -29,14 +92,14 @@ fn growth(before: &str, after: &str, name: &str) -> BTreeMap<String, f64> {
 }
 
 #[track_caller]
-fn run(program: &str, arguments: &[&str]) -> Option<i32> {
+fn status(program: &str, arguments: &[&str]) -> Option<i32> {
     let status = Command::new(program).args(arguments).stderr(Stdio::null()).status();
     status.unwrap_or_else(|error| panic!("{program}: {error}")).code()
 }
 
 #[test]
 fn all_of_them_are_served_with_every_program() {
-    let exporter = start();
+    let exporter = start_all();
     let page = exporter.page();
     let configs = std::fs::read_dir("/configs").unwrap().count();
     let loaded = values_of(&page, "ebpf_exporter_config_loaded");
@@ -49,21 +112,21 @@ fn all_of_them_are_served_with_every_program() {
 /// Nobody else runs: every start and end is one of ours.
 #[test]
 fn processes_are_exact() {
-    let exporter = start();
+    let exporter = start_all();
     std::fs::create_dir_all("/sys/fs/cgroup/workload").unwrap();
     let before = exporter.page();
     for _ in 0..120 {
-        assert_eq!(run("/bin/true", &[]), Some(0));
+        assert_eq!(status("/bin/true", &[]), Some(0));
     }
     for _ in 0..30 {
-        assert_eq!(run("/bin/sh", &["-c", "exit 217"]), Some(217));
+        assert_eq!(status("/bin/sh", &["-c", "exit 217"]), Some(217));
     }
     for _ in 0..20 {
-        assert_eq!(run("/bin/sh", &["-c", "kill -16 $$"]), None);
+        assert_eq!(status("/bin/sh", &["-c", "kill -16 $$"]), None);
     }
     let script = "echo $$ > /sys/fs/cgroup/workload/cgroup.procs; exec /bin/true";
     for _ in 0..10 {
-        assert_eq!(run("/bin/sh", &["-c", script]), Some(0));
+        assert_eq!(status("/bin/sh", &["-c", script]), Some(0));
     }
     let after = exporter.page();
 
@@ -86,7 +149,7 @@ fn processes_are_exact() {
 
 #[test]
 fn failed_calls_are_exact() {
-    let exporter = start();
+    let exporter = start_all();
     let before = exporter.page();
     let too_long = "x".repeat(5000);
     for _ in 0..123 {
@@ -107,7 +170,7 @@ fn failed_calls_are_exact() {
 /// The page stands between two readings of the kernel's own counters, but for one in flight.
 #[test]
 fn softirqs_are_those_of_the_kernel() {
-    let exporter = start();
+    let exporter = start_all();
     type Counts = BTreeMap<String, f64>;
     let kernel = || -> Counts {
         let text = std::fs::read_to_string("/proc/softirqs").unwrap();
@@ -144,7 +207,7 @@ fn softirqs_are_those_of_the_kernel() {
 #[test]
 fn waits_and_queues_are_there() {
     const SLEEPS: u32 = 100;
-    let exporter = start();
+    let exporter = start_all();
     let before = exporter.page();
     for _ in 0..SLEEPS {
         std::thread::sleep(std::time::Duration::from_millis(1));
@@ -164,13 +227,13 @@ fn block_requests_are_exact() {
     std::fs::create_dir_all("/tmp/disk").unwrap();
     let file = File::create("/tmp/disk/image").unwrap();
     file.set_len(4 << 20).unwrap();
-    assert_eq!(run("losetup", &["/dev/loop0", "/tmp/disk/image"]), Some(0));
-    let exporter = start();
+    assert_eq!(status("losetup", &["/dev/loop0", "/tmp/disk/image"]), Some(0));
+    let exporter = start_all();
     let before = exporter.page();
-    assert_eq!(run("dd", &["if=/dev/loop0", "of=/dev/null", BLOCK, "count=200", "iflag=direct"]), Some(0));
-    assert_eq!(run("dd", &["if=/dev/zero", "of=/dev/loop0", BLOCK, "count=50", "oflag=direct"]), Some(0));
+    assert_eq!(status("dd", &["if=/dev/loop0", "of=/dev/null", BLOCK, "count=200", "iflag=direct"]), Some(0));
+    assert_eq!(status("dd", &["if=/dev/zero", "of=/dev/loop0", BLOCK, "count=50", "oflag=direct"]), Some(0));
     let after = exporter.page();
-    assert_eq!(run("losetup", &["-d", "/dev/loop0"]), Some(0));
+    assert_eq!(status("losetup", &["-d", "/dev/loop0"]), Some(0));
     let requests = growth(&before, &after, "block_io_latency_seconds_count");
     let expected = [("device=loop0,operation=read", 200.0), ("device=loop0,operation=write", 50.0)];
     assert_eq!(requests, expected.map(|(series, count)| (series.to_owned(), count)).into(), "{after}");
@@ -179,7 +242,7 @@ fn block_requests_are_exact() {
 /// Nobody else asks, so that every message at the port of DNS is one of these.
 #[test]
 fn every_dns_message_counts_once() {
-    let exporter = start();
+    let exporter = start_all();
     let server = Server::at("127.0.0.1:53".parse().unwrap());
     let before = exporter.page();
     let client = Client::new(server.address);

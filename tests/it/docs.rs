@@ -14,11 +14,17 @@ use bpftally::elf::ObjectInfo;
 use crate::common::folder::Folder;
 use crate::common::objects;
 
+/// Dashboards and alerts.
+mod boards;
+
 /// Each example passes `bpftally check`.
 mod checked;
 
 /// Every key, decoder and kind of source is in an example and in a table.
 mod complete;
+
+/// The shipped probes: their page, and the table in README.
+mod probes;
 
 /// Each example is served.
 mod served;

@@ -1,22 +1,24 @@
 //! `SEC("perf_event/type=T,config=C,frequency=F")`: a performance event of all threads on each CPU.
+//!
+//! With `period=P` in place of the frequency the program runs at every P-th event, at 1 at each one.
 
 use std::os::fd::{AsRawFd, IntoRawFd};
 
 use libbpf_rs::{OpenProgramMut, ProgramMut, ProgramType};
 
 use crate::bpf::explain::errno_of;
-use crate::bpf::raw;
+use crate::bpf::raw::{self, Sampling};
 use crate::host::Roots;
 
 use super::{AttachError, Attached, refused};
 
-const EXPECTED: &str = "perf_event/type=<number>,config=<number>,frequency=<number>";
+const EXPECTED: &str = "perf_event/type=<number>,config=<number>,frequency=<number> (or period=<number>)";
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Event {
     kind: u32,
     config: u64,
-    frequency: u64,
+    sampling: Sampling,
 }
 
 pub(super) fn is_section(section: &str) -> bool {
@@ -35,7 +37,7 @@ pub(super) fn attach(
     let event = parse(section).map_err(|message| AttachError::Section { expected: EXPECTED, message })?;
     let mut links = Vec::new();
     for cpu in online_cpus(roots) {
-        let descriptor = match raw::open_perf_event(event.kind, event.config, event.frequency, cpu) {
+        let descriptor = match raw::open_perf_event(event.kind, event.config, event.sampling, cpu) {
             Ok(descriptor) => descriptor,
             // It went offline since it was listed.
             Err(error) if error.raw_os_error() == Some(libc::ENODEV) => continue,
@@ -55,7 +57,7 @@ pub(super) fn attach(
 
 fn parse(section: &str) -> Result<Event, String> {
     let parameters = section.trim_start_matches('?').strip_prefix("perf_event/").unwrap_or_default();
-    let (mut kind, mut config, mut frequency) = (None, None, None);
+    let (mut kind, mut config, mut frequency, mut period) = (None, None, None, None);
     for parameter in parameters.split(',') {
         let (key, value) =
             parameter.split_once('=').ok_or_else(|| format!("`{parameter}` is not a key and a value"))?;
@@ -63,6 +65,7 @@ fn parse(section: &str) -> Result<Event, String> {
             "type" => &mut kind,
             "config" => &mut config,
             "frequency" => &mut frequency,
+            "period" => &mut period,
             _ => return Err(format!("`{key}` is not a key known here")),
         };
         let number = number(value).ok_or_else(|| format!("`{value}` of `{key}` is not a number"))?;
@@ -75,7 +78,12 @@ fn parse(section: &str) -> Result<Event, String> {
     Ok(Event {
         kind: kind.map_err(|_| "`type` does not fit into 32 bits".to_owned())?,
         config: config.ok_or_else(|| missing("config"))?,
-        frequency: frequency.ok_or_else(|| missing("frequency"))?,
+        sampling: match (frequency, period) {
+            (Some(frequency), None) => Sampling::Frequency(frequency),
+            (None, Some(period)) => Sampling::Period(period),
+            (None, None) => return Err(missing("frequency")),
+            (Some(_), Some(_)) => return Err("`frequency` and `period` exclude each other".to_owned()),
+        },
     })
 }
 
@@ -109,19 +117,22 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(section: &str, expected: Result<(u32, u64, u64), &str>) {
-        let event = parse(section).map(|event| (event.kind, event.config, event.frequency));
+    fn check(section: &str, expected: Result<(u32, u64, Sampling), &str>) {
+        let event = parse(section).map(|event| (event.kind, event.config, event.sampling));
         assert_eq!(event, expected.map_err(str::to_owned), "{section}");
     }
 
     #[test]
     fn a_section_describes_an_event() {
-        check("perf_event/type=0,config=3,frequency=99", Ok((0, 3, 99)));
-        check("?perf_event/frequency=1,type=4,config=0x1c2", Ok((4, 0x1c2, 1)));
+        check("perf_event/type=0,config=3,frequency=99", Ok((0, 3, Sampling::Frequency(99))));
+        check("?perf_event/frequency=1,type=4,config=0x1c2", Ok((4, 0x1c2, Sampling::Frequency(1))));
         check("perf_event/type=0,config=3", Err("`frequency` is missing"));
         check("perf_event/config=3,frequency=1", Err("`type` is missing"));
         check("perf_event/", Err("`` is not a key and a value"));
-        check("perf_event/type=0,config=3,period=99", Err("`period` is not a key known here"));
+        check("perf_event/type=1,config=5,period=1", Ok((1, 5, Sampling::Period(1))));
+        check("perf_event/type=0,config=3,often=99", Err("`often` is not a key known here"));
+        let both = "perf_event/type=0,config=3,period=1,frequency=1";
+        check(both, Err("`frequency` and `period` exclude each other"));
         check("perf_event/type=0,type=0", Err("`type` stands there twice"));
         check("perf_event/type=-1,config=0,frequency=1", Err("`-1` of `type` is not a number"));
         check("perf_event/type=4294967296,config=0,frequency=1", Err("`type` does not fit into 32 bits"));

@@ -48,9 +48,3 @@ pub(super) const TRACING: Later = Later {
     what: "spans from ring buffers",
     help: "keep this config with the old exporter for now",
 };
-
-pub(super) const CGROUP_ID_MAP: Later = Later {
-    key: "cgroup_id_map",
-    what: "a map that follows the cgroups whose path matches",
-    help: "keep this config with the old exporter for now",
-};

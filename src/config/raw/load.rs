@@ -37,6 +37,39 @@ pub(super) const MAP: Keys = Keys {
     later: later::MAP,
 };
 
+pub(super) const CGROUPS: Keys = Keys {
+    what: "a map of cgroups",
+    example: "{name: my_map, regexps: [^/sys/fs/cgroup/system.slice/]}",
+    known: &[&[
+        Key::required("name", Shape::Text, "The map"),
+        Key::new("type", Shape::Choice(cgroup_maps), "What kind of map it is"),
+        Key::required(
+            "regexps",
+            Shape::List(&Shape::Text),
+            "Paths of cgroups match one of these (RE2 syntax)",
+        ),
+    ]],
+    later: &[],
+};
+
+fn cgroup_maps() -> Vec<(&'static str, &'static str)> {
+    vec![
+        ("hash", "A hash by the cgroup's id"),
+        ("cgrp_storage", "A BPF_MAP_TYPE_CGRP_STORAGE, which the kernel keeps with the cgroup"),
+    ]
+}
+
+/// A map that follows the cgroups whose path matches.
+#[derive(Debug)]
+pub(crate) struct RawCgroups {
+    pub(crate) spot: Spot,
+    pub(crate) name: Option<Found<String>>,
+    pub(crate) kind: Option<Found<String>>,
+    pub(crate) regexps: Vec<Found<String>>,
+    /// Whether reading it found an error.
+    pub(crate) broken: bool,
+}
+
 /// A variable, or a member of one, and what it shall be.
 #[derive(Debug)]
 pub(crate) struct RawGlobal {
@@ -137,6 +170,24 @@ fn value(reader: &mut Reader, node: &Node, path: &str) -> RawValue {
         Kind::Mapping(_) => ValueShape::Members(globals(reader, node, path)),
     };
     RawValue { spot: spot(node, path), found: node.describe(), shape }
+}
+
+/// A mapping without keys is none, as with the reference.
+pub(super) fn cgroups(reader: &mut Reader, node: &Node, path: &str) -> Option<RawCgroups> {
+    let mark = reader.mark();
+    let (mut name, mut kind, mut regexps, mut is_given) = (None, None, Vec::new(), false);
+    for field in reader.fields(node, path, &CGROUPS) {
+        is_given = true;
+        let path = join(path, field.name);
+        match field.name {
+            "name" => name = reader.text(field.value, &path),
+            "type" if field.value.is_null() => kind = None,
+            "type" => kind = reader.text(field.value, &path),
+            _ => regexps = reader.texts(field.value, &path, "regular expressions"),
+        }
+    }
+    let broken = reader.mark().1 > mark.1;
+    is_given.then(|| RawCgroups { spot: spot(node, path), name, kind, regexps, broken })
 }
 
 pub(super) fn programs(reader: &mut Reader, node: &Node, path: &str) -> Vec<RawProgram> {

@@ -18,10 +18,12 @@ use super::cache::TtlCache;
 use super::clock::Clock;
 use super::pace::Pace;
 
+mod follow;
 mod hierarchy;
 mod walk;
 mod watch;
 
+pub use follow::{Cgroup, CgroupFollower, CgroupFollowing, CgroupListener};
 use hierarchy::{Hierarchy, Kind};
 use walk::{Found, Place};
 

@@ -3,7 +3,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::super::ReadConfig;
-use super::super::samples::{config, error, lost, setting, warning};
+use super::super::samples::{config, error, following, lost, setting, warning};
 use super::*;
 use crate::problem::Place;
 use crate::scrape::{Live, Settings};
@@ -100,7 +100,13 @@ fn version(spec: &LoadSpec) -> String {
 fn view(name: &str) -> View {
     let source = Arc::new(Literal::from_numbers([(0, 1)]));
     let sources = vec![NamedSource { map: "counts".to_owned(), source }];
-    View { config: name.to_owned(), sources, streams: Vec::new(), programs: Arc::new(NoPrograms) }
+    View {
+        config: name.to_owned(),
+        sources,
+        streams: Vec::new(),
+        programs: Arc::new(NoPrograms),
+        cgroups: Arc::default(),
+    }
 }
 
 impl Kernel for Recorder {
@@ -302,7 +308,16 @@ fn variables_are_set_in_place_where_that_is_possible() {
     assert_eq!(kernel.log(), expected);
     // The one that was set is the one that is at work.
     assert!(stage.look(vec![files(2)]).is_empty() && kernel.log().is_empty());
-    assert_eq!(changes(&stage.look(vec![files(3)])), ["a: variables set, programs and maps stayed"]);
+    assert_eq!(changes(&stage.look(vec![files(3)])), ["a: settings changed, programs and maps stayed"]);
+}
+
+/// Nothing is loaded for other cgroups, and nothing is asked of the kernel for the same ones.
+#[test]
+fn other_cgroups_are_followed_in_place() {
+    let files = |pattern: &str| following(good("a", "1"), pattern);
+    check(vec![files("x")], vec![files("y")], &["set  of a"], &["a up [] []"]);
+    check(vec![files("x")], vec![good("a", "1")], &["set  of a"], &["a up [] []"]);
+    check(vec![files("x")], vec![setting(files("x"), &[])], &[], &["a up [] []"]);
 }
 
 #[test]

@@ -8,3 +8,4 @@ pub mod folder;
 pub mod golden;
 pub mod kernel;
 pub mod objects;
+pub mod promtool;
