@@ -10,8 +10,7 @@ use crate::problem::{Place, Problem};
 use crate::snapshot::{NamedSource, ProgramVerdict, Verdict, View};
 use crate::spec::LoadSpec;
 
-use super::attach::{AttachError, Attached};
-use super::ending::{self, Ending};
+use super::attach::{AttachError, Attached, Target, Wanted};
 use super::exchange::{Exchanged, Hooks, Planned, PutBack, exchange};
 use super::load::{FailedProgram, give_up, into_kernel};
 use super::loaded::{Attachments, Detaching, Held, Loaded};
@@ -123,7 +122,8 @@ impl Prepared {
         attaching: Attaching,
         running: Option<&mut Loaded>,
     ) -> Result<Loaded, Refused> {
-        let planned: Vec<Planned> = self.object.progs_mut().filter_map(|program| planned(&program)).collect();
+        let planned: Vec<Planned<Target>> =
+            self.object.progs_mut().flat_map(|program| planned(&program, &self.spec, host)).collect();
         let selection = &self.selection;
         let may_go_on = |name: &str, was_attached: bool| {
             let is_bearable = attaching == Attaching::AsFarAsPossible && !was_attached;
@@ -136,7 +136,7 @@ impl Prepared {
             None => (None, &mut nothing),
         };
         let mut hooks =
-            KernelHooks { host, new: &mut self.object, old: old_object, detaching: Detaching::default() };
+            KernelHooks { new: &mut self.object, old: old_object, detaching: Detaching::default() };
         let outcome = exchange(&mut hooks, &planned, old, may_go_on);
         let mut detaching = hooks.detaching;
         match outcome {
@@ -154,7 +154,7 @@ impl Prepared {
     }
 
     /// What is at work now.
-    fn loaded(self, host: &Host, exchanged: Exchanged<Attached, AttachError>) -> Loaded {
+    fn loaded(self, host: &Host, exchanged: Exchanged<Attached, Target, AttachError>) -> Loaded {
         let Exchanged { attachments, mut failures } = exchanged;
         let (spec, selection) = (&self.spec, &self.selection);
         let mut table = ProgramTable::default();
@@ -168,8 +168,8 @@ impl Prepared {
             let attached = attachments.iter().any(|attachment| attachment.program == name);
             if attached {
                 verdicts.push(ProgramVerdict::new(&name, Verdict::Attached, ""));
-            } else if let Some(error) = take(&mut failures, &name) {
-                let problem = explain::attachment(error, spec, &name, &program, host);
+            } else if let Some((planned, error)) = take(&mut failures, &name) {
+                let problem = explain::attachment(error, spec, &planned, &program, host);
                 let is_optional = selection.is_optional(&name);
                 let verdict = if is_optional { Verdict::Unsupported } else { Verdict::Broken };
                 verdicts.push(ProgramVerdict::new(&name, verdict, &problem.message));
@@ -192,7 +192,7 @@ impl Prepared {
     }
 
     /// Why nothing has changed: there may be another way, by the next alternative.
-    fn refused(self, host: &Host, put_back: PutBack<AttachError>) -> Refused {
+    fn refused(self, host: &Host, put_back: PutBack<Target, AttachError>) -> Refused {
         let PutBack { mut failures, lost } = put_back;
         let mut problems: Vec<Problem> =
             lost.into_iter().map(|(name, error)| self.lost(&name, &error)).collect();
@@ -200,8 +200,8 @@ impl Prepared {
         let (mut failed, mut optional) = (Vec::new(), Vec::new());
         for program in self.object.progs_mut() {
             let name = program.name().to_string_lossy().into_owned();
-            let Some(error) = take(&mut failures, &name) else { continue };
-            let problem = explain::attachment(error, &self.spec, &name, &program, host);
+            let Some((planned, error)) = take(&mut failures, &name) else { continue };
+            let problem = explain::attachment(error, &self.spec, &planned, &program, host);
             if self.selection.has_next(&name) {
                 failed.push((name, problem.message));
             } else if self.selection.is_optional(&name) {
@@ -239,20 +239,26 @@ enum Refused {
     TryWithout { failed: Vec<FailedProgram>, spec: Box<LoadSpec>, selection: Selection },
 }
 
-fn take(failures: &mut Vec<(String, AttachError)>, name: &str) -> Option<AttachError> {
-    let index = failures.iter().position(|(failed, _)| failed == name)?;
-    Some(failures.swap_remove(index).1)
+fn take(
+    failures: &mut Vec<(Planned<Target>, AttachError)>,
+    name: &str,
+) -> Option<(Planned<Target>, AttachError)> {
+    let index = failures.iter().position(|(failed, _)| failed.program == name)?;
+    Some(failures.remove(index))
 }
 
 /// What is to be attached of a program; nothing of one that is not loaded.
-fn planned(program: &ProgramMut<'_>) -> Option<Planned> {
-    raw::program_fd(program)?;
-    Some(Planned { program: program.name().to_string_lossy().into_owned(), place: attach::place(program) })
+fn planned(program: &ProgramMut<'_>, spec: &LoadSpec, host: &Host) -> Vec<Planned<Target>> {
+    if raw::program_fd(program).is_none() {
+        return Vec::new();
+    }
+    let name = program.name().to_string_lossy();
+    let targets = Wanted::of(program, spec).targets(host);
+    targets.into_iter().map(|place| Planned { program: name.clone().into_owned(), place }).collect()
 }
 
 /// The kernel's hooks, for the programs of two objects.
 struct KernelHooks<'a> {
-    host: &'a Host,
     new: &'a mut Object,
     old: Option<&'a mut Object>,
     detaching: Detaching,
@@ -267,28 +273,28 @@ impl KernelHooks<'_> {
         &mut self,
         is_old: bool,
         name: &str,
-        work: impl FnOnce(&ProgramMut<'_>, &Host) -> Result<T, AttachError>,
+        work: impl FnOnce(&ProgramMut<'_>) -> Result<T, AttachError>,
     ) -> Result<T, AttachError> {
-        let host = self.host;
         let mut programs = self.object(is_old).into_iter().flat_map(|object| object.progs_mut());
         let program = programs.find(|program| program.name().to_str() == Some(name));
-        program.map_or(Err(AttachError::NoPlace), |program| work(&program, host))
+        program.map_or(Err(AttachError::NoPlace), |program| work(&program))
     }
 }
 
 impl Hooks for KernelHooks<'_> {
     type Link = Attached;
+    type Place = Target;
     type Error = AttachError;
 
-    fn attach(&mut self, program: &str) -> Result<Attached, AttachError> {
+    fn attach(&mut self, planned: &Planned<Target>) -> Result<Attached, AttachError> {
         if self.old.is_some() {
             self.detaching.make_ready();
         }
-        self.with(false, program, attach::attach)
+        self.with(false, &planned.program, |program| attach::attach(program, &planned.place))
     }
 
-    fn attach_old(&mut self, program: &str) -> Result<Attached, AttachError> {
-        self.with(true, program, attach::attach)
+    fn attach_old(&mut self, planned: &Planned<Target>) -> Result<Attached, AttachError> {
+        self.with(true, &planned.program, |program| attach::attach(program, &planned.place))
     }
 
     fn is_exact(&self, link: &Attached) -> bool {
@@ -296,11 +302,11 @@ impl Hooks for KernelHooks<'_> {
     }
 
     fn update(&mut self, link: &mut Attached, program: &str) -> Result<(), AttachError> {
-        self.with(false, program, |program, _| link.update(program))
+        self.with(false, program, |program| link.update(program))
     }
 
     fn update_to_old(&mut self, link: &mut Attached, program: &str) -> Result<(), AttachError> {
-        self.with(true, program, |program, _| link.update(program))
+        self.with(true, program, |program| link.update(program))
     }
 
     fn is_taken(&self, error: &AttachError) -> bool {
@@ -308,26 +314,8 @@ impl Hooks for KernelHooks<'_> {
     }
 
     fn detach(&mut self, link: Attached) {
-        let links = match link {
-            Attached::Links(links) => links,
-            // Here, too, although it takes as long as attaching: until then both count.
-            Attached::Usdt(link) => return drop(link),
-        };
-        let mut events = Vec::new();
-        for link in links {
-            match ending::of(&link) {
-                // At once and here: another thread may have to wait for a processor, and until then both
-                // programs count.
-                Ending::Quick => drop(link),
-                Ending::Event(event) => {
-                    drop(link);
-                    events.push(event);
-                }
-                Ending::Slow => self.detaching.begin(link),
-            }
-        }
-        if !events.is_empty() {
-            self.detaching.begin(events);
+        if let Some(rest) = link.detach() {
+            self.detaching.begin(rest);
         }
     }
 

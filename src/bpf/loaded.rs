@@ -4,13 +4,13 @@ use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
-use libbpf_rs::{Link, Object};
+use libbpf_rs::Object;
 
 use crate::problem::Problem;
 use crate::snapshot::{NamedSource, ProgramVerdict, Verdict, View};
 use crate::spec::LoadSpec;
 
-use super::attach::Attached;
+use super::attach::{Attached, Target};
 use super::exchange::Attachment;
 use super::programs::ProgramTable;
 use super::raw;
@@ -38,7 +38,7 @@ pub(super) struct Held<Links, Maps, Object> {
 /// The links of one object.
 #[derive(Debug, Default)]
 pub(super) struct Attachments {
-    pub(super) held: Vec<Attachment<Attached>>,
+    pub(super) held: Vec<Attachment<Attached, Target>>,
     /// What is being detached already.
     pub(super) detaching: Detaching,
 }
@@ -165,7 +165,7 @@ impl Loaded {
     /// How many links hold its programs.
     #[must_use]
     pub fn link_count(&self) -> usize {
-        self.held.links.held.iter().map(|attachment| attachment.link.link_count()).sum()
+        self.held.links.held.len()
     }
 
     /// Detaches all programs and frees the object. Takes about as long as detaching one program.
@@ -196,13 +196,13 @@ pub fn retire_all(all: Vec<Loaded>) {
 
 impl Drop for Attachments {
     fn drop(&mut self) {
-        let mut groups: Vec<Vec<Link>> = Vec::new();
+        let mut groups: Vec<Vec<Attached>> = Vec::new();
         // Links that share the object's USDT manager, which takes no lock.
         let mut usdt = Vec::new();
         for attachment in self.held.drain(..) {
             match attachment.link {
-                Attached::Links(links) => groups.extend(links.into_iter().map(|link| vec![link])),
-                Attached::Usdt(link) => usdt.push(link),
+                Attached::Usdt(_) => usdt.push(attachment.link),
+                link => groups.push(vec![link]),
             }
         }
         groups.push(usdt);

@@ -114,7 +114,13 @@ impl ProgramInfo {
     /// Whether its section says where to attach it, in words that libbpf or the exporter understands.
     #[must_use]
     pub fn attaches(&self) -> bool {
-        let Some(kind) = SectionKind::of(&self.section).filter(SectionKind::attaches) else { return false };
+        let Some(kind) = SectionKind::of(&self.section) else { return false };
+        if kind.is_of_cgroups() {
+            return true;
+        }
+        if !kind.attaches() {
+            return false;
+        }
         let is_whole = |target: &str| kind.program_type != "tracepoint" || target.contains('/');
         kind.target(&self.section).is_some_and(is_whole)
     }
@@ -141,6 +147,9 @@ fn attachment(program: &ProgramInfo, kind: &SectionKind, place: Place) -> Option
         "tracepoint" => "SEC(\"tracepoint/<category>/<name>\")".to_owned(),
         "xdp" => "SEC(\"xdp/<interface>\")".to_owned(),
         "perf_event" => "SEC(\"perf_event/type=<number>,config=<number>,frequency=<number>\")".to_owned(),
+        "cgroup_skb" => format!(
+            "`programs: {{{name}: {{attach: {{cgroup: {{path: /, direction: ingress}}}}}}}}` in the config"
+        ),
         _ if kind.attaches() => format!("SEC(\"{}/<target>\")", kind.prefix()),
         _ => "the exporter has no way to attach this kind of program".to_owned(),
     };

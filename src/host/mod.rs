@@ -11,9 +11,12 @@ use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 use crate::btf::Kind;
 
 pub use cache::TtlCache;
+pub use cgroups::select::{Cgroup, CgroupPattern};
 pub use clock::Clock;
+pub use interfaces::Interface;
 pub use kernel_types::KernelTypes;
 pub use pace::Pace;
+pub use pattern::Pattern;
 pub use pci::PciIds;
 
 mod block;
@@ -27,6 +30,7 @@ mod kallsyms;
 mod kernel_types;
 mod memory;
 mod pace;
+mod pattern;
 mod pci;
 mod users;
 
@@ -192,10 +196,36 @@ impl Host {
         lock(&self.cgroups).walks()
     }
 
+    /// The cgroups of the cgroup2 hierarchy that have one of these paths, and none below another one of them;
+    /// none where that hierarchy is mounted nowhere.
+    #[must_use]
+    pub fn select_cgroups(&self, patterns: &[CgroupPattern]) -> Option<Vec<Cgroup>> {
+        cgroups::select::select(&self.roots, patterns)
+    }
+
+    /// Where a path of a cgroup does not lead anywhere: the cgroups there are in its place.
+    #[must_use]
+    pub fn cgroups_beside(&self, pattern: &CgroupPattern) -> Vec<String> {
+        cgroups::select::siblings(&self.roots, pattern)
+    }
+
     /// The name of a network interface in the exporter's own network namespace.
     #[must_use]
     pub fn interface_name(&self, index: u32) -> Option<Arc<str>> {
         lock(&self.interfaces).name(index, self.clock.now())
+    }
+
+    /// The interfaces of the calling thread's network namespace that are meant, and names of those that are
+    /// not there.
+    #[must_use]
+    pub fn select_interfaces(&self, patterns: &[Pattern]) -> (Vec<Interface>, Vec<String>) {
+        interfaces::select(&self.roots, patterns)
+    }
+
+    /// The names of all interfaces of the calling thread's network namespace.
+    #[must_use]
+    pub fn interface_names(&self) -> Vec<String> {
+        interfaces::names(&self.roots)
     }
 
     /// The name of a block device by major and minor number.

@@ -3,6 +3,7 @@
 //! Two halves: the load spec concerns the kernel, the view spec what the numbers
 //! mean. Equal load specs mean that the kernel is not touched.
 
+mod attach;
 mod limit;
 mod load;
 
@@ -13,6 +14,7 @@ use crate::decode::Chain;
 use crate::problem::{Place, Position};
 use crate::series::Buckets;
 pub use crate::snapshot::{Bits, Reduce, ValueKind, ValueSpec};
+pub use attach::{Attach, Cgroups, Direction, PerfEvent, Sample, Xdp, XdpMode};
 pub use limit::{MapExpiry, SeriesLimit};
 pub use load::{GlobalPatch, MapDefinition, MapSetting, ProgramSetting};
 

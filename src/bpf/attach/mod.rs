@@ -1,18 +1,27 @@
-//! Attaching programs by their section's name: one file per kind that libbpf does not know.
+//! Attaching programs: one file per kind of place that libbpf does not attach by a section's name.
+//!
+//! What a program wants is said by its config or by its section ([`Wanted`]). The machine makes places
+//! ([`Target`]) of that, of which there may be more later; each place has a link of its own ([`Attached`]).
 
 mod auto;
+mod cgroup;
 mod perf_event;
 mod xdp;
 
+use std::fmt::{Display, Formatter};
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
 use libbpf_rs::query::LinkTypeInfo;
 use libbpf_rs::{Link, OpenObject, Program, ProgramMut};
 
 use crate::host::Host;
+use crate::spec::{Attach, LoadSpec};
 
+use super::ending::{self, Ending};
 use super::explain::errno_of;
 use super::log::{self, Log};
+use super::raw;
 
 /// Where libbpf looks for tracepoints; the first one that is there.
 const TRACEFS: [&str; 2] = ["/sys/kernel/debug/tracing", "/sys/kernel/tracing"];
@@ -22,13 +31,43 @@ pub(super) fn tracefs() -> Option<&'static str> {
     TRACEFS.into_iter().find(|path| Path::new(path).join("events").exists())
 }
 
-/// What holds one program.
+/// One place where a program can be attached. Equal ones of two programs are the same place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Target {
+    /// Where libbpf attaches it by its section.
+    Section(String),
+    /// A cgroup.
+    Cgroup(cgroup::At),
+    /// A network interface.
+    Xdp(xdp::At),
+    /// A CPU.
+    PerfEvent(perf_event::At),
+    /// There is none, or none yet.
+    Missing(Missing),
+}
+
+/// Why there is no place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Missing {
+    /// What its section's name says cannot be understood.
+    Section { section: String, expected: &'static str, message: String },
+    /// There is no such network interface.
+    Interface(String),
+    /// There is no such cgroup.
+    Cgroup(String),
+    /// cgroup2 is not mounted.
+    Cgroup2,
+}
+
+/// What holds one program at one place.
 #[derive(Debug)]
 pub(super) enum Attached {
-    /// Links that do not know of each other.
-    Links(Vec<Link>),
+    /// A link that does not know of others.
+    Link(Link),
     /// A link that uses the object's USDT manager.
     Usdt(Link),
+    /// A link of the kernel's that libbpf does not know.
+    Own { link: OwnedFd, is_exact: bool, is_quick: bool },
 }
 
 /// Why a program is not attached.
@@ -36,12 +75,10 @@ pub(super) enum Attached {
 pub(super) enum AttachError {
     /// There is nothing in its section's name that says where.
     NoPlace,
-    /// What its section's name says cannot be understood.
-    Section { expected: &'static str, message: String },
+    /// What was said leads nowhere.
+    Missing(Missing),
     /// The kernel or libbpf refused.
     Refused { errno: i32, log: Log },
-    /// There is no such network interface.
-    NoInterface(String),
 }
 
 /// Gives the programs of sections that libbpf does not know their types, as it does for its own.
@@ -56,17 +93,58 @@ pub(super) fn set_types(object: &mut OpenObject) {
     }
 }
 
-/// Attaches one loaded program where its section's name says.
-pub(super) fn attach(program: &ProgramMut<'_>, host: &Host) -> Result<Attached, AttachError> {
-    let section = section(program);
-    let (result, log) = log::capture(|| {
-        if let Some(interface) = xdp::interface(&section) {
-            xdp::attach(program, interface)
-        } else if perf_event::is_section(&section) {
-            perf_event::attach(program, &section, &host.roots)
-        } else {
-            auto::attach(program, &section)
+/// What a program is to be attached to.
+#[derive(Clone, Debug)]
+pub(super) struct Wanted {
+    section: String,
+    attach: Result<Option<Attach>, Missing>,
+    attach_type: u32,
+}
+
+impl Wanted {
+    /// What the config says, or else the section.
+    pub(super) fn of(program: &Program<'_>, spec: &LoadSpec) -> Self {
+        let section = section(program);
+        let name = program.name();
+        let setting = spec.programs.iter().find(|setting| name.to_str() == Some(&setting.name));
+        let attach = match setting.and_then(|setting| setting.attach.clone()) {
+            Some(attach) => Ok(Some(attach)),
+            None => by_section(&section),
+        };
+        Self { section, attach, attach_type: program.attach_type() as u32 }
+    }
+
+    /// The places that there are now.
+    pub(super) fn targets(&self, host: &Host) -> Vec<Target> {
+        match &self.attach {
+            Err(missing) => vec![Target::Missing(missing.clone())],
+            Ok(None) => vec![Target::Section(self.section.clone())],
+            Ok(Some(Attach::Cgroup(wanted))) => cgroup::targets(wanted, self.attach_type, host),
+            Ok(Some(Attach::Xdp(wanted))) => xdp::targets(wanted, host),
+            Ok(Some(Attach::PerfEvent(wanted))) => perf_event::targets(wanted, host),
         }
+    }
+}
+
+/// What a section says that libbpf does not attach.
+fn by_section(section: &str) -> Result<Option<Attach>, Missing> {
+    if let Some(interface) = xdp::interface(section) {
+        return Ok(Some(Attach::Xdp(xdp::one(interface))));
+    }
+    if perf_event::is_section(section) {
+        return perf_event::wanted(section).map(|wanted| Some(Attach::PerfEvent(wanted)));
+    }
+    Ok(cgroup::by_section(section).map(Attach::Cgroup))
+}
+
+/// Attaches one loaded program to one place.
+pub(super) fn attach(program: &ProgramMut<'_>, target: &Target) -> Result<Attached, AttachError> {
+    let (result, log) = log::capture(|| match target {
+        Target::Section(section) => auto::attach(program, section),
+        Target::Cgroup(at) => cgroup::attach(program, at),
+        Target::Xdp(at) => xdp::attach(program, at),
+        Target::PerfEvent(at) => perf_event::attach(program, at),
+        Target::Missing(missing) => Err(AttachError::Missing(missing.clone())),
     });
     result.map_err(|error| match error {
         AttachError::Refused { errno, .. } => AttachError::Refused { errno, log },
@@ -84,48 +162,73 @@ fn refused(errno: i32) -> AttachError {
     AttachError::Refused { errno, log: Log::default() }
 }
 
-/// Where a program is attached, such that two programs with equal places are at the same one.
-pub(super) fn place(program: &Program<'_>) -> String {
-    let section = section(program);
-    match xdp::interface(&section) {
-        // With fragments or without: an interface has one place.
-        Some(interface) => format!("xdp/{interface}"),
-        None => section,
+/// The kernel refused; the log is added by who captured it.
+fn refused_by_kernel(error: &std::io::Error) -> AttachError {
+    refused(error.raw_os_error().unwrap_or(libc::EIO))
+}
+
+impl Display for Target {
+    fn fmt(&self, out: &mut Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Section(section) => write!(out, "`{section}`"),
+            Self::Cgroup(at) => write!(out, "the cgroup `{}`", at.name()),
+            Self::Xdp(at) => write!(out, "the interface `{}`", at.interface()),
+            Self::PerfEvent(at) => at.fmt(out),
+            Self::Missing(Missing::Section { section, .. }) => write!(out, "`{section}`"),
+            Self::Missing(Missing::Interface(name)) => write!(out, "the interface `{name}`"),
+            Self::Missing(Missing::Cgroup(path)) => write!(out, "the cgroup `{path}`"),
+            Self::Missing(Missing::Cgroup2) => out.write_str("cgroups"),
+        }
     }
 }
 
 impl Attached {
     /// Whether the kernel can exchange the program behind it, so that no event is missed or counted twice.
     pub(super) fn is_exact(&self) -> bool {
-        let Self::Links(links) = self else { return false };
-        let [link] = links.as_slice() else { return false };
-        link.info().is_ok_and(|info| {
-            matches!(
-                info.info,
-                LinkTypeInfo::Xdp(_)
-                    | LinkTypeInfo::Tcx(_)
-                    | LinkTypeInfo::Netkit(_)
-                    | LinkTypeInfo::Cgroup(_)
-                    | LinkTypeInfo::NetNs(_)
-                    | LinkTypeInfo::Iter(_)
-            )
-        })
+        match self {
+            Self::Own { is_exact, .. } => *is_exact,
+            Self::Link(link) => link.info().is_ok_and(|info| matches!(info.info, LinkTypeInfo::Iter(_))),
+            Self::Usdt(_) => false,
+        }
     }
 
     /// Puts another program behind it.
     pub(super) fn update(&mut self, program: &Program<'_>) -> Result<(), AttachError> {
-        let Self::Links(links) = self else { return Err(refused(libc::EOPNOTSUPP)) };
-        links
-            .iter_mut()
-            .try_for_each(|link| link.update_prog(program))
-            .map_err(|error| refused(errno_of(&error)))
+        match self {
+            Self::Link(link) => link.update_prog(program).map_err(|error| refused(errno_of(&error))),
+            Self::Own { link, .. } => {
+                raw::update_link(link.as_fd(), program).map_err(|error| refused_by_kernel(&error))
+            }
+            Self::Usdt(_) => Err(refused(libc::EOPNOTSUPP)),
+        }
     }
 
-    /// How many links there are.
-    pub(super) fn link_count(&self) -> usize {
+    /// Lets go of it: what the caller holds then takes its time, and may be let go of by another thread.
+    pub(super) fn detach(self) -> Option<Box<dyn Send>> {
         match self {
-            Self::Links(links) => links.len(),
-            Self::Usdt(_) => 1,
+            // Here, too, although it takes as long as attaching: until then both count.
+            Self::Usdt(link) => {
+                drop(link);
+                None
+            }
+            // At once and here: another thread may have to wait for a processor, and until then both
+            // programs count.
+            Self::Own { is_quick: true, link, .. } => {
+                drop(link);
+                None
+            }
+            Self::Own { link, .. } => Some(Box::new(link)),
+            Self::Link(link) => match ending::of(&link) {
+                Ending::Quick => {
+                    drop(link);
+                    None
+                }
+                Ending::Event(event) => {
+                    drop(link);
+                    Some(Box::new(event))
+                }
+                Ending::Slow => Some(Box::new(link)),
+            },
         }
     }
 }

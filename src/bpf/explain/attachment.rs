@@ -4,8 +4,9 @@ use std::path::Path;
 
 use libbpf_rs::Program;
 
-use crate::bpf::attach::{AttachError, section, tracefs};
-use crate::host::Host;
+use crate::bpf::attach::{AttachError, Missing, Target, section, tracefs};
+use crate::bpf::exchange::Planned;
+use crate::host::{CgroupPattern, Host};
 use crate::problem::{Place, Problem};
 use crate::spec::LoadSpec;
 
@@ -16,14 +17,15 @@ use super::{errno_text, exhausted, words};
 pub(in crate::bpf) fn attachment(
     error: AttachError,
     spec: &LoadSpec,
-    name: &str,
+    planned: &Planned<Target>,
     program: &Program<'_>,
     host: &Host,
 ) -> Problem {
+    let name = &planned.program;
     let place = Place {
         config: Some(spec.name.clone()),
         file: Some(spec.object.clone()),
-        program: Some(name.to_owned()),
+        program: Some(name.clone()),
         ..Place::default()
     };
     let section = section(program);
@@ -31,7 +33,7 @@ pub(in crate::bpf) fn attachment(
         Problem::error(
             "attach-failed",
             place.clone(),
-            format!("`{name}` is not attached to `{section}`: {reason}"),
+            format!("`{name}` is not attached to {}: {reason}", planned.place),
         )
     };
     match error {
@@ -40,17 +42,36 @@ pub(in crate::bpf) fn attachment(
                 "`{name}` is not attached: its section `{section}` has no attachment by section name"
             );
             Problem::error("not-attachable", place.clone(), message).help(
-                "name the place in the section, such as SEC(\"tracepoint/sched/sched_switch\"), \
-                 or mark a program that shall not be attached with SEC(\"?...\")",
+                "name the place in the section, such as SEC(\"tracepoint/sched/sched_switch\"), or in the config \
+                 (`attach`), or mark a program that shall not be attached with SEC(\"?...\")",
             )
         }
-        AttachError::Section { expected, message } => {
-            failed(message).expected(expected).found(section.clone())
+        AttachError::Missing(Missing::Section { section, expected, message }) => {
+            failed(message).expected(expected).found(section)
         }
-        AttachError::NoInterface(interface) => {
-            failed(format!("there is no network interface `{interface}` here"))
-                .help("interfaces are those of the exporter's own network namespace when it starts")
+        AttachError::Missing(Missing::Interface(interface)) => {
+            let problem = failed("there is no such network interface here".to_owned());
+            let names = host.interface_names();
+            let names = names.iter().map(String::as_str);
+            match suggest(&interface, names) {
+                Some(name) => problem.help(format!("did you mean `{name}`?")),
+                None => problem.help("interfaces are those of the exporter's own network namespace"),
+            }
         }
+        AttachError::Missing(Missing::Cgroup(path)) => {
+            let problem = failed("there is no such cgroup".to_owned());
+            let names = host.cgroups_beside(&CgroupPattern::new(&path));
+            match suggest(&path, names.iter().map(String::as_str)) {
+                Some(name) => problem.help(format!("did you mean `{name}`?")),
+                None => problem
+                    .help("paths begin at the root of the cgroup2 hierarchy: `systemd-cgls` shows them"),
+            }
+        }
+        AttachError::Missing(Missing::Cgroup2) => failed("cgroup2 is not mounted".to_owned())
+            .expected(
+                "the cgroup2 hierarchy at --path.cgroupfs, in `unified` below it, or in /proc/self/mountinfo",
+            )
+            .help("mount -t cgroup2 cgroup2 /sys/fs/cgroup/unified"),
         AttachError::Refused { errno, log } => {
             let said = words(&log, errno);
             let problem = failed(errno_text(errno)).found(said);
@@ -61,6 +82,12 @@ pub(in crate::bpf) fn attachment(
             }
         }
     }
+}
+
+/// The name that was probably meant.
+fn suggest<'a>(found: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let likeness = |name: &str| strsim::jaro_winkler(found, name);
+    names.max_by(|one, other| likeness(one).total_cmp(&likeness(other))).filter(|name| likeness(name) > 0.8)
 }
 
 struct Kernel {

@@ -11,13 +11,6 @@ pub(crate) struct Later {
     pub(crate) help: &'static str,
 }
 
-/// Of a program's options.
-pub(super) const PROGRAM: &[Later] = &[Later {
-    key: "attach",
-    what: "where a program is attached",
-    help: "remove it and name the place in the program's section",
-}];
-
 /// Of a map's options.
 pub(super) const MAP: &[Later] = &[
     Later {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::attach::{ATTACH, RawAttach, attach};
 use super::fields::{Field, join};
 use super::keys::{Key, Keys, Shape};
 use super::reader::{Reader, spot};
@@ -15,8 +16,9 @@ pub(super) const PROGRAM: Keys = Keys {
     known: &[&[
         Key::new("enabled", Shape::Boolean, "Whether it is loaded, whatever its section says"),
         Key::new("optional", Shape::Boolean, "Whether it may be missing where the kernel does not take it"),
+        Key::new("attach", Shape::Mapping(&ATTACH), "Where it is attached, whatever its section says"),
     ]],
-    later: later::PROGRAM,
+    later: &[],
 };
 
 pub(super) const MAP: Keys = Keys {
@@ -59,6 +61,7 @@ pub(crate) struct RawProgram {
     pub(crate) name: Found<String>,
     pub(crate) enabled: Option<Found<bool>>,
     pub(crate) optional: bool,
+    pub(crate) attach: Option<RawAttach>,
 }
 
 /// Alternatives, the best one first.
@@ -124,14 +127,16 @@ pub(super) fn programs(reader: &mut Reader, node: &Node, path: &str) -> Vec<RawP
     let what = "a mapping from programs to their options, such as {my_program: {optional: true}}";
     let mut programs = Vec::new();
     for (name, field) in named(reader, node, path, what) {
-        let mut program = RawProgram { name, enabled: None, optional: false };
+        let mut program = RawProgram { name, enabled: None, optional: false, attach: None };
         let path = program.name.spot.path.clone();
         for option in reader.fields(field.value, &path, &PROGRAM) {
-            let found = reader.boolean(option.value, &join(&path, option.name));
+            let (node, path) = (option.value, join(&path, option.name));
             match option.name {
                 // Nothing is no decision.
-                "enabled" => program.enabled = found.filter(|_| !option.value.is_null()),
-                _ => program.optional = found.is_some_and(|found| found.value),
+                "attach" if !node.is_null() => program.attach = Some(attach(reader, node, &path)),
+                "attach" => program.attach = None,
+                "enabled" => program.enabled = reader.boolean(node, &path).filter(|_| !node.is_null()),
+                _ => program.optional = reader.boolean(node, &path).is_some_and(|found| found.value),
             }
         }
         programs.push(program);

@@ -3,6 +3,7 @@
 //! Reading collects every problem instead of stopping at the first. Each value keeps
 //! its [`Spot`], so that the checks that follow can point at it too.
 
+mod attach;
 mod decoder;
 mod fields;
 mod keys;
@@ -13,6 +14,7 @@ mod metric;
 mod reader;
 mod top;
 
+pub(crate) use attach::{RawAttach, RawKind};
 pub(crate) use keys::{Key, Keys, Shape};
 pub(crate) use load::{RawChoice, RawGlobal, RawMap, RawProgram, RawValue, ValueShape};
 pub(crate) use reader::Reader;

@@ -18,6 +18,7 @@ use super::clock::Clock;
 use super::pace::Pace;
 
 mod hierarchy;
+pub(super) mod select;
 mod walk;
 mod watch;
 

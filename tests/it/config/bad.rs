@@ -568,7 +568,6 @@ const WHAT_COMES_LATER: &[Case] = &[
     ("maps: {array: {pin_path: /x}}\nmetrics: {counters: []}\n", &["not-yet-supported 1:16"]),
     ("maps: {array: {from_pin: /x, max_entries: 5}}\nmetrics: {counters: []}\n", &["not-yet-supported 1:16"]),
     ("maps: {array: {carry: sometimes}}\nmetrics: {counters: []}\n", &["wrong-type 1:23"]),
-    ("programs: {probe: {attach: {}}}\nmetrics: {counters: []}\n", &["not-yet-supported 1:20"]),
     (
         "metrics:\n  counters:\n    - {name: a, help: h, global: x}\n",
         &["not-yet-supported 3:26 (a)", "no-metric-left -"],
