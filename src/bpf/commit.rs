@@ -7,14 +7,16 @@ use libbpf_rs::{MapCore, Object, OpenObject, ProgramMut};
 
 use crate::host::Host;
 use crate::problem::{Place, Problem};
-use crate::snapshot::{NamedSource, ProgramVerdict, Verdict, View};
+use crate::snapshot::{NamedSource, Verdict, View};
 use crate::spec::LoadSpec;
 
 use super::attach::{AttachError, Attached, Target, Wanted};
 use super::exchange::{Exchanged, Hooks, Planned, PutBack, exchange};
+use super::follow::Follower;
+use super::judge::{Failure, judge};
 use super::load::{FailedProgram, give_up, into_kernel};
 use super::loaded::{Attachments, Detaching, Held, Loaded};
-use super::programs::{LoadedProgram, ProgramTable};
+use super::programs::ProgramTable;
 use super::read::MapSource;
 use super::select::Selection;
 use super::{Options, attach, carry, explain, raw};
@@ -155,40 +157,51 @@ impl Prepared {
 
     /// What is at work now.
     fn loaded(self, host: &Host, exchanged: Exchanged<Attached, Target, AttachError>) -> Loaded {
-        let Exchanged { attachments, mut failures } = exchanged;
-        let (spec, selection) = (&self.spec, &self.selection);
-        let mut table = ProgramTable::default();
-        let (mut verdicts, mut problems) = (Vec::new(), Vec::new());
-        for program in self.object.progs_mut() {
-            let name = program.name().to_string_lossy().into_owned();
-            let Some(descriptor) = raw::program_fd(&program) else {
-                verdicts.push(selection.verdict(&name));
-                continue;
-            };
-            let attached = attachments.iter().any(|attachment| attachment.program == name);
-            if attached {
-                verdicts.push(ProgramVerdict::new(&name, Verdict::Attached, ""));
-            } else if let Some((planned, error)) = take(&mut failures, &name) {
-                let problem = explain::attachment(error, spec, &planned, &program, host);
-                let is_optional = selection.is_optional(&name);
-                let verdict = if is_optional { Verdict::Unsupported } else { Verdict::Broken };
-                verdicts.push(ProgramVerdict::new(&name, verdict, &problem.message));
-                if is_optional {
-                    tracing::info!(config = spec.name, program = name, reason = problem.message, "left out");
-                } else {
-                    problems.push(problem);
-                }
-            }
-            match descriptor.try_clone_to_owned() {
-                Ok(descriptor) => table.programs.push(LoadedProgram { name, attached, descriptor }),
-                Err(error) => {
-                    tracing::warn!(config = spec.name, program = name, %error, "no statistics of it");
-                }
-            }
+        let Exchanged { attachments, failures } = exchanged;
+        let (failures, followers) = self.left_over(host, failures);
+        let judged = judge(&self.spec, &self.selection, &self.object, &attachments, &failures);
+        for verdict in judged.verdicts.iter().filter(|verdict| verdict.verdict == Verdict::Unsupported) {
+            let (program, reason) = (&verdict.program, &verdict.reason);
+            tracing::info!(config = self.spec.name, program, reason, "left out");
         }
         let links = Attachments { held: attachments, detaching: Detaching::default() };
         let held = Held { links, maps: self.sources, object: self.object };
-        Loaded { spec: self.spec, held, programs: Arc::new(table), verdicts, problems, carried: self.carried }
+        Loaded {
+            spec: self.spec,
+            held,
+            programs: judged.programs.into(),
+            verdicts: judged.verdicts,
+            problems: judged.problems,
+            selection: self.selection,
+            failures,
+            followers,
+            carried: self.carried,
+        }
+    }
+
+    /// Places that refused a program, and programs whose places come and go.
+    fn left_over(
+        &self,
+        host: &Host,
+        failures: Vec<(Planned<Target>, AttachError)>,
+    ) -> (Vec<Failure>, Vec<Follower>) {
+        let (mut explained, mut followers) = (Vec::new(), Vec::new());
+        let mut failures = failures;
+        for program in self.object.progs_mut().filter(|program| raw::program_fd(program).is_some()) {
+            let name = program.name().to_string_lossy().into_owned();
+            while let Some((planned, error)) = take(&mut failures, &name) {
+                // What went away meanwhile is no problem.
+                if !error.is_gone(&planned.place) {
+                    let problem = explain::attachment(error, &self.spec, &planned, &program, host);
+                    explained.push(Failure { planned, problem });
+                }
+            }
+            let wanted = Wanted::of(&program, &self.spec);
+            if wanted.follows() {
+                followers.push(Follower::new(name, wanted));
+            }
+        }
+        (explained, followers)
     }
 
     /// Why nothing has changed: there may be another way, by the next alternative.
@@ -320,7 +333,7 @@ impl Hooks for KernelHooks<'_> {
     }
 
     fn detach_now(&mut self, link: Attached) {
-        drop(link);
+        link.detach_now();
     }
 
     fn settle(&mut self) {

@@ -12,8 +12,11 @@ use crate::spec::LoadSpec;
 
 use super::attach::{Attached, Target};
 use super::exchange::Attachment;
+use super::follow::Follower;
+use super::judge::Failure;
 use super::programs::ProgramTable;
 use super::raw;
+use super::select::Selection;
 
 /// Object and attachments of one config. The supervisor owns it alone; dropping it detaches.
 pub struct Loaded {
@@ -22,6 +25,11 @@ pub struct Loaded {
     pub(super) programs: Arc<ProgramTable>,
     pub(super) verdicts: Vec<ProgramVerdict>,
     pub(super) problems: Vec<Problem>,
+    pub(super) selection: Selection,
+    /// Places that refused a program.
+    pub(super) failures: Vec<Failure>,
+    /// Programs whose places come and go.
+    pub(super) followers: Vec<Follower>,
     /// Maps that were its predecessor's.
     pub(super) carried: Vec<String>,
 }
@@ -75,6 +83,8 @@ impl Detaching {
     }
 
     fn start(&mut self, work: impl FnOnce() + Send + 'static) -> bool {
+        // What was let go of long ago is of no interest.
+        self.threads.retain(|thread| !thread.is_finished());
         let thread = thread::Builder::new().name("detach".into()).spawn(work);
         thread.map(|thread| self.threads.push(thread)).is_ok()
     }

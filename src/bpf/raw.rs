@@ -10,7 +10,12 @@ use libbpf_rs::btf::types::{DataSec, Var};
 use libbpf_rs::btf::{Btf, BtfType};
 use libbpf_rs::{AsRawLibbpf, Link, OpenMapMut, OpenObject, Program};
 
-use crate::spec::{PerfEvent, Sample};
+mod links;
+
+pub(super) use links::{
+    FilterPlace, LinkTarget, attach_kprobe_multi, create_clsact, create_link, detach_link, open_perf_event,
+    packet_socket, remove_clsact, remove_filter, set_filter, set_filter_of, update_link,
+};
 
 /// The kernel's ENOTSUPP, which reaches user space although it is meant not to.
 pub(super) const ENOTSUPP: i32 = 524;
@@ -345,93 +350,6 @@ pub(super) fn enable_statistics() -> io::Result<OwnedFd> {
     // SAFETY: the call takes no pointers.
     let fd = unsafe { libbpf_sys::bpf_enable_stats(libbpf_sys::BPF_STATS_RUN_TIME) };
     own(fd)
-}
-
-/// What a link is made for.
-#[derive(Clone, Copy)]
-pub(super) enum LinkTarget<'a> {
-    /// A cgroup or a network namespace.
-    Descriptor(BorrowedFd<'a>),
-    /// A network interface, by its number.
-    Interface(u32),
-}
-
-/// Attaches a program where libbpf has no function that passes flags; closing the descriptor detaches it.
-///
-/// # Errors
-/// What the kernel answered.
-pub(super) fn create_link(
-    program: &Program<'_>,
-    target: LinkTarget<'_>,
-    attach_type: u32,
-    flags: u32,
-) -> io::Result<OwnedFd> {
-    let options = libbpf_sys::bpf_link_create_opts {
-        sz: size_of::<libbpf_sys::bpf_link_create_opts>() as libbpf_sys::size_t,
-        flags,
-        ..Default::default()
-    };
-    let target = match target {
-        LinkTarget::Descriptor(descriptor) => descriptor.as_raw_fd(),
-        LinkTarget::Interface(index) => {
-            c_int::try_from(index).map_err(|_| io::Error::from_raw_os_error(libc::ENODEV))?
-        }
-    };
-    let program = loaded_fd(program)?;
-    // SAFETY: both descriptors are open during the call, and the options, which hold no pointers, outlive it.
-    let fd =
-        unsafe { libbpf_sys::bpf_link_create(program.as_raw_fd(), target, attach_type, &raw const options) };
-    own(fd)
-}
-
-/// Puts another program behind a link.
-///
-/// # Errors
-/// What the kernel answered.
-pub(super) fn update_link(link: BorrowedFd<'_>, program: &Program<'_>) -> io::Result<()> {
-    let program = loaded_fd(program)?;
-    // SAFETY: both descriptors are open during the call; there are no options.
-    let result =
-        unsafe { libbpf_sys::bpf_link_update(link.as_raw_fd(), program.as_raw_fd(), std::ptr::null()) };
-    if result < 0 { Err(io::Error::from_raw_os_error(-result)) } else { Ok(()) }
-}
-
-fn loaded_fd<'a>(program: &'a Program<'_>) -> io::Result<BorrowedFd<'a>> {
-    program_fd(program).ok_or_else(|| io::Error::from_raw_os_error(libc::EBADF))
-}
-
-/// Opens a performance event of all threads on one CPU, not yet enabled.
-///
-/// # Errors
-/// What the kernel answered.
-pub(super) fn open_perf_event(event: &PerfEvent, cpu: u32) -> io::Result<OwnedFd> {
-    let mut attributes = libbpf_sys::perf_event_attr {
-        type_: event.kind,
-        size: size_of::<libbpf_sys::perf_event_attr>() as u32,
-        config: event.config,
-        ..Default::default()
-    };
-    match event.sample {
-        Sample::Frequency(frequency) => {
-            attributes.__bindgen_anon_1.sample_freq = frequency;
-            attributes.set_freq(1);
-        }
-        Sample::Period(period) => attributes.__bindgen_anon_1.sample_period = period,
-    }
-    let every_thread: libc::pid_t = -1;
-    let no_group: libc::c_int = -1;
-    // SAFETY: `attributes` is plain data of the size it announces and is only read during the call.
-    let fd = unsafe {
-        libc::syscall(
-            libc::SYS_perf_event_open,
-            &raw const attributes,
-            every_thread,
-            cpu as libc::c_int,
-            no_group,
-            libbpf_sys::PERF_FLAG_FD_CLOEXEC as libc::c_ulong,
-        )
-    };
-    if fd < 0 { Err(io::Error::last_os_error()) } else { own(fd as i32) }
 }
 
 fn own(fd: i32) -> io::Result<OwnedFd> {

@@ -187,6 +187,12 @@ impl SectionKind {
         self.attach_type.is_some_and(|name| name.starts_with("cgroup_") || name == "lsm_cgroup")
     }
 
+    /// Whether it is a hook of network namespaces: then it is attached to the exporter's own.
+    #[must_use]
+    pub fn is_of_namespaces(&self) -> bool {
+        matches!(self.program_type, "sk_lookup" | "flow_dissector")
+    }
+
     fn matches(&self, section: &str) -> bool {
         match self.pattern.strip_suffix('+') {
             Some(prefix) => {

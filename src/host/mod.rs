@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 
 use crate::btf::Kind;
 
+pub use binaries::Binary;
 pub use cache::TtlCache;
 pub use cgroups::select::{Cgroup, CgroupPattern};
 pub use clock::Clock;
@@ -19,6 +20,7 @@ pub use pace::Pace;
 pub use pattern::Pattern;
 pub use pci::PciIds;
 
+mod binaries;
 mod block;
 mod cache;
 mod cgroups;
@@ -226,6 +228,18 @@ impl Host {
     #[must_use]
     pub fn interface_names(&self) -> Vec<String> {
         interfaces::names(&self.roots)
+    }
+
+    /// Programs and libraries by path or name, below roots or on this machine, each once; and what is not there.
+    #[must_use]
+    pub fn select_binaries(&self, files: &[String], roots: &[String]) -> (Vec<Binary>, Vec<String>) {
+        binaries::select(files, roots)
+    }
+
+    /// Files of any kind by an absolute path with `*` and `?`.
+    #[must_use]
+    pub fn select_paths(&self, pattern: &str) -> Vec<Binary> {
+        binaries::paths(pattern)
     }
 
     /// The name of a block device by major and minor number.

@@ -17,7 +17,7 @@ use crate::spec::{Cgroups, Direction};
 use super::{AttachError, Attached, Missing, Target, refused, refused_by_kernel};
 
 /// One cgroup and one of its hooks.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(in crate::bpf) struct At {
     path: PathBuf,
     name: String,
@@ -36,6 +36,11 @@ impl At {
 pub(super) fn by_section(section: &str) -> Option<Cgroups> {
     let is_of_cgroups = SectionKind::of(section)?.is_of_cgroups();
     is_of_cgroups.then(|| Cgroups { paths: vec![CgroupPattern::new("/")], direction: None })
+}
+
+/// The root alone neither comes nor goes.
+pub(super) fn follows(wanted: &Cgroups) -> bool {
+    wanted.paths.iter().any(|path| path.text() != "/")
 }
 
 pub(super) fn targets(wanted: &Cgroups, attach_type: u32, host: &Host) -> Vec<Target> {

@@ -5,7 +5,17 @@
 
 mod auto;
 mod cgroup;
+mod filters;
+mod kprobe;
+mod netfilter;
+mod netkit;
+mod netns;
 mod perf_event;
+mod socket;
+mod tc;
+mod tracepoint;
+mod uprobe;
+mod usdt;
 mod xdp;
 
 use std::fmt::{Display, Formatter};
@@ -16,7 +26,7 @@ use libbpf_rs::query::LinkTypeInfo;
 use libbpf_rs::{Link, OpenObject, Program, ProgramMut};
 
 use crate::host::Host;
-use crate::spec::{Attach, LoadSpec};
+use crate::spec::{Attach, LoadSpec, Netfilter};
 
 use super::ending::{self, Ending};
 use super::explain::errno_of;
@@ -32,7 +42,7 @@ pub(super) fn tracefs() -> Option<&'static str> {
 }
 
 /// One place where a program can be attached. Equal ones of two programs are the same place.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Target {
     /// Where libbpf attaches it by its section.
     Section(String),
@@ -40,14 +50,32 @@ pub(super) enum Target {
     Cgroup(cgroup::At),
     /// A network interface.
     Xdp(xdp::At),
+    /// A network interface, and a direction.
+    Tc(tc::At),
+    /// A netkit interface.
+    Netkit(netkit::At),
     /// A CPU.
     PerfEvent(perf_event::At),
+    /// A function in a file.
+    Uprobe(uprobe::At),
+    /// A probe in a file.
+    Usdt(usdt::At),
+    /// A function of the kernel.
+    Kprobe(String),
+    /// A tracepoint.
+    Tracepoint(String),
+    /// A network namespace.
+    Netns(netns::At),
+    /// A hook of netfilter.
+    Netfilter(Netfilter),
+    /// A network interface.
+    Socket(socket::At),
     /// There is none, or none yet.
     Missing(Missing),
 }
 
 /// Why there is no place.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Missing {
     /// What its section's name says cannot be understood.
     Section { section: String, expected: &'static str, message: String },
@@ -57,6 +85,8 @@ pub(super) enum Missing {
     Cgroup(String),
     /// cgroup2 is not mounted.
     Cgroup2,
+    /// There is no such file.
+    File(String),
 }
 
 /// What holds one program at one place.
@@ -68,6 +98,10 @@ pub(super) enum Attached {
     Usdt(Link),
     /// A link of the kernel's that libbpf does not know.
     Own { link: OwnedFd, is_exact: bool, is_quick: bool },
+    /// A filter, which is no link.
+    Filter(tc::Filter),
+    /// A socket with a filter.
+    Socket(OwnedFd),
 }
 
 /// Why a program is not attached.
@@ -93,6 +127,39 @@ pub(super) fn set_types(object: &mut OpenObject) {
     }
 }
 
+/// A program's section as it would be if it said what the config says, where sections can say it.
+pub(super) fn effective_section(section: &str, attach: Option<&Attach>) -> String {
+    let kind = section.split('/').next().unwrap_or_default();
+    match attach {
+        Some(Attach::Kprobe(name) | Attach::Tracepoint(name) | Attach::Function(name)) => {
+            format!("{kind}/{name}")
+        }
+        Some(_) => kind.to_owned(),
+        None => section.to_owned(),
+    }
+}
+
+/// Sets the function or tracepoint of programs that are loaded with it.
+///
+/// # Errors
+/// The first program whose target the kernel's BTF does not have, and that name.
+pub(super) fn set_functions(object: &mut OpenObject, spec: &LoadSpec) -> Result<(), (String, String, i32)> {
+    for mut program in object.progs_mut().filter(|program| program.autoload()) {
+        let name = program.name().to_string_lossy().into_owned();
+        let is_typed = program.section().to_string_lossy().trim_start_matches('?').starts_with("tp_btf");
+        let setting = spec.programs.iter().find(|setting| setting.name == name);
+        let target = match setting.and_then(|setting| setting.attach.as_ref()) {
+            Some(Attach::Function(target)) => target,
+            Some(Attach::Tracepoint(target)) if is_typed => target,
+            _ => continue,
+        };
+        if let Err(error) = program.set_attach_target(0, Some(target.clone())) {
+            return Err((name, target.clone(), errno_of(&error)));
+        }
+    }
+    Ok(())
+}
+
 /// What a program is to be attached to.
 #[derive(Clone, Debug)]
 pub(super) struct Wanted {
@@ -114,14 +181,42 @@ impl Wanted {
         Self { section, attach, attach_type: program.attach_type() as u32 }
     }
 
+    /// Whether its places can come and go.
+    pub(super) fn follows(&self) -> bool {
+        match &self.attach {
+            Err(_) | Ok(None) => false,
+            Ok(Some(Attach::Cgroup(wanted))) => cgroup::follows(wanted),
+            Ok(Some(Attach::Netns(paths))) => netns::follows(paths),
+            Ok(Some(
+                Attach::Kprobe(_) | Attach::Tracepoint(_) | Attach::Function(_) | Attach::Netfilter(_),
+            )) => false,
+            // Interfaces, CPUs, and files that are replaced.
+            Ok(Some(_)) => true,
+        }
+    }
+
     /// The places that there are now.
     pub(super) fn targets(&self, host: &Host) -> Vec<Target> {
         match &self.attach {
             Err(missing) => vec![Target::Missing(missing.clone())],
-            Ok(None) => vec![Target::Section(self.section.clone())],
+            // A function was set before the load: libbpf attaches it as one of its section.
+            Ok(None | Some(Attach::Function(_))) => vec![Target::Section(self.section.clone())],
             Ok(Some(Attach::Cgroup(wanted))) => cgroup::targets(wanted, self.attach_type, host),
             Ok(Some(Attach::Xdp(wanted))) => xdp::targets(wanted, host),
+            Ok(Some(Attach::Tc(wanted))) => tc::targets(wanted, host),
+            Ok(Some(Attach::Netkit(wanted))) => netkit::targets(wanted, self.attach_type, host),
             Ok(Some(Attach::PerfEvent(wanted))) => perf_event::targets(wanted, host),
+            Ok(Some(Attach::Uprobe(wanted))) => uprobe::targets(wanted, host),
+            Ok(Some(Attach::Usdt(wanted))) => usdt::targets(wanted, host),
+            Ok(Some(Attach::Kprobe(function))) => vec![Target::Kprobe(function.clone())],
+            // The type of such a program was loaded with its tracepoint.
+            Ok(Some(Attach::Tracepoint(_))) if self.section.starts_with("tp_btf") => {
+                vec![Target::Section(self.section.clone())]
+            }
+            Ok(Some(Attach::Tracepoint(name))) => vec![Target::Tracepoint(name.clone())],
+            Ok(Some(Attach::Netns(paths))) => netns::targets(paths, self.attach_type, host),
+            Ok(Some(Attach::Netfilter(at))) => vec![Target::Netfilter(*at)],
+            Ok(Some(Attach::Socket(interfaces))) => socket::targets(interfaces, host),
         }
     }
 }
@@ -134,7 +229,8 @@ fn by_section(section: &str) -> Result<Option<Attach>, Missing> {
     if perf_event::is_section(section) {
         return perf_event::wanted(section).map(|wanted| Some(Attach::PerfEvent(wanted)));
     }
-    Ok(cgroup::by_section(section).map(Attach::Cgroup))
+    let cgroups = || cgroup::by_section(section).map(Attach::Cgroup);
+    Ok(netns::by_section(section).map(Attach::Netns).or_else(cgroups))
 }
 
 /// Attaches one loaded program to one place.
@@ -143,7 +239,16 @@ pub(super) fn attach(program: &ProgramMut<'_>, target: &Target) -> Result<Attach
         Target::Section(section) => auto::attach(program, section),
         Target::Cgroup(at) => cgroup::attach(program, at),
         Target::Xdp(at) => xdp::attach(program, at),
+        Target::Tc(at) => tc::attach(program, at),
+        Target::Netkit(at) => netkit::attach(program, at),
         Target::PerfEvent(at) => perf_event::attach(program, at),
+        Target::Uprobe(at) => uprobe::attach(program, at, &section(program)),
+        Target::Usdt(at) => usdt::attach(program, at),
+        Target::Kprobe(function) => kprobe::attach(program, function, &section(program)),
+        Target::Tracepoint(name) => tracepoint::attach(program, name),
+        Target::Netns(at) => netns::attach(program, at),
+        Target::Netfilter(at) => netfilter::attach(program, at),
+        Target::Socket(at) => socket::attach(program, at),
         Target::Missing(missing) => Err(AttachError::Missing(missing.clone())),
     });
     result.map_err(|error| match error {
@@ -173,7 +278,16 @@ impl Display for Target {
             Self::Section(section) => write!(out, "`{section}`"),
             Self::Cgroup(at) => write!(out, "the cgroup `{}`", at.name()),
             Self::Xdp(at) => write!(out, "the interface `{}`", at.interface()),
+            Self::Tc(at) => write!(out, "the interface `{}`", at.interface()),
+            Self::Netkit(at) => write!(out, "the interface `{}`", at.interface()),
             Self::PerfEvent(at) => at.fmt(out),
+            Self::Uprobe(at) => write!(out, "`{}`", at.path()),
+            Self::Usdt(at) => write!(out, "`{}`", at.path()),
+            Self::Kprobe(name) | Self::Tracepoint(name) => write!(out, "`{name}`"),
+            Self::Netns(at) => write!(out, "the network namespace `{}`", at.path()),
+            Self::Netfilter(at) => write!(out, "hook {} of netfilter", at.hook),
+            Self::Socket(at) => write!(out, "the interface `{}`", at.interface()),
+            Self::Missing(Missing::File(path)) => write!(out, "`{path}`"),
             Self::Missing(Missing::Section { section, .. }) => write!(out, "`{section}`"),
             Self::Missing(Missing::Interface(name)) => write!(out, "the interface `{name}`"),
             Self::Missing(Missing::Cgroup(path)) => write!(out, "the cgroup `{path}`"),
@@ -187,6 +301,7 @@ impl Attached {
     pub(super) fn is_exact(&self) -> bool {
         match self {
             Self::Own { is_exact, .. } => *is_exact,
+            Self::Filter(_) | Self::Socket(_) => true,
             Self::Link(link) => link.info().is_ok_and(|info| matches!(info.info, LinkTypeInfo::Iter(_))),
             Self::Usdt(_) => false,
         }
@@ -199,7 +314,22 @@ impl Attached {
             Self::Own { link, .. } => {
                 raw::update_link(link.as_fd(), program).map_err(|error| refused_by_kernel(&error))
             }
+            Self::Filter(filter) => filter.update(program),
+            Self::Socket(socket) => {
+                raw::set_filter_of(socket.as_fd(), program).map_err(|error| refused_by_kernel(&error))
+            }
             Self::Usdt(_) => Err(refused(libc::EOPNOTSUPP)),
+        }
+    }
+
+    /// Lets go of it such that its place is free, whoever else has its descriptor for a moment: a process that is
+    /// being started has all of them.
+    pub(super) fn detach_now(self) {
+        match &self {
+            Self::Own { link, .. } => drop(raw::detach_link(link.as_fd())),
+            // Not every kind can do that; what is left goes with the descriptor.
+            Self::Link(link) => drop(link.detach()),
+            Self::Usdt(_) | Self::Filter(_) | Self::Socket(_) => {}
         }
     }
 
@@ -218,6 +348,11 @@ impl Attached {
                 None
             }
             Self::Own { link, .. } => Some(Box::new(link)),
+            Self::Filter(filter) => Some(Box::new(filter)),
+            Self::Socket(socket) => {
+                drop(socket);
+                None
+            }
             Self::Link(link) => match ending::of(&link) {
                 Ending::Quick => {
                     drop(link);
@@ -237,5 +372,17 @@ impl AttachError {
     /// Whether the place has room for one program, and another one is there.
     pub(super) fn is_taken(&self) -> bool {
         matches!(self, Self::Refused { errno: libc::EBUSY | libc::EEXIST, .. })
+    }
+
+    /// Whether the place was gone before the program came.
+    pub(super) fn is_gone(&self, target: &Target) -> bool {
+        let Self::Refused { errno, .. } = self else { return false };
+        match target {
+            Target::Cgroup(_) | Target::Netns(_) => matches!(*errno, libc::ENOENT | libc::ENODEV),
+            Target::Xdp(_) | Target::Tc(_) | Target::Netkit(_) | Target::Socket(_) | Target::PerfEvent(_) => {
+                *errno == libc::ENODEV
+            }
+            _ => false,
+        }
     }
 }

@@ -15,7 +15,7 @@ use super::{AttachError, Attached, Missing, Target, refused, refused_by_kernel};
 const EXPECTED: &str = "perf_event/type=<number>,config=<number>,frequency=<number>";
 
 /// An event on one CPU.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(in crate::bpf) struct At {
     event: PerfEvent,
     cpu: u32,

@@ -1,5 +1,7 @@
 //! XDP: network interfaces by name, in the mode that the kernel chooses or that the config asks for.
 
+use std::hash::{Hash, Hasher};
+
 use libbpf_rs::{OpenProgramMut, ProgramAttachType, ProgramMut, ProgramType};
 
 use crate::bpf::raw::{self, LinkTarget};
@@ -26,6 +28,12 @@ impl PartialEq for At {
 }
 
 impl Eq for At {}
+
+impl Hash for At {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (self.interface.index, self.mode).hash(state);
+    }
+}
 
 impl At {
     pub(super) fn interface(&self) -> &str {

@@ -67,6 +67,8 @@ pub(in crate::bpf) fn attachment(
                     .help("paths begin at the root of the cgroup2 hierarchy: `systemd-cgls` shows them"),
             }
         }
+        AttachError::Missing(Missing::File(_)) => failed("there is no such file".to_owned())
+            .help("paths are the exporter's own; `root: \"/proc/*/root\"` looks in containers as well"),
         AttachError::Missing(Missing::Cgroup2) => failed("cgroup2 is not mounted".to_owned())
             .expected(
                 "the cgroup2 hierarchy at --path.cgroupfs, in `unified` below it, or in /proc/self/mountinfo",
@@ -76,6 +78,13 @@ pub(in crate::bpf) fn attachment(
             let said = words(&log, errno);
             let problem = failed(errno_text(errno)).found(said);
             let kernel = Kernel { tracefs: tracefs(), kprobes: kprobes(), machine: Machine::look(host) };
+            let section = match &planned.place {
+                // As if the section said what the config says.
+                Target::Kprobe(name) | Target::Tracepoint(name) => {
+                    format!("{}/{name}", section.split('/').next().unwrap_or_default())
+                }
+                _ => section,
+            };
             match advice(&section, errno, program, &kernel) {
                 Some(help) => problem.help(help),
                 None => problem,
@@ -127,8 +136,21 @@ fn advice(section: &str, errno: i32, program: &Program<'_>, kernel: &Kernel) -> 
             Some(format!("this kernel has no raw tracepoint `{target}`"))
         }
         "perf_event" => Some(perf_event(errno).to_owned()),
-        "xdp" | "xdp.frags" if errno == libc::EBUSY => {
+        "xdp" | "xdp.frags" if errno == libc::EOPNOTSUPP => {
+            Some("the interface's driver does no XDP: `mode: generic` works everywhere".to_owned())
+        }
+        "xdp" | "xdp.frags" if matches!(errno, libc::EBUSY | libc::EEXIST) => {
             Some("another XDP program is attached to the interface: `ip link show` names it".to_owned())
+        }
+        "tc" | "tcx" | "classifier" if errno == libc::EINVAL => Some(format!(
+            "`mode: tcx` came with Linux 6.6, and this is {}; `mode: classic` works everywhere",
+            kernel.machine.release
+        )),
+        "netkit" => Some(
+            "the interface has to be the end on the host of a netkit pair, which Linux has since 6.7".to_owned(),
+        ),
+        "netfilter" if matches!(errno, libc::EBUSY | libc::EEXIST) => {
+            Some("another program has this hook and priority: `priority` takes another number".to_owned())
         }
         "usdt" | "usdt.s" if errno == libc::ESRCH => {
             Some("include <bpf/usdt.bpf.h> in the C source and rebuild the object".to_owned())

@@ -88,7 +88,7 @@ mod tests {
         collect(&TOP, "@", &mut tables);
         assert_eq!(
             tables.len(),
-            11,
+            23,
             "the file, metrics, three groups, labels and decoders: of counters alone, programs, `attach` and its \
              kinds, maps"
         );

@@ -3,6 +3,23 @@
 /// Hooks of cgroups: where they are attached and what they see.
 mod cgroups;
 
+/// XDP, tc and netkit: network interfaces.
+mod interfaces;
+
+/// Performance events of CPUs.
+mod events;
+
+/// Every kind, again and again: nothing is left.
+mod again;
+
+/// Sockets, lookups and netfilter.
+mod network;
+
+/// Probes of user space, tracepoints, functions of the kernel.
+mod probes;
+
+mod wire;
+
 use bpftally::bpf::{self, Loaded};
 use bpftally::spec::{Attach, LoadSpec, ProgramSetting};
 

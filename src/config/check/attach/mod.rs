@@ -3,6 +3,10 @@
 //! Whether there are such interfaces, cgroups and files is for the machine to say, when the program is loaded.
 
 mod cgroup;
+mod interfaces;
+mod network;
+mod perf_event;
+mod probes;
 
 use super::Sink;
 use crate::config::findings::Spot;
@@ -10,7 +14,7 @@ use crate::config::raw::{Found, RawAttach, RawKind};
 use crate::config::suggest;
 use crate::elf::{ProgramInfo, SectionKind};
 use crate::problem::{Place, Problem};
-use crate::spec::{Attach, Direction};
+use crate::spec::{Attach, Direction, Netkit};
 
 /// A program with the place that the config has for it.
 struct Subject<'a> {
@@ -49,6 +53,23 @@ pub(super) fn attach(sink: &mut Sink<'_>, program: &ProgramInfo, raw: &RawAttach
     let subject = Subject { program, section, kind };
     match kind.name.value {
         "cgroup" => cgroup::check(sink, &subject).map(Attach::Cgroup),
+        "xdp" => interfaces::xdp(sink, &subject).map(Attach::Xdp),
+        "tc" => interfaces::tc(sink, &subject).map(Attach::Tc),
+        "netkit" => {
+            interfaces::interfaces(sink, &subject).map(|interfaces| Attach::Netkit(Netkit { interfaces }))
+        }
+        "perf_event" => perf_event::check(sink, &subject).map(Attach::PerfEvent),
+        "uprobe" => probes::uprobe(sink, &subject).map(Attach::Uprobe),
+        "usdt" => probes::usdt(sink, &subject).map(Attach::Usdt),
+        "kprobe" => probes::kprobe(sink, &subject).map(Attach::Kprobe),
+        "tracepoint" => probes::tracepoint(sink, &subject).map(Attach::Tracepoint),
+        "function" => {
+            probes::text(sink, &subject, "name", "the name of a function or hook, such as do_unlinkat")
+                .map(Attach::Function)
+        }
+        "netns" => network::netns(sink, &subject).map(Attach::Netns),
+        "netfilter" => network::netfilter(sink, &subject).map(Attach::Netfilter),
+        "socket" => interfaces::interfaces(sink, &subject).map(Attach::Socket),
         _ => None,
     }
 }
@@ -56,9 +77,26 @@ pub(super) fn attach(sink: &mut Sink<'_>, program: &ProgramInfo, raw: &RawAttach
 /// The kinds of places that programs of a section can have.
 fn kinds(section: Option<&SectionKind>) -> &'static [&'static str] {
     let Some(section) = section else { return &[] };
+    let prefix = section.prefix();
     match section.program_type {
         "cgroup_skb" => &["cgroup"],
         _ if section.is_of_cgroups() => &["cgroup"],
+        "xdp" if section.attach_type == Some("xdp") => &["xdp"],
+        "sched_cls" => match section.attach_type {
+            Some("netkit_primary" | "netkit_peer") => &["netkit"],
+            _ => &["tc"],
+        },
+        "perf_event" => &["perf_event"],
+        "kprobe" if prefix.starts_with("usdt") => &["usdt"],
+        "kprobe" if prefix.starts_with('u') => &["uprobe"],
+        "kprobe" => &["kprobe"],
+        "tracepoint" | "raw_tracepoint" | "raw_tracepoint_writable" => &["tracepoint"],
+        "tracing" if section.attach_type == Some("trace_raw_tp") => &["tracepoint"],
+        "tracing" if section.attach_type != Some("trace_iter") => &["function"],
+        "lsm" => &["function"],
+        "sk_lookup" | "flow_dissector" => &["netns"],
+        "netfilter" => &["netfilter"],
+        "socket_filter" => &["socket"],
         _ => &[],
     }
 }
