@@ -12,7 +12,7 @@ use crate::spec::LoadSpec;
 
 use super::attach::{AttachError, Attached, Target, Wanted};
 use super::exchange::{Exchanged, Hooks, Planned, PutBack, exchange};
-use super::follow::Follower;
+use super::follow::{Follower, MOST_PLACES};
 use super::judge::{Failure, judge};
 use super::load::{FailedProgram, give_up, into_kernel};
 use super::loaded::{Attachments, Detaching, Held, Loaded};
@@ -267,7 +267,11 @@ fn planned(program: &ProgramMut<'_>, spec: &LoadSpec, host: &Host) -> Vec<Planne
     }
     let name = program.name().to_string_lossy();
     let targets = Wanted::of(program, spec).targets(host);
-    targets.into_iter().map(|place| Planned { program: name.clone().into_owned(), place }).collect()
+    targets
+        .into_iter()
+        .take(MOST_PLACES)
+        .map(|place| Planned { program: name.clone().into_owned(), place })
+        .collect()
 }
 
 /// The kernel's hooks, for the programs of two objects.

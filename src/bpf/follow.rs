@@ -21,7 +21,7 @@ use super::loaded::Loaded;
 const MOST_AT_ONCE: usize = 256;
 
 /// Places of one program: each holds a descriptor.
-const MOST_PLACES: usize = 4096;
+pub(super) const MOST_PLACES: usize = 4096;
 
 /// A place that refused a program is tried again after so long.
 const RETRY: Duration = Duration::from_secs(30);

@@ -7,6 +7,8 @@ use std::collections::HashSet;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, fstat, openat, openat2};
+
 use super::Pattern;
 use super::file::read_at_most;
 
@@ -76,7 +78,22 @@ fn folders(patterns: &[String]) -> Vec<PathBuf> {
 }
 
 fn by_path(root: &Path, pattern: &str) -> Vec<Binary> {
-    expand(root, pattern).into_iter().filter_map(|path| identify(path, true)).collect()
+    let found = expand(root, pattern).into_iter().filter_map(|path| identify(path, true));
+    found.filter(|binary| is_within(root, binary)).collect()
+}
+
+/// Whether a path leads to the same file for those whose root the folder is. A link within a container that
+/// begins at its root would lead to a file of this machine.
+fn is_within(root: &Path, binary: &Binary) -> bool {
+    if root == Path::new("/") {
+        return true;
+    }
+    let Ok(below) = binary.path.strip_prefix(root) else { return false };
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    let found = openat(CWD, root, flags | OFlags::DIRECTORY, Mode::empty())
+        .and_then(|root| openat2(&root, below, flags, Mode::empty(), ResolveFlags::IN_ROOT))
+        .and_then(fstat);
+    found.is_ok_and(|found| (found.st_dev, found.st_ino) == binary.identity)
 }
 
 /// A library by the linker's cache or where libraries are, else a program.
@@ -204,6 +221,17 @@ mod tests {
         check(path, &["tool", "/usr/*/tool"], &["a"], &["a/usr/bin/tool"], &[]);
         check(path, &["nothing", "no*"], &["a"], &[], &["nothing"]);
         check(path, &["/usr/bin"], &["a"], &[], &["/usr/bin"]);
+        // What a link says is meant within its root, and `..` leads nowhere.
+        std::os::unix::fs::symlink("/bin/sh", path.join("a/usr/bin/shell")).unwrap();
+        std::os::unix::fs::symlink("tool", path.join("a/usr/bin/other")).unwrap();
+        check(
+            path,
+            &["shell", "/usr/../../b/usr/bin/tool"],
+            &["a"],
+            &[],
+            &["shell", "/usr/../../b/usr/bin/tool"],
+        );
+        check(path, &["other"], &["a"], &["a/usr/bin/other"], &[]);
     }
 
     #[test]

@@ -165,6 +165,15 @@ pub enum Direction {
 }
 
 impl Attach {
+    /// What a section would say behind its `/`, of kinds that sections can name as well.
+    #[must_use]
+    pub fn target(&self) -> Option<&str> {
+        match self {
+            Self::Kprobe(name) | Self::Tracepoint(name) | Self::Function(name) => Some(name),
+            _ => None,
+        }
+    }
+
     /// The key of its kind.
     #[must_use]
     pub fn kind(&self) -> &'static str {

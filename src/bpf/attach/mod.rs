@@ -131,10 +131,7 @@ pub(super) fn set_types(object: &mut OpenObject) {
 pub(super) fn effective_section(section: &str, attach: Option<&Attach>) -> String {
     let kind = section.split('/').next().unwrap_or_default();
     match attach {
-        Some(Attach::Kprobe(name) | Attach::Tracepoint(name) | Attach::Function(name)) => {
-            format!("{kind}/{name}")
-        }
-        Some(_) => kind.to_owned(),
+        Some(attach) => attach.target().map_or_else(|| kind.to_owned(), |name| format!("{kind}/{name}")),
         None => section.to_owned(),
     }
 }
