@@ -98,6 +98,8 @@ fn metric(kind: MetricKind, key_size: usize, labels: Vec<LabelSpec>) -> MetricSp
         help: "Bench".to_owned(),
         kind,
         map: "bench".to_owned(),
+        area: None,
+        events: None,
         key_size,
         labels,
         value: ValueSpec::unsigned(0, 8),
@@ -111,10 +113,16 @@ fn metric(kind: MetricKind, key_size: usize, labels: Vec<LabelSpec>) -> MetricSp
 
 fn member(config: &str, metric: MetricSpec, source: Arc<dyn Source>) -> Member {
     Member {
-        view_spec: ViewSpec { name: config.to_owned(), metrics: vec![metric], expiries: Vec::new() },
+        view_spec: ViewSpec {
+            name: config.to_owned(),
+            metrics: vec![metric],
+            expiries: Vec::new(),
+            losses: Vec::new(),
+        },
         view: View {
             config: config.to_owned(),
             sources: vec![NamedSource { map: "bench".to_owned(), source }],
+            streams: Vec::new(),
             programs: Arc::new(LiteralPrograms::default()),
         },
     }

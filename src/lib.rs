@@ -23,6 +23,8 @@ pub mod config;
 
 pub mod bpf;
 
+pub mod events;
+
 pub mod page;
 
 pub mod scrape;

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use crate::bpf;
@@ -10,9 +11,10 @@ use crate::host::Host;
 use crate::page;
 use crate::problem::Severity;
 use crate::reload::{Manner, Reloader, Watcher};
-use crate::scrape::{BuildInfo, Generation, Live, ScrapeOptions, Scraper, Settings};
+use crate::scrape::{Broken, BuildInfo, Generation, Live, PageStream, ScrapeOptions, Scraper, Settings};
 use crate::server::{
-    self, ConfigState, ConfigStatus, Cut, Cuts, Page, ProgramRow, Request, Response, Status, landing_page,
+    self, BrokenOff, Bytes, ConfigState, ConfigStatus, Cut, Cuts, Page, ProgramRow, Reply, Request, Response,
+    Rest, Status, landing_page,
 };
 use crate::snapshot::{ProgramVerdict, Verdict};
 
@@ -99,22 +101,25 @@ impl Handler {
             }
     }
 
-    fn metrics(&self, request: &Request) -> Response {
+    fn metrics(&self, request: &Request, reply: Reply) {
         if !self.is_serving() {
-            return Response::text(503, "The configs are being loaded.\n");
+            return reply.send(Response::text(503, "The configs are being loaded.\n"));
         }
-        let page = self.scraper.scrape(&ScrapeOptions {
+        let options = ScrapeOptions {
             deadline: request.deadline(self.scrape_timeout),
             coding: page::coding(request.accept_encoding.as_deref().unwrap_or_default()),
+        };
+        self.scraper.serve(&options, |page| {
+            reply.send(Response {
+                status: 200,
+                content_type: page.content_type.into(),
+                content_encoding: page.content_encoding,
+                headers: vec![("vary", "Accept-Encoding".into())],
+                chunks: page.chunks,
+                rest: page.rest.map(|rest| Box::new(LongPage(rest)) as Box<dyn Rest>),
+            });
         });
         self.host.release_unused();
-        Response {
-            status: 200,
-            content_type: page.content_type.into(),
-            content_encoding: page.content_encoding,
-            headers: vec![("vary", "Accept-Encoding".into())],
-            chunks: page.chunks,
-        }
     }
 
     fn maps(&self, request: &Request) -> Response {
@@ -164,18 +169,33 @@ impl Handler {
 }
 
 impl server::Handler for Handler {
-    fn answer(&self, request: &Request) -> Response {
+    fn answer(&self, request: &Request, reply: Reply) {
         match request.page {
-            Page::Metrics => self.metrics(request),
-            Page::Landing => self.landing(),
-            Page::Ready => self.readiness(),
-            Page::Maps => self.maps(request),
-            Page::Reload => self.reload(request),
+            Page::Metrics => self.metrics(request, reply),
+            Page::Landing => reply.send(self.landing()),
+            Page::Ready => reply.send(self.readiness()),
+            Page::Maps => reply.send(self.maps(request)),
+            Page::Reload => reply.send(self.reload(request)),
         }
     }
 
     fn cut(&self, cut: Cut) {
         self.cuts.count(cut);
+    }
+}
+
+/// A page that is sent while it is rendered.
+struct LongPage(PageStream);
+
+impl Rest for LongPage {
+    fn poll_chunk(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, BrokenOff>>> {
+        self.0.poll_chunk(context).map_err(|broken| match broken {
+            Broken::Unmade => {
+                tracing::error!(error = %broken, "a page broke off");
+                BrokenOff(None)
+            }
+            Broken::HeldUpOthers => BrokenOff(Some(Cut::NeededByOthers)),
+        })
     }
 }
 

@@ -10,7 +10,7 @@ use crate::host::Host;
 use crate::problem::{Place, Problem};
 use crate::reload::{Kernel, Moved, Started};
 use crate::snapshot::View;
-use crate::spec::LoadSpec;
+use crate::spec::{GlobalPatch, LoadSpec};
 
 /// Loads through libbpf.
 pub struct BpfKernel {
@@ -108,6 +108,10 @@ impl Kernel for BpfKernel {
             problems: loaded.problems().to_vec(),
             programs: loaded.verdicts().to_vec(),
         })
+    }
+
+    fn set(&self, loaded: &mut Loaded, spec: &LoadSpec, changes: &[GlobalPatch]) -> Result<(), String> {
+        loaded.set(spec, changes)
     }
 
     fn settle(&self, loaded: &mut Loaded) {

@@ -11,20 +11,22 @@ use crate::snapshot::{NamedSource, Verdict, View};
 use crate::spec::LoadSpec;
 
 use super::attach::{AttachError, Attached, Target, Wanted};
+use super::buffer::Buffer;
 use super::exchange::{Exchanged, Hooks, Planned, PutBack, exchange};
 use super::follow::{Follower, MOST_PLACES};
 use super::judge::{Failure, judge};
 use super::load::{FailedProgram, give_up, into_kernel};
-use super::loaded::{Attachments, Detaching, Held, Loaded};
+use super::loaded::{Attachments, Detaching, Held, Loaded, OpenBuffer};
 use super::programs::ProgramTable;
 use super::read::MapSource;
 use super::select::Selection;
-use super::{Options, attach, carry, explain, raw};
+use super::{Options, attach, carry, explain, globals, raw};
 
 /// An object in the kernel of which nothing is attached yet.
 pub struct Prepared {
     spec: LoadSpec,
     selection: Selection,
+    buffers: Vec<OpenBuffer>,
     sources: Vec<NamedSource>,
     /// Maps that are the predecessor's.
     carried: Vec<String>,
@@ -80,8 +82,9 @@ impl Prepared {
             Ok(())
         };
         let (object, selection) = into_kernel(spec, host, options, selection, &adapt)?;
-        let sources = sources(spec, &object);
-        Ok(Self { spec: spec.clone(), selection, sources, carried: carried.into_inner(), object })
+        let (sources, carried) = (sources(spec, &object), carried.into_inner());
+        let buffers = buffers(spec, &object, &carried, running)?;
+        Ok(Self { spec: spec.clone(), selection, buffers, sources, carried, object })
     }
 
     /// What a scrape may see of it.
@@ -90,6 +93,7 @@ impl Prepared {
         View {
             config: self.spec.name.clone(),
             sources: self.sources.clone(),
+            streams: self.buffers.iter().map(OpenBuffer::stream).collect(),
             programs: Arc::new(ProgramTable::default()),
         }
     }
@@ -165,7 +169,7 @@ impl Prepared {
             tracing::info!(config = self.spec.name, program, reason, "left out");
         }
         let links = Attachments { held: attachments, detaching: Detaching::default() };
-        let held = Held { links, maps: self.sources, object: self.object };
+        let held = Held { links, buffers: self.buffers, maps: self.sources, object: self.object };
         Loaded {
             spec: self.spec,
             held,
@@ -345,11 +349,50 @@ impl Hooks for KernelHooks<'_> {
     }
 }
 
+/// Opens the buffers whose events are read. The one of a map that is handed over goes on with it, because it has one
+/// reader; the numbers of another one of its name go on all the same.
+fn buffers(
+    spec: &LoadSpec,
+    object: &Object,
+    carried: &[String],
+    running: Option<&Loaded>,
+) -> Result<Vec<OpenBuffer>, Vec<Problem>> {
+    let mut opened = Vec::new();
+    for wanted in &spec.buffers {
+        let before =
+            running.and_then(|running| running.held.buffers.iter().find(|before| before.map == wanted.map));
+        if let Some(before) = before.filter(|_| carried.contains(&wanted.map)) {
+            opened.push(before.clone());
+            continue;
+        }
+        let map = object.maps().find(|map| map.name().to_str() == Some(wanted.map.as_str()));
+        let counts = before.map(|before| before.buffer.shared_counts()).unwrap_or_default();
+        let buffer = map
+            .ok_or_else(|| "libbpf finds no map of this name".to_owned())
+            .and_then(|map| Buffer::open(&map, wanted, counts));
+        match buffer {
+            Ok(buffer) => opened.push(OpenBuffer { map: wanted.map.clone(), buffer }),
+            Err(reason) => return Err(vec![unopened(spec, &wanted.map, reason)]),
+        }
+    }
+    Ok(opened)
+}
+
+fn unopened(spec: &LoadSpec, map: &str, reason: String) -> Problem {
+    let config = Some(spec.name.clone());
+    let place = Place { config, map: Some(map.to_owned()), ..Place::default() };
+    Problem::error("buffer", place, format!("the events of `{map}` cannot be read"))
+        .found(reason)
+        .help("performance events take CAP_PERFMON; both kinds of buffers take memory (docs/config.md)")
+}
+
 /// Sources for all maps that can be read whole.
 fn sources(spec: &LoadSpec, object: &Object) -> Vec<NamedSource> {
     let mut sources = Vec::new();
     for map in object.maps() {
-        let name = map.name().to_string_lossy().into_owned();
+        let name = map.name().to_string_lossy();
+        // Metrics name a section's map by the section, whatever the object is called.
+        let name = globals::section_of_map(&name).unwrap_or(&name).to_owned();
         match map.as_fd().try_clone_to_owned().and_then(MapSource::new) {
             Ok(source) => sources.push(NamedSource { map: name, source: Arc::new(source) }),
             Err(error) if error.kind() == std::io::ErrorKind::Unsupported => {}

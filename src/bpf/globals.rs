@@ -1,11 +1,15 @@
 //! Initial values of an object's global variables: what the config sets, and `kaddr_<symbol>`.
 
-use libbpf_rs::OpenObject;
+use std::os::fd::AsFd;
 
+use libbpf_rs::{MapCore, Object, OpenObject};
+
+use crate::elf::section_map;
 use crate::host::Host;
 use crate::problem::{Place, Problem};
 use crate::spec::{GlobalPatch, LoadSpec};
 
+use super::mapping::Desk;
 use super::raw::{GlobalVariable, global_variables};
 
 const PREFIX: &str = "kaddr_";
@@ -129,6 +133,32 @@ pub(super) fn set_values(object: &mut OpenObject, spec: &LoadSpec) -> Result<(),
     if problems.is_empty() { Ok(()) } else { Err(problems) }
 }
 
+/// Sets variables while programs run that use them. Nothing else of their sections is written: programs
+/// may have changed it since the load.
+///
+/// # Errors
+/// Why not; nothing was written then.
+pub(super) fn set_in_place(object: &Object, changes: &[GlobalPatch]) -> Result<(), String> {
+    let mut writes = Vec::new();
+    for change in changes {
+        let map = object
+            .maps()
+            .find(|map| map.name().to_str().is_some_and(|name| is_map_of(name, &change.section)));
+        let map = map.ok_or_else(|| format!("there is no section {}", change.section))?;
+        let desk = Desk::open(map.as_fd(), map.value_size() as usize)
+            .map_err(|error| format!("the memory of {} cannot be mapped: {error}", change.section))?;
+        if !desk.has(change.offset, change.bytes.len()) {
+            return Err(format!("`{}` lies outside of {}", change.name, change.section));
+        }
+        writes.push((desk, change));
+    }
+    for (desk, change) in writes {
+        let all = vec![0xff; change.bytes.len()];
+        desk.set(change.offset, &change.bytes, change.mask.as_deref().unwrap_or(&all));
+    }
+    Ok(())
+}
+
 /// Writes a patch into a section's bytes; none when they end before it.
 fn apply(section: &mut [u8], patch: &GlobalPatch) -> Option<()> {
     let end = patch.offset.checked_add(patch.bytes.len())?;
@@ -149,16 +179,20 @@ fn section_of<'a>(object: &'a mut OpenObject, section: &str) -> Option<libbpf_rs
     object.maps_mut().find(|map| map.name().to_str().is_some_and(|name| is_map_of(name, section)))
 }
 
-/// Whether a map's name is the one that libbpf gives a data section. It puts the object's name before the
-/// standard ones, and cuts that at 15 bytes; a map of C has no dot in its name.
+/// Whether a map's name is the one that libbpf gives a data section.
 fn is_map_of(map: &str, section: &str) -> bool {
-    const LONGEST: usize = 15;
-    if map == section {
-        return true;
-    }
+    section_of_map(map) == Some(section_map(section))
+}
+
+/// The name of the section that libbpf made a map of, as far as the map's name tells it; none of a map of C,
+/// whose name has no dot. libbpf puts the object's name before the standard ones.
+pub(super) fn section_of_map(map: &str) -> Option<&str> {
     // What begins with a dot is a section of the object's own, by its whole name.
-    let is_own = [".data.", ".rodata."].iter().any(|start| map.starts_with(start));
-    !is_own && (map.ends_with(section) || (map.len() == LONGEST && section.starts_with(map)))
+    if map.starts_with('.') {
+        return Some(map);
+    }
+    let standard = [".data", ".rodata", ".bss", ".kconfig"];
+    standard.into_iter().find(|section| map.ends_with(section))
 }
 
 #[cfg(test)]
@@ -192,6 +226,7 @@ mod tests {
             offset,
             bytes: bytes.to_vec(),
             mask: mask.map(<[u8]>::to_vec),
+            initial: vec![0; bytes.len()],
         };
         let mut section = [0xff; 4];
         assert_eq!(apply(&mut section, &patch(1, &[1, 2], None)), Some(()));

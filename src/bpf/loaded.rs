@@ -7,21 +7,22 @@ use std::thread::{self, JoinHandle};
 use libbpf_rs::Object;
 
 use crate::problem::Problem;
-use crate::snapshot::{NamedSource, ProgramVerdict, Verdict, View};
-use crate::spec::LoadSpec;
+use crate::snapshot::{NamedSource, NamedStream, ProgramVerdict, Verdict, View};
+use crate::spec::{GlobalPatch, LoadSpec};
 
 use super::attach::{Attached, Target};
+use super::buffer::Buffer;
 use super::exchange::Attachment;
 use super::follow::Follower;
 use super::judge::Failure;
 use super::programs::ProgramTable;
-use super::raw;
 use super::select::Selection;
+use super::{globals, raw};
 
 /// Object and attachments of one config. The supervisor owns it alone; dropping it detaches.
 pub struct Loaded {
     pub(super) spec: LoadSpec,
-    pub(super) held: Held<Attachments, Vec<NamedSource>, Object>,
+    pub(super) held: Held<Attachments, Vec<OpenBuffer>, Vec<NamedSource>, Object>,
     pub(super) programs: Arc<ProgramTable>,
     pub(super) verdicts: Vec<ProgramVerdict>,
     pub(super) problems: Vec<Problem>,
@@ -36,11 +37,27 @@ pub struct Loaded {
 
 /// What is freed field by field, from the top: libbpf frees an object's USDT manager with the
 /// object, and a USDT link dropped later would use it; a `struct_ops` link without a link of the
-/// kernel's detaches by its map's descriptor. So links go first, then maps, then the object.
-pub(super) struct Held<Links, Maps, Object> {
+/// kernel's detaches by its map's descriptor. So links go first, then buffers, which nothing writes to any more, then
+/// maps, then the object.
+pub(super) struct Held<Links, Buffers, Maps, Object> {
     pub(super) links: Links,
+    pub(super) buffers: Buffers,
     pub(super) maps: Maps,
     pub(super) object: Object,
+}
+
+/// A buffer whose events are read, by the name of its map.
+#[derive(Clone, Debug)]
+pub(super) struct OpenBuffer {
+    pub(super) map: String,
+    pub(super) buffer: Arc<Buffer>,
+}
+
+impl OpenBuffer {
+    /// As scrapes see it.
+    pub(super) fn stream(&self) -> NamedStream {
+        NamedStream { map: self.map.clone(), stream: Arc::clone(&self.buffer) as _ }
+    }
 }
 
 /// The links of one object.
@@ -132,6 +149,16 @@ impl Loaded {
         &self.carried
     }
 
+    /// Sets variables while the programs run, so that it is as if it had been loaded by another spec.
+    ///
+    /// # Errors
+    /// Why not; nothing changed then.
+    pub fn set(&mut self, spec: &LoadSpec, changes: &[GlobalPatch]) -> Result<(), String> {
+        globals::set_in_place(&self.held.object, changes)?;
+        self.spec = spec.clone();
+        Ok(())
+    }
+
     /// Waits until the programs that are being detached have run for the last time.
     pub fn settle(&mut self) {
         self.held.links.detaching.wait();
@@ -144,6 +171,7 @@ impl Loaded {
         View {
             config: self.spec.name.clone(),
             sources: self.held.maps.clone(),
+            streams: self.held.buffers.iter().map(OpenBuffer::stream).collect(),
             programs: Arc::clone(&self.programs) as _,
         }
     }
@@ -257,11 +285,16 @@ mod tests {
     }
 
     #[test]
-    fn links_go_before_maps_and_maps_before_the_object() {
+    fn links_go_before_buffers_then_maps_then_the_object() {
         let order = Arc::new(Mutex::new(Vec::new()));
         let recorder = |name| Recorder(name, Arc::clone(&order));
-        drop(Held { object: recorder("object"), maps: recorder("maps"), links: recorder("links") });
-        assert_eq!(*order.lock().unwrap(), ["links", "maps", "object"]);
+        drop(Held {
+            object: recorder("object"),
+            maps: recorder("maps"),
+            buffers: recorder("buffers"),
+            links: recorder("links"),
+        });
+        assert_eq!(*order.lock().unwrap(), ["links", "buffers", "maps", "object"]);
     }
 
     /// With a thread that waits, without one, and with one that is never needed.

@@ -7,6 +7,7 @@
 //! `mapping`, `print`, `mark` and `usdt` hold `unsafe`.
 
 mod attach;
+mod buffer;
 mod carry;
 mod commit;
 mod ending;
@@ -15,6 +16,7 @@ mod explain;
 mod follow;
 mod globals;
 mod judge;
+mod listen;
 mod load;
 mod loaded;
 mod log;

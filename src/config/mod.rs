@@ -240,7 +240,7 @@ fn checked(
     };
     let maps = check::capacities(&context, &mut sink, raw);
     let expiries = check::expiries(&context, &mut sink, raw);
-    let load = LoadSpec {
+    let mut load = LoadSpec {
         name: file.name.clone(),
         object: object.path.to_owned(),
         object_bytes: object.bytes.clone(),
@@ -250,9 +250,13 @@ fn checked(
         choices: check::choices(&context, &mut sink, raw),
         carried: check::carried(&context, raw, &maps),
         maps,
+        buffers: Vec::new(),
     };
-    let metrics: Vec<_> =
+    let mut metrics: Vec<_> =
         raw.metrics.iter().filter_map(|metric| check::metric(&context, &mut sink, metric)).collect();
+    check::tell_apart(&mut metrics);
+    load.buffers = check::buffers(&context, &mut sink, raw, &metrics);
+    let losses = check::losses(&context);
     if findings.cost_the_config() {
         return None;
     }
@@ -262,7 +266,7 @@ fn checked(
         findings.report(&Spot::default(), Problem::error("no-metric-left", Place::default(), message));
         return None;
     }
-    Some(Spec { load, view: ViewSpec { name: file.name.clone(), metrics, expiries } })
+    Some(Spec { load, view: ViewSpec { name: file.name.clone(), metrics, expiries, losses } })
 }
 
 /// Problems in the order of the file; those without a position go last.

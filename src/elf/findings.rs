@@ -151,9 +151,11 @@ fn attachment(program: &ProgramInfo, kind: &SectionKind, place: Place) -> Option
         "xdp" if kind.attach_type == Some("xdp") => {
             "SEC(\"xdp/<interface>\"), or `attach: {xdp: {interface: ...}}` in the config".to_owned()
         }
-        "perf_event" => "SEC(\"perf_event/type=<number>,config=<number>,frequency=<number>\"), or \
+        "perf_event" => {
+            "SEC(\"perf_event/type=<number>,config=<number>,frequency=<number>\") (or period=<number>), or \
                          `attach: {perf_event: {event: ...}}` in the config"
-            .to_owned(),
+                .to_owned()
+        }
         "cgroup_skb" => in_config("cgroup: {path: /, direction: ingress}"),
         "sched_cls" if kind.prefix().starts_with("netkit") => in_config("netkit: {interface: ...}"),
         "sched_cls" => in_config("tc: {interface: ..., direction: ...}"),

@@ -39,6 +39,7 @@ pub use needs::Need;
 pub use raw_btf::btf_section;
 pub use sections::SectionKind;
 pub use values::Value;
+pub use variables::section_map;
 
 /// A program of the object.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -266,6 +267,16 @@ impl ObjectInfo {
         let rest = bytes.get(usize::try_from(variable.offset).ok()?..).unwrap_or_default();
         let size = usize::try_from(variable.size).unwrap_or(usize::MAX).min(rest.len());
         rest.get(..size)
+    }
+
+    /// Bytes of a section of variables as the file has them.
+    #[must_use]
+    pub fn section_bytes(&self, section: &str, offset: usize, size: usize) -> Vec<u8> {
+        let all = self.contents.get(section).map(Vec::as_slice).unwrap_or_default();
+        let mut bytes: Vec<u8> = all.iter().copied().skip(offset).take(size).collect();
+        // `.bss` takes no room in the file.
+        bytes.resize(size, 0);
+        bytes
     }
 
     /// Whether libbpf needs the kernel's BTF to load it as it is, and cannot on a kernel without.

@@ -76,6 +76,13 @@ pub(super) fn contents(file: &File<'_>, variables: &[Variable]) -> HashMap<Strin
     wanted.iter().filter_map(of).collect()
 }
 
+/// The name of the map that libbpf makes of a section, but for the object's name before it: the kernel cuts it.
+#[must_use]
+pub fn section_map(section: &str) -> &str {
+    const LONGEST: usize = 15;
+    section.get(..LONGEST).unwrap_or(section)
+}
+
 fn holds_data(section: &str) -> bool {
     [".data", ".rodata", ".bss"]
         .iter()

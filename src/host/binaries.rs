@@ -42,6 +42,9 @@ pub struct Binary {
 
 /// The files that are meant, each once, and what is not there of those that are named without `*`.
 pub(super) fn select(files: &[String], roots: &[String]) -> (Vec<Binary>, Vec<String>) {
+    let is_exact = |text: &String| Pattern::new(text).is_exact();
+    // What is looked for in containers may come with one of them.
+    let is_certain = roots.iter().all(is_exact);
     let roots = if roots.is_empty() { vec![PathBuf::from("/")] } else { folders(roots) };
     let (mut found, mut missing) = (Vec::new(), Vec::new());
     let mut known = HashSet::new();
@@ -53,7 +56,7 @@ pub(super) fn select(files: &[String], roots: &[String]) -> (Vec<Binary>, Vec<St
             found.extend(new.into_iter().filter(|binary| known.insert(binary.identity)).take(room));
             is_there || is_found
         });
-        if !is_there && Pattern::new(file).is_exact() {
+        if !is_there && is_certain && is_exact(file) {
             missing.push(file.clone());
         }
     }
@@ -221,6 +224,7 @@ mod tests {
         check(path, &["tool", "/usr/*/tool"], &["a"], &["a/usr/bin/tool"], &[]);
         check(path, &["nothing", "no*"], &["a"], &[], &["nothing"]);
         check(path, &["/usr/bin"], &["a"], &[], &["/usr/bin"]);
+        check(path, &["nothing"], &["n*"], &[], &[]);
         // What a link says is meant within its root, and `..` leads nowhere.
         std::os::unix::fs::symlink("/bin/sh", path.join("a/usr/bin/shell")).unwrap();
         std::os::unix::fs::symlink("tool", path.join("a/usr/bin/other")).unwrap();

@@ -1,6 +1,8 @@
 //! A page as a list of buffers: it grows without ever being moved.
 
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -53,6 +55,24 @@ impl Drop for Lent {
     }
 }
 
+/// Where a page goes that is too long to be held as a whole.
+pub trait Outlet: Send {
+    /// Takes the chunks that follow, as soon as there is room for them; false when nobody wants any more.
+    fn take(&mut self, chunks: Vec<Bytes>) -> bool;
+
+    /// That was all of it. Without this call the page has broken off.
+    fn end(&mut self);
+
+    /// How long it had to wait for room.
+    fn waited(&self) -> Duration;
+}
+
+impl fmt::Debug for dyn Outlet {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Outlet")
+    }
+}
+
 /// What was written so far.
 #[derive(Debug, Default)]
 pub struct Chunks {
@@ -61,6 +81,10 @@ pub struct Chunks {
     closed: Vec<Bytes>,
     closed_bytes: usize,
     open: Vec<u8>,
+    /// Bytes that are held, and where everything goes when there are more.
+    outlet: Option<(usize, Box<dyn Outlet>)>,
+    flows: bool,
+    is_unwanted: bool,
 }
 
 impl Chunks {
@@ -69,6 +93,30 @@ impl Chunks {
     pub fn pooled(pool: Arc<Pool>) -> Self {
         let open = pool.take();
         Self { pool: Some(pool), open, ..Self::default() }
+    }
+
+    /// The same, but what goes beyond so many bytes is not held: all of it goes to the outlet then.
+    #[must_use]
+    pub fn with_outlet(self, most: usize, outlet: Box<dyn Outlet>) -> Self {
+        Self { outlet: Some((most, outlet)), ..self }
+    }
+
+    /// Whether chunks go to the outlet.
+    #[must_use]
+    pub fn flows(&self) -> bool {
+        self.flows
+    }
+
+    /// Whether nobody wants what else will be written.
+    #[must_use]
+    pub fn is_unwanted(&self) -> bool {
+        self.is_unwanted
+    }
+
+    /// How long the outlet had to wait.
+    #[must_use]
+    pub fn waited(&self) -> Duration {
+        self.outlet.as_ref().map_or(Duration::ZERO, |(_, outlet)| outlet.waited())
     }
 
     /// The buffer to append to. What was appended before may be cut off until [`Self::close_when_full`] is called.
@@ -99,6 +147,18 @@ impl Chunks {
             Some(pool) => Bytes::from_owner(Lent { buffer, pool: Arc::clone(pool) }),
             None => Bytes::from(buffer),
         });
+        if let Some((most, outlet)) = &mut self.outlet
+            && (self.flows || self.closed_bytes > *most)
+        {
+            self.flows = true;
+            let chunks = std::mem::take(&mut self.closed);
+            self.is_unwanted = self.is_unwanted || !outlet.take(chunks);
+        }
+    }
+
+    /// Takes out the chunks that are full.
+    pub fn take_closed(&mut self) -> Vec<Bytes> {
+        std::mem::take(&mut self.closed)
     }
 
     /// Bytes written so far.
@@ -113,7 +173,7 @@ impl Chunks {
         self.len() == 0
     }
 
-    /// The chunks, in order; none is empty.
+    /// The chunks, in order; none is empty. There are none of a page that went to its outlet.
     #[must_use]
     pub fn finish(mut self) -> Vec<Bytes> {
         let open = std::mem::take(&mut self.open);
@@ -121,6 +181,9 @@ impl Chunks {
             Some(pool) if open.is_empty() => pool.give(open),
             None if open.is_empty() => {}
             _ => self.push(open),
+        }
+        if let Some((_, outlet)) = self.outlet.as_mut().filter(|_| self.flows) {
+            outlet.end();
         }
         self.closed
     }
@@ -162,6 +225,51 @@ mod tests {
     #[test]
     fn chunks_are_what_was_written() {
         write_lines(Chunks::default());
+    }
+
+    /// Keeps what it takes, up to so many bytes.
+    struct Kept(Arc<Mutex<(Vec<Bytes>, bool)>>, usize);
+
+    impl Outlet for Kept {
+        fn take(&mut self, chunks: Vec<Bytes>) -> bool {
+            let mut kept = self.0.lock().unwrap();
+            kept.0.extend(chunks);
+            kept.0.iter().map(Bytes::len).sum::<usize>() < self.1
+        }
+
+        fn end(&mut self) {
+            self.0.lock().unwrap().1 = true;
+        }
+
+        fn waited(&self) -> Duration {
+            Duration::ZERO
+        }
+    }
+
+    #[test]
+    fn what_is_too_much_goes_to_the_outlet() {
+        #[track_caller]
+        fn check(most: usize, wanted: usize, bytes: usize, flows: bool, is_unwanted: bool) {
+            let kept = Arc::new(Mutex::default());
+            let outlet = Box::new(Kept(Arc::clone(&kept), wanted));
+            let mut chunks = Chunks::pooled(Arc::default()).with_outlet(most, outlet);
+            let mut whole = Vec::new();
+            while whole.len() < bytes {
+                let line = format!("line {}\n", whole.len());
+                whole.extend_from_slice(line.as_bytes());
+                chunks.open().extend_from_slice(line.as_bytes());
+                chunks.close_when_full();
+            }
+            assert_eq!((chunks.flows(), chunks.is_unwanted()), (flows, is_unwanted));
+            let held = chunks.finish();
+            let (kept, has_ended) = &*kept.lock().unwrap();
+            assert_eq!((held.is_empty(), *has_ended), (flows, flows));
+            let told = if flows { kept.concat() } else { held.concat() };
+            assert!(whole.starts_with(&told) && (is_unwanted || told.len() == whole.len()));
+        }
+        check(2 * CHUNK, usize::MAX, CHUNK, false, false);
+        check(2 * CHUNK, usize::MAX, 5 * CHUNK, true, false);
+        check(2 * CHUNK, 4 * CHUNK, 9 * CHUNK, true, true);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! and only then looked at. Histograms reach it uncumulated, with their bounds.
 
 mod chunks;
+mod coder;
 mod float;
 mod gzip;
 mod negotiate;
@@ -11,7 +12,8 @@ mod proto;
 mod text;
 mod zstd;
 
-pub use chunks::{CHUNK, Chunks, Pool};
+pub use chunks::{CHUNK, Chunks, Outlet, Pool};
+pub use coder::Coder;
 pub use float::push_float;
 pub use gzip::gzip;
 pub use negotiate::{Coding, coding};

@@ -1,8 +1,8 @@
 //! Prometheus text 0.0.4.
 
-use std::sync::Arc;
+use std::time::Duration;
 
-use super::{Chunks, Pool, push_float};
+use super::{Chunks, push_float};
 use crate::series::{Number, replace_invalid};
 
 /// The media type, as the reference names it.
@@ -108,6 +108,13 @@ impl Family {
 }
 
 fn head(name: &str, help: &str, kind: Type) -> Vec<u8> {
+    let mut head = Vec::new();
+    push_head(&mut head, name, help, kind);
+    head
+}
+
+/// Appends the head of a family.
+pub(super) fn push_head(out: &mut Vec<u8>, name: &str, help: &str, kind: Type) {
     let kind = match kind {
         Type::Counter => "counter",
         Type::Gauge => "gauge",
@@ -115,7 +122,34 @@ fn head(name: &str, help: &str, kind: Type) -> Vec<u8> {
         Type::Untyped => "untyped",
     };
     let help = help.replace('\\', "\\\\").replace('\n', "\\n");
-    format!("# HELP {name} {help}\n# TYPE {name} {kind}\n").into_bytes()
+    for text in ["# HELP ", name, " ", &help, "\n# TYPE ", name, " ", kind, "\n"] {
+        out.extend_from_slice(text.as_bytes());
+    }
+}
+
+/// Appends a row of a family that has too few of them to be worth a [`Family`].
+pub(super) fn push_row<'a>(
+    out: &mut Vec<u8>,
+    name: &str,
+    labels: impl Iterator<Item = (&'a str, &'a str)>,
+    number: Number,
+    scratch: &mut Vec<u8>,
+) {
+    out.extend_from_slice(name.as_bytes());
+    let mut open = b"{";
+    for (label, value) in labels {
+        out.extend_from_slice(open);
+        out.extend_from_slice(label.as_bytes());
+        out.extend_from_slice(b"=\"");
+        let start = out.len();
+        out.extend_from_slice(value.as_bytes());
+        escape(out, start, scratch);
+        out.push(b'"');
+        open = b",";
+    }
+    out.extend_from_slice(if open == b"{" { b" " } else { b"} " });
+    push_number(out, number);
+    out.push(b'\n');
 }
 
 /// A page in the making.
@@ -131,10 +165,10 @@ pub struct TextPage {
 }
 
 impl TextPage {
-    /// An empty page, to be written into buffers of a pool.
+    /// An empty page, to be written into these chunks.
     #[must_use]
-    pub fn pooled(pool: Arc<Pool>) -> Self {
-        Self { chunks: Chunks::pooled(pool), ..Self::default() }
+    pub fn over(chunks: Chunks) -> Self {
+        Self { chunks, ..Self::default() }
     }
 
     /// Writes a family's head; its rows must follow.
@@ -242,6 +276,19 @@ impl TextPage {
             out.push(b'\n');
             chunks.close_when_full();
         }
+    }
+
+    /// Whether nobody wants what else will be written.
+    #[inline]
+    #[must_use]
+    pub fn is_unwanted(&self) -> bool {
+        self.chunks.is_unwanted()
+    }
+
+    /// How long it had to wait until there was room for it.
+    #[must_use]
+    pub fn waited(&self) -> Duration {
+        self.chunks.waited()
     }
 
     /// Bytes so far.

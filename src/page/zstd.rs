@@ -27,6 +27,31 @@ fn pack(plain: &[Bytes]) -> io::Result<Vec<Bytes>> {
     Ok(encoder.finish()?.finish())
 }
 
+/// A page that is compressed while it is made.
+pub(super) struct ZstdStream(Encoder<'static, Chunks>);
+
+impl ZstdStream {
+    pub(super) fn new() -> io::Result<Self> {
+        Ok(Self(Encoder::new(Chunks::default(), LEVEL)?))
+    }
+
+    /// Takes chunks; what is ready comes out.
+    pub(super) fn push(&mut self, plain: &[Bytes], packed: &mut Vec<Bytes>) -> io::Result<()> {
+        for chunk in plain {
+            self.0.write_all(chunk)?;
+        }
+        packed.append(&mut self.0.get_mut().take_closed());
+        Ok(())
+    }
+
+    /// The rest of the frame.
+    pub(super) fn finish(&mut self, packed: &mut Vec<Bytes>) -> io::Result<()> {
+        self.0.do_finish()?;
+        packed.append(&mut std::mem::take(self.0.get_mut()).finish());
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

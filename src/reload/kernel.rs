@@ -2,7 +2,7 @@
 
 use crate::problem::Problem;
 use crate::snapshot::{ProgramVerdict, View};
-use crate::spec::LoadSpec;
+use crate::spec::{GlobalPatch, LoadSpec};
 
 /// Loads, attaches, hands over and detaches.
 pub trait Kernel: Sync {
@@ -47,6 +47,12 @@ pub trait Kernel: Sync {
     fn follow(&self, _loaded: &mut Self::Loaded) -> Option<Moved> {
         None
     }
+
+    /// Sets variables while the programs run, so that it is as if it had been loaded by another spec.
+    ///
+    /// # Errors
+    /// Why not; nothing changed then, and it takes a new load.
+    fn set(&self, loaded: &mut Self::Loaded, spec: &LoadSpec, changes: &[GlobalPatch]) -> Result<(), String>;
 
     /// Waits until what was detached by a commit has run for the last time.
     fn settle(&self, loaded: &mut Self::Loaded);

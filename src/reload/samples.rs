@@ -4,7 +4,7 @@
 use crate::problem::{Place, Problem};
 use crate::reload::{Provenance, ReadConfig};
 use crate::snapshot::{Reduce, ValueSpec};
-use crate::spec::{LoadSpec, MetricKind, MetricSpec, SeriesLimit, Spec, ViewSpec};
+use crate::spec::{GlobalPatch, LoadSpec, MetricKind, MetricSpec, SeriesLimit, Spec, ViewSpec};
 
 /// A counter read from the map `counts`.
 pub(super) fn metric(config: &str, name: &str, help: &str) -> MetricSpec {
@@ -14,6 +14,8 @@ pub(super) fn metric(config: &str, name: &str, help: &str) -> MetricSpec {
         help: help.to_owned(),
         kind: MetricKind::Counter,
         map: "counts".to_owned(),
+        area: None,
+        events: None,
         key_size: 4,
         labels: Vec::new(),
         value: ValueSpec::unsigned(0, 8),
@@ -44,7 +46,7 @@ pub(super) fn spec(name: &str, object: &str, metrics: &[(&str, &str)]) -> Spec {
     let metrics = metrics.iter().map(|(metric_name, help)| metric(name, metric_name, help)).collect();
     let load =
         LoadSpec { name: name.to_owned(), object_bytes: object.as_bytes().into(), ..LoadSpec::default() };
-    Spec { load, view: ViewSpec { name: name.to_owned(), metrics, expiries: Vec::new() } }
+    Spec { load, view: ViewSpec { name: name.to_owned(), metrics, expiries: Vec::new(), losses: Vec::new() } }
 }
 
 /// What files say: the object's version, the metrics, and what is wrong.
@@ -66,6 +68,27 @@ pub(super) fn config(
         provenance,
         is_missing: false,
     }
+}
+
+/// The same with variables of these sections set to these bytes.
+pub(super) fn setting(config: ReadConfig, globals: &[(&str, u8)]) -> ReadConfig {
+    let patch = |(section, byte): &(&str, u8)| GlobalPatch {
+        name: format!("in{section}"),
+        section: (*section).to_owned(),
+        offset: 0,
+        bytes: vec![*byte],
+        mask: None,
+        initial: vec![0],
+    };
+    let provenance = Provenance {
+        config: Some(format!("{:?} {globals:?}", config.provenance.config)),
+        ..config.provenance
+    };
+    let spec = config.spec.map(|mut spec| {
+        spec.load.globals = globals.iter().map(patch).collect();
+        spec
+    });
+    ReadConfig { spec, provenance, ..config }
 }
 
 /// A config that is lost as a whole.

@@ -1,5 +1,6 @@
 //! Owns everything that is loaded, and brings to work what the files say.
 
+mod events;
 mod jobs;
 
 use std::collections::BTreeMap;
@@ -11,9 +12,11 @@ use super::found::Found;
 use super::kernel::{Kernel, Started};
 use super::report::{Change, Report};
 use super::unit::{Running, Unit};
+use crate::events::Tallies;
 use crate::problem::Problem;
 use crate::scrape::{Generation, Handover, Member, Replaced, Scraper};
-use crate::spec::{MetricKind, Spec};
+use crate::snapshot::View;
+use crate::spec::{MetricKind, MetricSpec, Spec};
 use jobs::Job;
 
 /// A config whose file is missing goes on for so long: editors and tools that unpack archives take a
@@ -125,7 +128,8 @@ impl<K: Kernel> Supervisor<K> {
             moved.view.config.clone_from(&running.view.config);
             running.problems.retain(|problem| !moved.before.contains(problem));
             running.problems.extend(moved.problems);
-            (running.view, running.programs) = (moved.view, moved.programs);
+            running.view = running.tallies.complete(&moved.view);
+            (running.bare, running.programs) = (moved.view, moved.programs);
         }
         if has_changed {
             self.publish(&Handover::default());
@@ -229,7 +233,10 @@ impl<K: Kernel> Supervisor<K> {
         for (name, step) in steps {
             match step {
                 Step::Load(accepted) => jobs.push((name, accepted)),
-                Step::View(accepted) => self.view(&name, accepted, turn),
+                Step::View(accepted) => {
+                    let left = self.view(&name, accepted, turn);
+                    jobs.extend(left.map(|accepted| (name, *accepted)));
+                }
                 Step::Move { from, to } => self.rename(from, name, to, turn),
                 Step::Refuse { problems, is_in_the_way } => {
                     self.unit(&name).is_in_the_way = is_in_the_way;
@@ -266,16 +273,35 @@ impl<K: Kernel> Supervisor<K> {
         self.units.entry(name.to_owned()).or_default()
     }
 
-    /// The numbers mean something else; the kernel is not touched.
-    fn view(&mut self, name: &str, accepted: Accepted, turn: &mut Turn<K::Loaded>) {
+    /// The numbers mean something else, or variables are to be set: programs and maps stay. What takes a
+    /// load all the same comes back.
+    fn view(&mut self, name: &str, accepted: Accepted, turn: &mut Turn<K::Loaded>) -> Option<Box<Accepted>> {
         let unit = self.units.entry(name.to_owned()).or_default();
-        let Some(running) = &mut unit.running else { return };
-        let member = Member { view_spec: accepted.spec.view.clone(), view: running.view.clone() };
+        let running = unit.running.as_mut()?;
+        let tallies = Tallies::new(&accepted.spec.view, &running.tallies);
+        let view = tallies.complete(&running.bare);
+        let member = Member { view_spec: accepted.spec.view.clone(), view: view.clone() };
         let unfit = Generation::unfit(&member);
         if !unfit.is_empty() {
-            return self.refuse_one(name.to_owned(), unfit, turn);
+            self.refuse_one(name.to_owned(), unfit, turn);
+            return None;
+        }
+        let load = &accepted.spec.load;
+        let changes = running.spec.load.changes_in_place(load).unwrap_or_default();
+        if !changes.is_empty()
+            && let Err(reason) = self.kernel.set(&mut running.loaded, load, &changes)
+        {
+            tracing::info!(
+                config = name,
+                reason,
+                "variables cannot be set in place: the object is loaded again"
+            );
+            return Some(Box::new(accepted));
         }
         turn.remarks.extend(accepted.problems.iter().cloned());
+        events::connect(name, &running.bare, &tallies);
+        turn.handover.replaced.extend(events::replaced(name, &running.tallies, &tallies));
+        (running.view, running.tallies) = (view, tallies);
         // What is known of the programs goes on with them.
         let of_programs = running.problems.iter().filter(|problem| problem.place.program.is_some()).cloned();
         running.problems = accepted.problems.into_iter().chain(of_programs.collect::<Vec<_>>()).collect();
@@ -283,16 +309,20 @@ impl<K: Kernel> Supervisor<K> {
         running.provenance = accepted.provenance;
         unit.succeed(turn.moment.time, turn.is_reload);
         unit.is_in_the_way = accepted.is_in_the_way;
-        turn.changes.insert(name.to_owned(), Change::Viewed);
+        let change = if changes.is_empty() { Change::Viewed } else { Change::Set };
+        turn.changes.insert(name.to_owned(), change);
+        None
     }
 
     /// What is at work goes on under another name.
     fn rename(&mut self, from: String, name: String, to: Accepted, turn: &mut Turn<K::Loaded>) {
         let Some(mut running) = self.units.remove(&from).and_then(|unit| unit.running) else { return };
         running.view.config.clone_from(&name);
+        running.bare.config.clone_from(&name);
         self.unit(&name).running = Some(running);
         turn.handover.renamed.push((from.clone(), name.clone()));
-        self.view(&name, to, turn);
+        // It differs by its name alone, so nothing is to be set.
+        let _ = self.view(&name, to, turn);
         if turn.changes.get(&name) == Some(&Change::Viewed) {
             turn.changes.insert(name, Change::Moved { from });
         }
@@ -324,7 +354,11 @@ impl<K: Kernel> Supervisor<K> {
             return;
         }
         let is_strict = self.is_strict;
+        let before = running.as_ref().map(|running| running.tallies.clone()).unwrap_or_default();
+        let tallies = Tallies::new(&spec.view, &before);
         let outcome = prepared.and_then(|prepared| {
+            // Its programs may write events before the last of them is attached.
+            events::connect_new(&self.kernel.view(&prepared), running.as_ref(), &tallies);
             let loaded = running.as_mut().map(|running| &mut running.loaded);
             self.kernel.commit(prepared, is_strict, loaded)
         });
@@ -336,15 +370,20 @@ impl<K: Kernel> Supervisor<K> {
                 return self.refuse_one(name, problems, turn);
             }
         };
-        let Started { loaded, view, problems: of_programs, programs, carried } = started;
+        let Started { loaded, view: bare, problems: of_programs, programs, carried } = started;
+        events::connect(&name, &bare, &tallies);
         let change = match running {
-            Some(old) => self.hand_over(&name, old, &carried, turn),
+            Some(old) => {
+                turn.handover.replaced.extend(events::replaced(&name, &old.tallies, &tallies));
+                self.hand_over(&name, old, &carried, &bare, turn)
+            }
             None => Change::Added,
         };
+        let view = tallies.complete(&bare);
         problems.extend(of_programs);
         turn.remarks.extend(problems.iter().cloned());
         let unit = self.unit(&name);
-        unit.running = Some(Running { spec, loaded, view, problems, programs, provenance });
+        unit.running = Some(Running { spec, loaded, bare, view, tallies, problems, programs, provenance });
         unit.succeed(turn.moment.time, turn.is_reload);
         unit.is_in_the_way = is_in_the_way;
         turn.changes.insert(name, change);
@@ -357,17 +396,20 @@ impl<K: Kernel> Supervisor<K> {
         name: &str,
         mut old: Running<K::Loaded>,
         carried: &[String],
+        next: &View,
         turn: &mut Turn<K::Loaded>,
     ) -> Change {
-        let maps = old.view.sources.iter().map(|source| &source.map);
+        let maps = old.bare.sources.iter().map(|source| &source.map);
         let given_up: Vec<String> = maps.filter(|map| !carried.contains(map)).cloned().collect();
         let counted = given_up.iter().filter(|map| counts_in(&old.spec, map));
         turn.handover
             .replaced
             .extend(counted.map(|map| Replaced { config: name.to_owned(), map: map.clone() }));
-        if given_up.iter().any(|map| counts_in(&old.spec, map)) {
+        let ending = events::ending(&old.bare, next);
+        if !ending.is_empty() || given_up.iter().any(|map| counts_in(&old.spec, map)) {
             self.kernel.settle(&mut old.loaded);
         }
+        turn.remarks.extend(events::drain(name, &ending, Instant::now() + LAST_READ));
         turn.retired.push(old.loaded);
         let fresh = given_up.iter().filter(|map| !map.contains('.')).count();
         Change::Replaced { carried: carried.len(), fresh }
@@ -394,7 +436,8 @@ fn is_gone<L>(unit: &Unit<L>, moment: Moment) -> bool {
 
 /// Whether something that must not fall is read from a map.
 fn counts_in(spec: &Spec, map: &str) -> bool {
-    spec.view.metrics.iter().any(|metric| metric.map == map && metric.kind != MetricKind::Gauge)
+    let is_read = |metric: &MetricSpec| metric.map == map && metric.kind != MetricKind::Gauge;
+    spec.view.metrics.iter().any(is_read) || spec.view.losses.iter().any(|losses| losses.is_in(map))
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::time::{Instant, SystemTime};
 
 use super::found::{Provenance, Seen};
+use crate::events::Tallies;
 use crate::problem::{Problem, Severity};
 use crate::scrape::{ConfigState, Reloads};
 use crate::snapshot::{ProgramVerdict, Verdict, View};
@@ -12,7 +13,12 @@ use crate::spec::Spec;
 pub(super) struct Running<L> {
     pub(super) spec: Spec,
     pub(super) loaded: L,
+    /// What the kernel gives, without tallies.
+    pub(super) bare: View,
+    /// What scrapes see.
     pub(super) view: View,
+    /// What its events are counted in.
+    pub(super) tallies: Tallies,
     pub(super) problems: Vec<Problem>,
     pub(super) programs: Vec<ProgramVerdict>,
     pub(super) provenance: Provenance,

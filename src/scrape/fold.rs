@@ -36,8 +36,9 @@ pub(super) fn fold(
     spent: &mut BTreeMap<String, Duration>,
 ) -> Folded {
     let snapshot = |contributor: &Contributor| sources.get(contributor.source)?.snapshot.as_ref();
-    if plan.contributors.iter().any(|contributor| snapshot(contributor).is_none()) {
-        return Folded::LeftOut;
+    for contributor in &plan.contributors {
+        let Some(snapshot) = snapshot(contributor) else { return Folded::LeftOut };
+        states.metric(&contributor.identity).memory().follow(snapshot.statistics().epoch);
     }
     if let Some((contributor, distinct)) = plan.direct()
         && let Some(snapshot) = snapshot(contributor)

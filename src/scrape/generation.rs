@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
+use super::losses::{self, PlannedLoss};
 use super::plan::{FamilyPlan, PlannedSource, Planner};
 use crate::problem::{Problem, Severity};
 use crate::snapshot::{ProgramVerdict, View};
-use crate::spec::{MapExpiry, ViewSpec};
+use crate::spec::{MapExpiry, MetricKind, ViewSpec};
 
 /// One loaded config.
 #[derive(Clone)]
@@ -65,6 +66,7 @@ pub struct Generation {
     views: Vec<View>,
     configs: Vec<ConfigState>,
     problems: Vec<Problem>,
+    pub(super) losses: Vec<PlannedLoss>,
     /// When entries are taken out of maps, by config and map.
     expiries: BTreeMap<(String, String), Duration>,
 }
@@ -98,8 +100,9 @@ impl Generation {
             member.view_spec.expiries.iter().map(of).collect::<Vec<_>>()
         });
         let expiries = expiries.collect();
+        let losses = losses::plan(&members);
         let views = members.into_iter().map(|member| member.view).collect();
-        Self { sources, families, views, configs, problems: Vec::new(), expiries }
+        Self { sources, families, views, configs, problems: Vec::new(), losses, expiries }
     }
 
     /// The same with what is wrong with no config in particular.
@@ -144,6 +147,17 @@ impl Generation {
     /// Whether a metric is read from a map.
     pub(super) fn is_scraped(&self, config: &str, map: &str) -> bool {
         self.sources.iter().any(|source| source.config == config && source.map == map)
+    }
+
+    /// Whether a config has a metric of this name, or one that writes it.
+    pub(super) fn writes(&self, name: &str) -> bool {
+        let writes = |family: &FamilyPlan| {
+            let rest = name.strip_prefix(family.name.as_str());
+            rest == Some("")
+                || (matches!(family.kind, MetricKind::Histogram(_))
+                    && matches!(rest, Some("_bucket" | "_sum" | "_count")))
+        };
+        self.families.iter().any(writes)
     }
 
     /// What can be seen of each loaded config.

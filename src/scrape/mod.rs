@@ -8,11 +8,13 @@
 //! A family is published whole or not at all: when one of its sources could not be read it is
 //! left out and that is said, because a gap is honest and a smaller sum is a false reset.
 
+mod cores;
 mod distinct;
 mod fold;
 mod fullness;
 mod generation;
 mod limit;
+mod losses;
 mod many;
 mod maps;
 mod memo;
@@ -26,6 +28,7 @@ mod shared;
 mod skip_cache;
 mod slots;
 mod state;
+mod stream;
 mod succession;
 mod turnstile;
 mod upkeep;
@@ -34,19 +37,20 @@ mod weave;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
 pub use generation::{ConfigState, Generation, Live, Member, Reloads};
 pub use publish::{Handover, Replaced};
-pub use self_metrics::{BuildInfo, reserved};
+pub use self_metrics::BuildInfo;
+pub use stream::{Broken, PageStream};
 pub use upkeep::Upkeep;
 
-use crate::page::{self, Coding};
+use crate::page::{self, Chunks, Coding};
 use reading::Reading;
-use shared::Shared;
+use shared::{Made, Shared};
 use state::States;
 use turnstile::Turnstile;
 
@@ -56,6 +60,8 @@ pub struct Settings {
     pub max_snapshot_bytes: usize,
     /// Keys that each metric remembers as skipped; 0 remembers none.
     pub skip_cache_size: usize,
+    /// Bytes that a page may have before it is sent while it is rendered, instead of being held whole.
+    pub max_whole_page: usize,
     /// How long a label set that is gone keeps its place among those that a limited metric publishes.
     pub limit_grace: Duration,
     /// Whether the kernel keeps run statistics of programs at the moment.
@@ -71,6 +77,7 @@ impl Default for Settings {
         Self {
             max_snapshot_bytes: 512 * 1024 * 1024,
             skip_cache_size: 0,
+            max_whole_page: 16 * 1024 * 1024,
             limit_grace: limit::GRACE,
             stats_enabled: Box::new(|| false),
             clients_cut: Box::new(Vec::new),
@@ -89,14 +96,16 @@ pub struct ScrapeOptions {
 }
 
 /// A page, ready to be sent.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct ScrapedPage {
     /// The media type.
     pub content_type: &'static str,
     /// The coding, when it is not sent as it is.
     pub content_encoding: Option<&'static str>,
-    /// The body.
+    /// The body, as far as it is there.
     pub chunks: Vec<Bytes>,
+    /// The rest of a body that is too long to be held.
+    pub rest: Option<PageStream>,
 }
 
 /// Serves scrapes of whatever generation is live.
@@ -116,24 +125,57 @@ impl Scraper {
         Self { live, settings, states, turnstile, pool }
     }
 
-    /// Makes a page. Never fails as a whole: what cannot be told is left out and said.
+    /// Makes a page, and holds all of it. Never fails as a whole: what cannot be told is left out and said.
     #[must_use]
     pub fn scrape(&self, options: &ScrapeOptions) -> ScrapedPage {
-        let deadline = options.deadline;
-        let shared = self
-            .turnstile
-            .shared(deadline, |deadline| {
-                Shared::new(reading::read(self.live.current(), &self.settings, &self.states, deadline))
-            })
-            .unwrap_or_else(|| Arc::new(Shared::new(Reading::late(self.live.current()))));
-        let (coding, chunks) = shared.page(options.coding, |reading| self.render(reading));
-        ScrapedPage { content_type: page::CONTENT_TYPE, content_encoding: coding.name(), chunks }
+        let (reply, made) = mpsc::channel();
+        self.make(options, usize::MAX, move |page| {
+            let _ = reply.send(page);
+        });
+        let mut page = made.recv().unwrap_or_else(|_| scraped(Made::Whole(Coding::Identity, Vec::new())));
+        if let Some(rest) = page.rest.take() {
+            page.chunks.extend(rest.map_while(Result::ok));
+        }
+        page
     }
 
-    fn render(&self, reading: &Reading) -> Vec<Bytes> {
-        let rendered = render::render(reading, &self.states, &self.pool);
+    /// Makes a page, and gives it as soon as it is there. A long one is given while it is rendered: then this returns
+    /// when all of it was taken, or everybody is gone who would.
+    pub fn serve(&self, options: &ScrapeOptions, reply: impl FnOnce(ScrapedPage) + Send + 'static) {
+        self.make(options, self.settings.max_whole_page, reply);
+    }
+
+    fn make(&self, options: &ScrapeOptions, most: usize, reply: impl FnOnce(ScrapedPage) + Send + 'static) {
+        let deadline = options.deadline;
+        let mut reply: Box<dyn FnOnce(Made) + Send> = Box::new(|made| reply(scraped(made)));
+        loop {
+            let shared = self
+                .turnstile
+                .shared(deadline, |deadline| {
+                    Shared::new(reading::read(self.live.current(), &self.settings, &self.states, deadline))
+                })
+                .unwrap_or_else(|| Arc::new(Shared::new(Reading::late(self.live.current()))));
+            let render = |reading: &Reading, chunks| self.render(reading, chunks);
+            match shared.page(options.coding, (most, &self.pool), render, reply) {
+                Ok(()) => return,
+                Err(unused) => reply = unused,
+            }
+        }
+    }
+
+    fn render(&self, reading: &Reading, chunks: Chunks) -> Vec<Bytes> {
+        let mut rendered = render::render(reading, &self.states, chunks);
         let own = self_metrics::families(reading, &rendered, &self.states, &self.settings);
-        weave::weave(rendered.chunks, &rendered.marks, page::encode_families(&own))
+        let own = page::encode_families(&own);
+        if rendered.chunks.flows() {
+            // Where they belong is on its way already.
+            for (_, family) in own {
+                rendered.chunks.open().extend_from_slice(&family);
+                rendered.chunks.close_when_full();
+            }
+            return rendered.chunks.finish();
+        }
+        weave::weave(rendered.chunks, &rendered.marks, own)
     }
 
     /// What all maps hold, row by row, as text for people who debug a config.
@@ -147,4 +189,12 @@ impl Scraper {
     pub fn live(&self) -> &Arc<Live> {
         &self.live
     }
+}
+
+fn scraped(made: Made) -> ScrapedPage {
+    let (coding, chunks, rest) = match made {
+        Made::Whole(coding, chunks) => (coding, chunks, None),
+        Made::Flows(coding, stream) => (coding, Vec::new(), Some(stream)),
+    };
+    ScrapedPage { content_type: page::CONTENT_TYPE, content_encoding: coding.name(), chunks, rest }
 }

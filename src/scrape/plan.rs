@@ -15,13 +15,15 @@ use super::state::Identity;
 use crate::page::{Family, Type};
 use crate::problem::Problem;
 use crate::series::{Buckets, LedgerShape, push_label};
-use crate::snapshot::{Column, Shape, Source, View};
+use crate::snapshot::{Area, Column, Shape, Source, View};
 use crate::spec::{Histogram, LabelSource, LabelSpec, MetricKind, MetricSpec, Reduce, SlotArray, Slots};
 
 /// A source with all that the metrics read from it need: it is read once.
 pub(super) struct PlannedSource {
     pub(super) config: String,
     pub(super) map: String,
+    /// Which part of the map it is, when it is a part.
+    pub(super) area: Option<Area>,
     pub(super) source: Arc<dyn Source>,
     pub(super) columns: Vec<Column>,
     /// How long the last read took, in microseconds: quick ones go first.
@@ -138,20 +140,17 @@ pub(super) struct Planner {
 impl Planner {
     /// Adds a metric of a loaded config.
     pub(super) fn add(&mut self, view: &View, metric: &MetricSpec) -> Result<(), Box<Problem>> {
-        let Some(source) = view.source(&metric.map) else {
-            let message = format!("the map `{}` cannot be read", metric.map);
-            return Err(Box::new(Problem::error("missing-map", metric.place.clone(), message)));
-        };
+        let source = self.find(view, metric)?;
         let shape = source.shape();
         check_shape(metric, shape)?;
         if let Some(family) = self.families.get(&metric.family) {
             family.check(metric)?;
         }
-        let place = self.source(view, &metric.map, source);
+        let place = self.source(view, metric, &source);
         let mut column = |wanted| self.column(place, wanted);
         let number = column(main_column(metric));
         let array = array(metric).map(|(buckets, array)| ArrayPlan {
-            cells: ArrayPlan::cells(buckets, array.length),
+            cells: ArrayPlan::cells(buckets, array),
             sum: array.sum.map(|sum| column(Column::new(sum, metric.reduce))),
             count: array.count.map(|count| column(Column::new(count, metric.reduce))),
         });
@@ -189,13 +188,35 @@ impl Planner {
         (self.sources, self.families.into_values().collect())
     }
 
+    /// What a metric is read from: a part of a map for all metrics of that part.
+    fn find(&self, view: &View, metric: &MetricSpec) -> Result<Arc<dyn Source>, Box<Problem>> {
+        let known = self.place_of(view, metric).and_then(|place| self.sources.get(place));
+        let found = known.map(|known| Arc::clone(&known.source)).or_else(|| {
+            let source = view.source(&metric.map)?;
+            metric.area.map_or_else(|| Some(Arc::clone(source)), |area| source.part(area))
+        });
+        found.ok_or_else(|| {
+            let message = match metric.area {
+                Some(_) => format!("the section `{}` cannot be read", metric.map),
+                None => format!("the map `{}` cannot be read", metric.map),
+            };
+            Box::new(Problem::error("missing-map", metric.place.clone(), message))
+        })
+    }
+
+    fn place_of(&self, view: &View, metric: &MetricSpec) -> Option<usize> {
+        self.sources.iter().position(|known| {
+            known.config == view.config && known.map == metric.map && known.area == metric.area
+        })
+    }
+
     /// The place of a source, which is planned when it is not there.
-    fn source(&mut self, view: &View, map: &str, source: &Arc<dyn Source>) -> usize {
-        let known = self.sources.iter().position(|known| known.config == view.config && known.map == map);
-        known.unwrap_or_else(|| {
+    fn source(&mut self, view: &View, metric: &MetricSpec, source: &Arc<dyn Source>) -> usize {
+        self.place_of(view, metric).unwrap_or_else(|| {
             self.sources.push(PlannedSource {
                 config: view.config.clone(),
-                map: map.to_owned(),
+                map: metric.map.clone(),
+                area: metric.area,
                 source: Arc::clone(source),
                 columns: Vec::new(),
                 last_read: AtomicU64::new(0),
@@ -279,7 +300,7 @@ fn ledger_shape(metric: &MetricSpec) -> LedgerShape {
         stride: 1,
         kind: column.kind(),
         total: None,
-        keys: format!("{} {column:?}", metric.map),
+        keys: format!("{} {:?} {column:?}", metric.map, metric.area),
         series: format!("{labels:?}"),
     };
     if let MetricKind::Histogram(histogram) = &metric.kind {

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use super::fold::{remember, slot_scale};
 use super::generation::Generation;
 use super::limit::Limit;
+use super::losses;
 use super::plan::PlannedSource;
 use super::reading::{SourceRead, read_sources};
 use super::state::{MetricState, States, lock};
@@ -91,6 +92,8 @@ fn carry(
         .collect();
 
     let problems = read_last(old, &successions, settings, patience);
+    let limits = Limits { deadline: Instant::now() + patience, max_bytes: settings.max_snapshot_bytes };
+    losses::carry(old, new, handover, states, &limits);
     let names: Vec<_> = successions
         .iter()
         .filter_map(|one| Some((&one.part.contributor.identity, &one.turn.itself()?.contributor.identity)))
@@ -223,6 +226,7 @@ fn read_last(
         let mut memory = state.memory();
         match (&read.snapshot, &read.outcome) {
             (Some(snapshot), _) => {
+                memory.follow(snapshot.statistics().epoch);
                 remember(part.plan, part.contributor, snapshot, &mut memory, settings);
             }
             (None, Err(error)) => {

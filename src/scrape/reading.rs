@@ -6,17 +6,16 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use super::Settings;
+use super::cores::cores;
 use super::fold::{Folded, fold};
 use super::generation::Generation;
+use super::losses::{self, Reason};
 use super::plan::PlannedSource;
 use super::state::{States, lock};
-use crate::snapshot::{Limits, ReadError, ReadStatistics, Snapshot};
+use crate::snapshot::{Limits, NamedStream, ReadError, ReadStatistics, Snapshot, StreamCounts, View};
 
 /// Below this it does not pay to start a second thread.
 const WORTH_A_THREAD: Duration = Duration::from_millis(2);
-
-/// More threads than this do not read.
-const MOST_THREADS: usize = 4;
 
 /// What all sources of a generation held at one time.
 pub(super) struct Reading {
@@ -25,8 +24,21 @@ pub(super) struct Reading {
     pub(super) sources: Vec<SourceRead>,
     /// In the generation's order.
     pub(super) families: Vec<Folded>,
+    /// Of every stream.
+    pub(super) streams: Vec<StreamRead>,
+    /// What programs say that they lost.
+    pub(super) losses: BTreeMap<Reason, u64>,
     /// Time spent for each config.
     pub(super) spent: BTreeMap<String, Duration>,
+}
+
+/// What is known of a stream.
+pub(super) struct StreamRead {
+    pub(super) config: String,
+    pub(super) map: String,
+    /// Bytes that waited when the reading began.
+    pub(super) unread: Option<u64>,
+    pub(super) counts: StreamCounts,
 }
 
 /// How the read of one source went.
@@ -42,7 +54,8 @@ impl Reading {
     pub(super) fn late(generation: Arc<Generation>) -> Self {
         let sources = generation.sources.iter().map(|_| SourceRead::failed(ReadError::Late)).collect();
         let families = generation.families.iter().map(|_| Folded::LeftOut).collect();
-        Self { generation, sources, families, spent: BTreeMap::new() }
+        let (streams, losses, spent) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
+        Self { generation, sources, families, streams, losses, spent }
     }
 }
 
@@ -73,8 +86,11 @@ pub(super) fn read(
 ) -> Reading {
     states.retain(&generation);
     let limits = Limits { deadline, max_bytes: settings.max_snapshot_bytes };
+    let unread = drain(&generation, deadline);
     let planned: Vec<&PlannedSource> = generation.sources.iter().collect();
     let mut sources = read_sources(&planned, &limits);
+    let losses = losses::read(&generation, &limits, states);
+    let streams = streams(&generation, unread);
     let mut spent: BTreeMap<String, Duration> = BTreeMap::new();
     for (planned, read) in generation.sources.iter().zip(&sources) {
         *spent.entry(planned.config.clone()).or_default() += read.took;
@@ -85,35 +101,54 @@ pub(super) fn read(
         families.push(fold(family, &sources, states, settings, &mut spent));
     }
     release(&generation, &families, &mut sources);
-    Reading { generation, sources, families, spent }
+    Reading { generation, sources, families, streams, losses, spent }
+}
+
+/// Brings every event that can be had to where it counts; how many bytes had waited in each stream. One that is late
+/// is noticed by the sources that it feeds.
+fn drain(generation: &Generation, deadline: Instant) -> Vec<Option<u64>> {
+    let mut unread = Vec::new();
+    for named in generation.views().iter().flat_map(|view| &view.streams) {
+        unread.push(named.stream.unread());
+        let _ = named.stream.drain(deadline);
+    }
+    unread
+}
+
+fn streams(generation: &Generation, unread: Vec<Option<u64>>) -> Vec<StreamRead> {
+    let named =
+        generation.views().iter().flat_map(|view| view.streams.iter().map(move |named| (view, named)));
+    let read = |((view, named), unread): ((&View, &NamedStream), Option<u64>)| StreamRead {
+        config: view.config.clone(),
+        map: named.map.clone(),
+        unread,
+        counts: named.stream.counts(),
+    };
+    named.zip(unread).map(read).collect()
 }
 
 /// Reads all sources, quick ones first, so that a slow one can make nobody late but itself. Each is read by one
 /// thread; after them large ones that threads can share are read one by one, each on all cores.
 pub(super) fn read_sources(planned: &[&PlannedSource], limits: &Limits) -> Vec<SourceRead> {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS);
     let is_shared = |source: &PlannedSource| {
-        cores > 1 && source.last_read() > WORTH_A_THREAD && source.source.is_divisible()
+        source.last_read() > WORTH_A_THREAD && source.source.is_divisible() && cores() > 1
     };
     let (mut shared, mut alone): (Vec<_>, Vec<_>) =
         planned.iter().copied().enumerate().partition(|(_, source)| is_shared(source));
     for order in [&mut alone, &mut shared] {
         order.sort_by_key(|(_, source)| (source.last_read(), source.source.max_entries().unwrap_or(0)));
     }
-    let mut done = read_side_by_side(&alone, cores, limits);
-    done.extend(shared.iter().map(|(index, source)| (*index, SourceRead::of(source, limits, cores))));
+    let mut done = read_side_by_side(&alone, limits);
+    done.extend(shared.iter().map(|(index, source)| (*index, SourceRead::of(source, limits, cores()))));
     done.sort_unstable_by_key(|(index, _)| *index);
     done.into_iter().map(|(_, read)| read).collect()
 }
 
-fn read_side_by_side(
-    order: &[(usize, &PlannedSource)],
-    cores: usize,
-    limits: &Limits,
-) -> Vec<(usize, SourceRead)> {
+fn read_side_by_side(order: &[(usize, &PlannedSource)], limits: &Limits) -> Vec<(usize, SourceRead)> {
     let known: Duration = order.iter().map(|(_, source)| source.last_read()).sum();
     let new = order.iter().any(|(_, source)| source.last_read().is_zero());
-    let threads = if new || known > WORTH_A_THREAD { cores.min(order.len()) } else { 1 };
+    let is_worth_it = order.len() > 1 && (new || known > WORTH_A_THREAD);
+    let threads = if is_worth_it { cores().min(order.len()) } else { 1 };
     let next = AtomicUsize::new(0);
     let done = std::sync::Mutex::new(Vec::with_capacity(order.len()));
     let work = || {

@@ -1,7 +1,6 @@
-//! Phase two: from a reading to one client's page.
+//! Phase two: from a reading to a page.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::fold::{Folded, histogram};
@@ -10,7 +9,7 @@ use super::reading::Reading;
 use super::rows::Row;
 use super::state::{Identity, States, Tally};
 use crate::decode::Outcome;
-use crate::page::{Chunks, Family, Pool, TextPage};
+use crate::page::{Chunks, Family, TextPage};
 use crate::series::{Groups, Labels};
 use crate::snapshot::{Numbers, Snapshot};
 
@@ -26,8 +25,8 @@ pub(super) struct Rendered {
 }
 
 /// Renders all families in the order of their names.
-pub(super) fn render(reading: &Reading, states: &States, pool: &Arc<Pool>) -> Rendered {
-    let mut page = TextPage::pooled(Arc::clone(pool));
+pub(super) fn render(reading: &Reading, states: &States, chunks: Chunks) -> Rendered {
+    let mut page = TextPage::over(chunks);
     let mut rendered = Rendered {
         chunks: Chunks::default(),
         marks: Vec::with_capacity(reading.families.len()),
@@ -35,7 +34,7 @@ pub(super) fn render(reading: &Reading, states: &States, pool: &Arc<Pool>) -> Re
         spent: BTreeMap::new(),
     };
     for (plan, folded) in reading.generation.families.iter().zip(&reading.families) {
-        let began = Instant::now();
+        let (began, waited) = (Instant::now(), page.waited());
         rendered.marks.push((plan.name.clone(), page.len()));
         let Some(first) = plan.contributors.first() else { continue };
         let series = match folded {
@@ -49,7 +48,8 @@ pub(super) fn render(reading: &Reading, states: &States, pool: &Arc<Pool>) -> Re
         for contributor in &plan.contributors {
             rendered.series.insert(contributor.identity.clone(), series);
         }
-        *rendered.spent.entry(first.config.clone()).or_default() += began.elapsed();
+        *rendered.spent.entry(first.config.clone()).or_default() +=
+            began.elapsed().saturating_sub(page.waited().saturating_sub(waited));
     }
     rendered.chunks = page.finish();
     rendered
@@ -69,6 +69,9 @@ fn grouped(plan: &FamilyPlan, groups: &Groups, page: &mut TextPage) -> u64 {
             page.histogram(&plan.frame, labels, counts, sum);
         } else if let Some(number) = cells.first() {
             page.row(&plan.frame, labels, *number);
+        }
+        if page.is_unwanted() {
+            break;
         }
     }
     // A histogram has its bounds, the infinite one, the sum and the count.
@@ -105,6 +108,9 @@ fn rows(
     let mut scratch = Vec::new();
     let mut series = 0;
     for (key, lanes) in snapshot.keys().zip(numbers.bits.chunks_exact(numbers.lanes.max(1))) {
+        if page.is_unwanted() {
+            break;
+        }
         for (lane, bits) in (0u16..).zip(lanes) {
             let row = Row { key, lane: lane.to_ne_bytes() };
             page.begin_row(frame);

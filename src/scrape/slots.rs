@@ -22,12 +22,15 @@ pub(super) struct ArrayPlan {
 
 impl ArrayPlan {
     /// In which cell each slot counts: the bounds, then the infinite one.
-    pub(super) fn cells(buckets: &Buckets, length: usize) -> Vec<usize> {
+    pub(super) fn cells(buckets: &Buckets, array: &SlotArray) -> Vec<usize> {
+        if array.by_bound {
+            return (0..array.length).map(|index| index.min(buckets.len())).collect();
+        }
         let cell = |index| match buckets.slot_at(index) {
             Slot::Bucket(bucket) => bucket,
             Slot::Infinite | Slot::Sum => buckets.len(),
         };
-        (0..length).map(cell).collect()
+        (0..array.length).map(cell).collect()
     }
 
     /// What a ledger remembers of it: every slot of every key by itself, and behind the cells

@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::generation::Generation;
+use super::losses::LossStates;
 use super::memo::Memos;
 use super::rows::RowPlan;
 use crate::decode::DecodeError;
@@ -24,6 +25,7 @@ pub(super) struct Identity {
 pub(super) struct States {
     metrics: Mutex<HashMap<Identity, Arc<MetricState>>>,
     sources: Mutex<SourceStates>,
+    losses: Mutex<LossStates>,
 }
 
 /// What is remembered of one metric.
@@ -41,6 +43,8 @@ pub(super) struct Memory {
     /// There once its rows were grouped: from then on they always are, so that the series
     /// made of several keys, or of a base and a key, cannot fall back to what one of them says.
     pub(super) ledger: Option<Ledger>,
+    /// How often its source had forgotten everything on purpose.
+    epoch: u64,
     /// Whether a key was seen that forbids the direct path.
     pub(super) grouped: bool,
     /// Which label sets are published of a metric that may not have more.
@@ -87,6 +91,11 @@ impl States {
     /// What is counted of sources.
     pub(super) fn sources(&self) -> MutexGuard<'_, SourceStates> {
         lock(&self.sources)
+    }
+
+    /// What is remembered of losses.
+    pub(super) fn losses(&self) -> MutexGuard<'_, LossStates> {
+        lock(&self.losses)
     }
 
     /// Gives the states of metrics to those that go on as them, each at once under its new name.
@@ -160,6 +169,14 @@ impl Tally {
 }
 
 impl Memory {
+    /// When its source has forgotten everything on purpose, what it said before does not go on.
+    pub(super) fn follow(&mut self, epoch: u64) {
+        if self.epoch != epoch {
+            self.epoch = epoch;
+            self.ledger = None;
+        }
+    }
+
     /// Whether there is a ledger that still means the same; one that does not is dropped.
     pub(super) fn remembers(&mut self, shape: &LedgerShape) -> bool {
         self.ledger.take_if(|ledger| ledger.shape() != shape);

@@ -59,11 +59,22 @@ struct State {
     body_ended: bool,
     /// Whether the request is for a page that is dear.
     dear: bool,
+    /// Since when the client waits for more of the response.
+    starves: Option<Instant>,
 }
 
 impl State {
     fn new(phase: Phase, now: Instant) -> Self {
-        Self { phase, began: now, since: now, moved: 0, sent: 0, body_ended: false, dear: false }
+        Self {
+            phase,
+            began: now,
+            since: now,
+            moved: 0,
+            sent: 0,
+            body_ended: false,
+            dear: false,
+            starves: None,
+        }
     }
 }
 
@@ -125,6 +136,28 @@ impl Connection {
             state.moved = 0;
             state.since = now;
         }
+    }
+
+    /// There is no more of the response at the moment: it is not for the client that nothing goes out.
+    pub(super) fn starves(&self, now: Instant) {
+        self.state().starves.get_or_insert(now);
+    }
+
+    /// There is more of the response.
+    pub(super) fn is_fed(&self, now: Instant) {
+        let mut state = self.state();
+        if let Some(since) = state.starves.take() {
+            state.since = now;
+            state.began += now.saturating_duration_since(since);
+        }
+    }
+
+    /// The response does not come to its end; why, when it is for the client.
+    pub(super) fn broke_off(&self, cut: Option<Cut>) {
+        let mut why = self.why.lock().unwrap_or_else(PoisonError::into_inner);
+        *why = why.or(cut);
+        // A client that takes the end of the connection for the end of the page must notice, too.
+        self.reset.store(true, Ordering::Relaxed);
     }
 
     /// Hyper has all of the response.
@@ -194,8 +227,8 @@ impl Connection {
         self.changed.notify_one();
     }
 
-    /// When the connection has to have moved on.
-    fn deadline(&self, limits: &Limits) -> Option<Instant> {
+    /// When the connection has to have moved on, as it looks now.
+    fn deadline(&self, limits: &Limits, now: Instant) -> Option<Instant> {
         let state = *self.state();
         let timeout = match state.phase {
             Phase::New | Phase::Reading => limits.header_timeout,
@@ -203,7 +236,8 @@ impl Connection {
             Phase::Working => None,
             Phase::Writing => limits.write_timeout,
         };
-        timeout.and_then(|timeout| state.since.checked_add(timeout))
+        let since = if state.starves.is_some() { now } else { state.since };
+        timeout.and_then(|timeout| since.checked_add(timeout))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -241,7 +275,7 @@ impl Table {
     pub(super) fn sweep(&self, limits: &Limits, now: Instant) -> Option<Instant> {
         let mut next: Option<Instant> = None;
         for connection in self.rows().values() {
-            match connection.deadline(limits) {
+            match connection.deadline(limits, now) {
                 Some(deadline) if deadline <= now => connection.end_overdue(),
                 Some(deadline) => next = Some(next.map_or(deadline, |next| next.min(deadline))),
                 None => {}
@@ -265,7 +299,8 @@ impl Table {
             let is_slow =
                 has_stopped || u128::from(state.sent) * 1000 < u128::from(DILIGENT) * age.as_millis();
             let is_asked_for = client.is_none_or(|client| connection.client.group() == client.group());
-            state.phase == Phase::Writing && state.dear && is_slow && is_asked_for
+            let is_at_fault = is_slow && state.starves.is_none();
+            state.phase == Phase::Writing && state.dear && is_at_fault && is_asked_for
         })
     }
 

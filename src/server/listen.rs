@@ -16,7 +16,7 @@ use tokio::net::{TcpListener, UnixListener};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
-use super::connections::Entry;
+use super::connections::{Connection, Entry};
 use super::guarded::{Guarded, Stream};
 use super::message::Client;
 use super::routes::Routes;
@@ -171,6 +171,14 @@ impl Serving {
         tokio::spawn(converse(self.clone(), stream, entry));
     }
 
+    /// Counts a connection that has ended, if its client lost something by that.
+    fn count_cut(&self, connection: &Connection) {
+        if let Some(cut) = connection.why() {
+            tracing::debug!(client = ?connection.client, reason = cut.word(), "a client was cut");
+            self.service.handler.cut(cut);
+        }
+    }
+
     /// Ends connections that are overdue, until the server is told to stop.
     async fn watch_over(&self) {
         let mut stopped = self.stopped.clone();
@@ -234,18 +242,12 @@ async fn converse<S: Stream>(serving: Arc<Serving>, stream: S, entry: Entry) {
     loop {
         tokio::select! {
             biased;
-            () = connection.cut.notified() => {
-                if let Some(cut) = connection.why() {
-                    tracing::debug!(client = ?connection.client, reason = cut.word(), "a client was cut");
-                    serving.service.handler.cut(cut);
-                }
-                return;
-            }
+            () = connection.cut.notified() => return serving.count_cut(connection),
             result = talk.as_mut() => {
                 if let Err(error) = result {
                     tracing::debug!(client = ?connection.client, error = %error, "a connection ended early");
                 }
-                return;
+                return serving.count_cut(connection);
             }
             _ = &mut stopped, if !stopping => {
                 talk.as_mut().graceful_shutdown();

@@ -1,11 +1,16 @@
 //! What a handler is asked, and what it answers.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::net::IpAddr;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+
+use super::Cut;
 use super::routes::Page;
 
 /// The most that is left of a scrape's timeout for the way back.
@@ -67,8 +72,45 @@ pub(super) fn scrape_timeout(value: &str) -> Option<Duration> {
     (seconds.is_finite() && seconds > 0.0).then(|| Duration::from_secs_f64(seconds.min(86_400.0)))
 }
 
-/// An answer, complete.
-#[derive(Clone, Debug)]
+/// What of a body is made while it is sent.
+pub trait Rest: Send {
+    /// The next chunk; none after the last one.
+    fn poll_chunk(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, BrokenOff>>>;
+}
+
+impl fmt::Debug for dyn Rest {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Rest")
+    }
+}
+
+/// The rest of a body does not come. The connection ends without an end of the body, so that its client notices.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the rest of the page does not come")]
+pub struct BrokenOff(
+    /// Why, when it was for the client.
+    pub Option<Cut>,
+);
+
+/// Where an answer goes.
+#[derive(Debug)]
+pub struct Reply {
+    pub(super) answer: oneshot::Sender<Response>,
+    /// The worker counts as taken until there is an answer, even when its client is gone.
+    pub(super) worker: OwnedSemaphorePermit,
+}
+
+impl Reply {
+    /// Gives the answer; what its rest needs can still be done afterwards.
+    pub fn send(self, response: Response) {
+        drop(self.worker);
+        // A client that is gone does not want it.
+        let _ = self.answer.send(response);
+    }
+}
+
+/// An answer.
+#[derive(Debug)]
 pub struct Response {
     /// The status code; one that HTTP does not know becomes 500.
     pub status: u16,
@@ -78,8 +120,10 @@ pub struct Response {
     pub content_encoding: Option<&'static str>,
     /// Other headers.
     pub headers: Vec<(&'static str, Cow<'static, str>)>,
-    /// The body.
+    /// The body, as far as it is there.
     pub chunks: Vec<Bytes>,
+    /// The rest of the body; its length is not said then.
+    pub rest: Option<Box<dyn Rest>>,
 }
 
 impl Response {
@@ -92,6 +136,7 @@ impl Response {
             content_encoding: None,
             headers: Vec::new(),
             chunks: vec![body.into()],
+            rest: None,
         }
     }
 

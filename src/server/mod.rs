@@ -24,13 +24,13 @@ pub use bytes::Bytes;
 pub use cuts::{Cut, Cuts};
 pub use landing::{ConfigState, ConfigStatus, ProgramRow, Status, landing_page};
 pub use listen::{Server, start};
-pub use message::{Client, Request, Response};
+pub use message::{BrokenOff, Client, Reply, Request, Response, Rest};
 pub use routes::{Page, Route, Routes, route};
 
 /// Gives the answers. It is called on worker threads, several at a time.
 pub trait Handler: Send + Sync + 'static {
     /// Answers one request; a HEAD request is answered like a GET, the body is left out later.
-    fn answer(&self, request: &Request) -> Response;
+    fn answer(&self, request: &Request, reply: Reply);
 
     /// A client was cut before it had its answer.
     fn cut(&self, cut: Cut) {

@@ -1,6 +1,5 @@
 //! One request: from its head to a response.
 
-use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -12,10 +11,10 @@ use hyper::header::{
     ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
 };
 use hyper::{Method, StatusCode};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 
 use super::connections::{Connection, Table};
-use super::message::scrape_timeout;
+use super::message::{BrokenOff, Reply, Rest, scrape_timeout};
 use super::rights::{Right, Rights};
 use super::routes::{Page, Route, Routes, route};
 use super::{Handler, Limits, Request, Response};
@@ -52,9 +51,10 @@ impl Service {
         }
     }
 
-    /// Threads that are needed to work on as many requests as are allowed at a time.
+    /// Threads that are needed to work on as many requests as are allowed at a time, while all pages that may be
+    /// on their way are still being made.
     pub(super) fn threads(limits: &Limits) -> usize {
-        limits.workers + CHEAP_WORKERS + RELOAD_WORKERS
+        limits.workers + limits.max_pages + CHEAP_WORKERS + RELOAD_WORKERS
     }
 
     /// Answers a request.
@@ -134,19 +134,14 @@ impl Service {
             return (busy("Others are being answered, and the time to wait is over.\n"), None);
         };
         let handler = self.handler.clone();
-        // The worker counts as taken until the handler is done, even when its client is gone.
-        let work = move || {
-            let response = handler.answer(&request);
-            drop(worker);
-            response
-        };
-        match tokio::task::spawn_blocking(work).await {
-            Ok(response) => (response, right),
-            Err(error) => {
-                tracing::error!(page = ?page, error = %error, "a page could not be made");
-                (Response::text(500, "This page could not be made; the log says more.\n"), None)
-            }
+        let (answer, answered) = oneshot::channel();
+        let work = tokio::task::spawn_blocking(move || handler.answer(&request, Reply { answer, worker }));
+        if let Ok(response) = answered.await {
+            return (response, right);
         }
+        let error = work.await.err().map(|error| error.to_string());
+        tracing::error!(page = ?page, error = error.unwrap_or_default(), "a page could not be made");
+        (Response::text(500, "This page could not be made; the log says more.\n"), None)
     }
 
     fn not_found(&self) -> Response {
@@ -169,7 +164,8 @@ fn joined(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
 fn finish(response: Response, connection: &Arc<Connection>) -> hyper::Response<Chunks> {
     let chunks: Vec<Bytes> = response.chunks.into_iter().filter(|chunk| !chunk.is_empty()).collect();
     let left = chunks.iter().map(|chunk| chunk.len() as u64).sum();
-    let body = Chunks { chunks: chunks.into_iter(), left, connection: connection.clone() };
+    let body =
+        Chunks { chunks: chunks.into_iter(), left, rest: response.rest, connection: connection.clone() };
     let mut finished = hyper::Response::new(body);
     let status = StatusCode::from_u16(response.status).ok().filter(|status| !status.is_informational());
     *finished.status_mut() = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -187,32 +183,43 @@ fn finish(response: Response, connection: &Arc<Connection>) -> hyper::Response<C
     finished
 }
 
-/// A body that tells its connection when hyper has all of it.
+/// A body that tells its connection how it comes along.
 pub(super) struct Chunks {
     chunks: std::vec::IntoIter<Bytes>,
     left: u64,
+    rest: Option<Box<dyn Rest>>,
     connection: Arc<Connection>,
 }
 
 impl Body for Chunks {
     type Data = Bytes;
-    type Error = Infallible;
+    type Error = BrokenOff;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
-        _context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let chunk = self.chunks.next();
-        self.left -= chunk.as_ref().map_or(0, |chunk| chunk.len() as u64);
-        Poll::Ready(chunk.map(|chunk| Ok(Frame::data(chunk))))
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+        if let Some(chunk) = self.chunks.next() {
+            self.left -= chunk.len() as u64;
+            return Poll::Ready(Some(Ok(Frame::data(chunk))));
+        }
+        let Some(rest) = &mut self.rest else { return Poll::Ready(None) };
+        let polled = rest.poll_chunk(context);
+        match &polled {
+            Poll::Pending => self.connection.starves(Instant::now()),
+            Poll::Ready(Some(Ok(_))) => self.connection.is_fed(Instant::now()),
+            Poll::Ready(Some(Err(broken))) => self.connection.broke_off(broken.0),
+            Poll::Ready(None) => self.rest = None,
+        }
+        polled.map(|chunk| chunk.map(|chunk| chunk.map(Frame::data)))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.left == 0
+        self.left == 0 && self.rest.is_none()
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.left)
+        if self.rest.is_none() { SizeHint::with_exact(self.left) } else { SizeHint::default() }
     }
 }
 

@@ -51,6 +51,25 @@ impl ValueSpec {
         }
     }
 
+    /// The number in some bytes, as bits of its kind; none when it is not whole.
+    #[must_use]
+    #[inline]
+    pub fn bits_of(&self, bytes: &[u8]) -> Option<u64> {
+        let from = bytes.get(self.offset..)?;
+        let number = match (self.kind, self.width) {
+            (ValueKind::Bits(bits), width) => bits.number(from.get(..width)?),
+            (ValueKind::Unsigned, 1) => u64::from(u8::from_ne_bytes(*from.first_chunk()?)),
+            (ValueKind::Unsigned, 2) => u64::from(u16::from_ne_bytes(*from.first_chunk()?)),
+            (ValueKind::Unsigned, 4) => u64::from(u32::from_ne_bytes(*from.first_chunk()?)),
+            (ValueKind::Signed, 1) => extend(i8::from_ne_bytes(*from.first_chunk()?)),
+            (ValueKind::Signed, 2) => extend(i16::from_ne_bytes(*from.first_chunk()?)),
+            (ValueKind::Signed, 4) => extend(i32::from_ne_bytes(*from.first_chunk()?)),
+            (ValueKind::Float, 4) => f64::from(f32::from_ne_bytes(*from.first_chunk()?)).to_bits(),
+            _ => u64::from_ne_bytes(*from.first_chunk()?),
+        };
+        Some(number)
+    }
+
     /// Whether there are such numbers.
     fn is_sound(&self) -> bool {
         match self.kind {

@@ -73,7 +73,7 @@ impl Source for Literal {
         for (keys, values) in keys.zip(values) {
             push(Batch { shape: self.shape, rows: keys.len() / key_size, keys, values })?;
         }
-        Ok(ReadStatistics { entries: (rows.0.len() / key_size) as u64, vanished: 0 })
+        Ok(ReadStatistics { entries: (rows.0.len() / key_size) as u64, vanished: 0, epoch: 0 })
     }
 }
 
@@ -125,7 +125,7 @@ impl Source for Slow {
             let (keys, values) = (&key.to_ne_bytes(), &u64::from(key).to_ne_bytes());
             push(Batch { shape: NUMBERS, rows: 1, keys, values })?;
         }
-        Ok(ReadStatistics { entries: 2, vanished: 0 })
+        Ok(ReadStatistics { entries: 2, vanished: 0, epoch: 0 })
     }
 }
 
@@ -248,6 +248,6 @@ impl Source for Table {
         for (keys, values) in rows.iter() {
             push(Batch { shape: self.shape, rows: 1, keys, values })?;
         }
-        Ok(ReadStatistics { entries: rows.len() as u64, vanished: 0 })
+        Ok(ReadStatistics { entries: rows.len() as u64, vanished: 0, epoch: 0 })
     }
 }

@@ -4,21 +4,25 @@
 //! over memory that the kernel writes; what metrics need of a value is projected
 //! batch by batch, so a map on 512 CPUs never exists raw.
 
+mod area;
 mod bits;
 mod column;
 pub mod fixture;
 mod held;
 mod room;
+mod stream;
 mod verdict;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::problem::{Place, Problem};
+pub use area::Area;
 pub use bits::Bits;
 pub use column::{Column, Reduce, ValueKind, ValueSpec};
 pub use held::{Numbers, Snapshot};
 pub use room::{Room, Taken};
+pub use stream::{Loss, Losses, Records, Sink, Stream, StreamCounts};
 pub use verdict::{ProgramVerdict, Verdict};
 
 /// The shape of what a source pushes.
@@ -63,6 +67,8 @@ pub struct ReadStatistics {
     pub entries: u64,
     /// Keys that vanished between being named and being looked up.
     pub vanished: u64,
+    /// How often it forgot everything on purpose: what was said before does not go on.
+    pub epoch: u64,
 }
 
 /// Why a source could not be read whole. Its families are left out, and that is said.
@@ -146,6 +152,11 @@ pub trait Source: Send + Sync {
         push: &mut dyn FnMut(Batch<'_>) -> Result<(), ReadError>,
     ) -> Result<ReadStatistics, ReadError>;
 
+    /// A part of its only value as a source of its own; none where there is no such part.
+    fn part(&self, _area: Area) -> Option<Arc<dyn Source>> {
+        None
+    }
+
     /// How many entries are to be expected, as far as that is known: room for them is made beforehand.
     fn expected_entries(&self) -> usize {
         0
@@ -202,6 +213,15 @@ pub struct NamedSource {
     pub source: Arc<dyn Source>,
 }
 
+/// A stream by the name of its map.
+#[derive(Clone)]
+pub struct NamedStream {
+    /// The map's name.
+    pub map: String,
+    /// What is read.
+    pub stream: Arc<dyn Stream>,
+}
+
 /// What a scrape may see of a loaded config.
 #[derive(Clone)]
 pub struct View {
@@ -209,6 +229,8 @@ pub struct View {
     pub config: String,
     /// What can be read.
     pub sources: Vec<NamedSource>,
+    /// Buffers that events come from.
+    pub streams: Vec<NamedStream>,
     /// What the programs say of themselves.
     pub programs: Arc<dyn Programs>,
 }

@@ -4,8 +4,10 @@
 //! mean. Equal load specs mean that the kernel is not touched.
 
 mod attach;
+mod event;
 mod limit;
 mod load;
+mod owner;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,13 +15,15 @@ use std::sync::Arc;
 use crate::decode::Chain;
 use crate::problem::{Place, Position};
 use crate::series::Buckets;
-pub use crate::snapshot::{Bits, Reduce, ValueKind, ValueSpec};
+pub use crate::snapshot::{Area, Bits, Reduce, ValueKind, ValueSpec};
 pub use attach::{
     Attach, Binaries, Cgroups, Direction, Netfilter, Netkit, PerfEvent, Sample, Tc, TcMode, Uprobe, Usdt,
     Xdp, XdpMode,
 };
+pub use event::{Amount, Condition, EventSpec, KeyPart, LossSpec};
 pub use limit::{MapExpiry, SeriesLimit};
-pub use load::{GlobalPatch, MapDefinition, MapSetting, ProgramSetting};
+pub use load::{BufferSpec, GlobalPatch, MapDefinition, MapSetting, ProgramSetting};
+pub use owner::Owner;
 
 /// A config after it was checked against its object.
 #[derive(Clone, Debug)]
@@ -60,6 +64,8 @@ pub struct LoadSpec {
     pub choices: Vec<Vec<String>>,
     /// Maps that are not as the object defines them.
     pub maps: Vec<MapSetting>,
+    /// Buffers whose events are read.
+    pub buffers: Vec<BufferSpec>,
     /// Maps that a reload may hand over, when the other object's definition is equal.
     pub carried: Vec<MapDefinition>,
 }
@@ -69,8 +75,18 @@ impl LoadSpec {
     /// lies does not matter, nor what a later reload may hand over.
     #[must_use]
     pub fn loads_the_same(&self, other: &Self) -> bool {
-        let Self { name, object: _, object_bytes, kaddrs, globals, programs, choices, maps, carried: _ } =
-            self;
+        let Self {
+            name,
+            object: _,
+            object_bytes,
+            kaddrs,
+            globals,
+            programs,
+            choices,
+            maps,
+            buffers,
+            carried: _,
+        } = self;
         *name == other.name
             && *object_bytes == other.object_bytes
             && *kaddrs == other.kaddrs
@@ -78,6 +94,16 @@ impl LoadSpec {
             && *programs == other.programs
             && *choices == other.choices
             && *maps == other.maps
+            && *buffers == other.buffers
+    }
+
+    /// What has to be written so that what runs by this spec runs by another one: none when that takes
+    /// a new load. Constants are what the programs were verified with, so they cannot change.
+    #[must_use]
+    pub fn changes_in_place(&self, other: &Self) -> Option<Vec<GlobalPatch>> {
+        let alike = Self { globals: self.globals.clone(), ..other.clone() };
+        let changes = load::changes(&self.globals, &other.globals);
+        (self.loads_the_same(&alike) && changes.iter().all(GlobalPatch::is_writable)).then_some(changes)
     }
 
     /// Names of the maps that this load can take over from another one.
@@ -96,6 +122,8 @@ pub struct ViewSpec {
     pub metrics: Vec<MetricSpec>,
     /// Maps whose entries are taken out when they have not changed for long.
     pub expiries: Vec<MapExpiry>,
+    /// Losses of events that its programs count.
+    pub losses: Vec<LossSpec>,
 }
 
 /// The kind of a family.
@@ -147,6 +175,8 @@ pub struct SlotArray {
     pub sum: Option<ValueSpec>,
     /// How many observations there were, with those that are in no slot, if the value has it.
     pub count: Option<ValueSpec>,
+    /// Whether there is a slot for each bound in its turn and one for all above, whatever the kind of the buckets.
+    pub by_bound: bool,
 }
 
 impl PartialEq for Histogram {
@@ -167,8 +197,12 @@ pub struct MetricSpec {
     pub help: String,
     /// Its kind.
     pub kind: MetricKind,
-    /// The map that it is read from.
+    /// The map that it is read from; of a variable its section, or what its events are kept as.
     pub map: String,
+    /// Of a variable, where it lies in its section.
+    pub area: Option<Area>,
+    /// How events become what it is read from, when it is made of events.
+    pub events: Option<EventSpec>,
     /// Bytes of the map's key.
     pub key_size: usize,
     /// Labels, sorted by name, which is the order of the page.

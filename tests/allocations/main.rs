@@ -52,6 +52,8 @@ fn metric(kind: MetricKind, key_size: usize, labels: Vec<LabelSpec>) -> MetricSp
         help: "Help".to_owned(),
         kind,
         map: "m".to_owned(),
+        area: None,
+        events: None,
         key_size,
         labels,
         value: ValueSpec::unsigned(0, 8),
@@ -65,10 +67,16 @@ fn metric(kind: MetricKind, key_size: usize, labels: Vec<LabelSpec>) -> MetricSp
 
 fn member(config: &str, metric: MetricSpec, source: Arc<Literal>) -> Member {
     Member {
-        view_spec: ViewSpec { name: config.to_owned(), metrics: vec![metric], expiries: Vec::new() },
+        view_spec: ViewSpec {
+            name: config.to_owned(),
+            metrics: vec![metric],
+            expiries: Vec::new(),
+            losses: Vec::new(),
+        },
         view: View {
             config: config.to_owned(),
             sources: vec![NamedSource { map: "m".to_owned(), source: source as Arc<dyn Source> }],
+            streams: Vec::new(),
             programs: Arc::new(LiteralPrograms::default()),
         },
     }

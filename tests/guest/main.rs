@@ -29,6 +29,12 @@ mod lacking;
 /// The shipped configs with known workloads.
 mod shipped;
 
+/// Those of block devices and files.
+mod files;
+
+/// Those of the network.
+mod network;
+
 use std::fs::File;
 
 use rustix::fs::{FallocateFlags, fallocate};

@@ -19,6 +19,9 @@ pub mod bad;
 /// Enums by name, and metrics that start at zero.
 mod enums;
 
+/// Metrics that are made of events.
+mod events;
+
 /// Families that several metrics claim.
 mod families;
 
@@ -39,6 +42,9 @@ mod places;
 
 /// What is set before the load: globals, programs, choices, maps.
 mod load;
+
+/// Metrics that are read from global variables.
+mod variables;
 
 /// The JSON Schema of configs.
 pub mod schema;

@@ -1,13 +1,17 @@
 //! HTTP over real sockets: what slow and hostile clients can do, and what they cannot.
 
+use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use bpftally::server::{self, Bytes, Cut, Cuts, Handler, Limits, Page, Request, Response, Routes, Server};
+use bpftally::server::{
+    self, BrokenOff, Bytes, Cut, Cuts, Handler, Limits, Page, Reply, Request, Response, Rest, Routes, Server,
+};
 
 /// No test waits longer for anything that has to happen.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -20,8 +24,8 @@ const fn milliseconds(milliseconds: u64) -> Duration {
 struct By<F>(F, Arc<Cuts>);
 
 impl<F: Fn(&Request) -> Response + Send + Sync + 'static> Handler for By<F> {
-    fn answer(&self, request: &Request) -> Response {
-        (self.0)(request)
+    fn answer(&self, request: &Request, reply: Reply) {
+        reply.send((self.0)(request));
     }
 
     fn cut(&self, cut: Cut) {
@@ -579,4 +583,139 @@ fn a_unix_socket_is_served_too() {
     stream.write_all(b"GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
     assert!(read_all(stream).ends_with("hello\n"));
     server.stop();
+}
+
+/// What comes next of a body; none is its end.
+type Next = Option<Result<Bytes, BrokenOff>>;
+
+/// What of a body is still to come, and who waits for it.
+#[derive(Default)]
+struct Feed(Mutex<(VecDeque<Next>, Option<Waker>)>);
+
+impl Feed {
+    fn put(&self, chunk: Next) {
+        let mut feed = self.0.lock().unwrap();
+        feed.0.push_back(chunk);
+        if let Some(waker) = feed.1.take() {
+            waker.wake();
+        }
+    }
+
+    fn text(&self, text: &'static str) {
+        self.put(Some(Ok(Bytes::from_static(text.as_bytes()))));
+    }
+}
+
+struct Fed(Arc<Feed>);
+
+impl Rest for Fed {
+    fn poll_chunk(&mut self, context: &mut Context<'_>) -> Poll<Next> {
+        let mut feed = self.0.0.lock().unwrap();
+        match feed.0.pop_front() {
+            Some(chunk) => Poll::Ready(chunk),
+            None => {
+                feed.1 = Some(context.waker().clone());
+                Poll::Pending
+            }
+        }
+    }
+}
+
+/// A server whose metrics begin with «one» and go on as they are fed; other pages are whole.
+fn start_fed(limits: Limits) -> (Running, Arc<Feed>) {
+    let feed = Arc::<Feed>::default();
+    let fed = Arc::clone(&feed);
+    let running = start(limits, move |request| match request.page {
+        Page::Metrics => {
+            let rest = Some(Box::new(Fed(Arc::clone(&fed))) as Box<dyn Rest>);
+            Response { rest, ..Response::new(200, "text/plain", "one\n") }
+        }
+        _ => hello(request),
+    });
+    (running, feed)
+}
+
+#[test]
+fn a_body_that_is_made_while_it_is_sent_comes_in_chunks() {
+    let (running, feed) = start_fed(Limits::default());
+    feed.text("two\n");
+    feed.text("three\n");
+    feed.put(None);
+    // The connection can be used again.
+    let answer = running.ask(
+        b"GET /metrics HTTP/1.1\r\nhost: x\r\n\r\nGET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n",
+    );
+    let (first, rest) = answer.split_once("\r\n\r\n").unwrap();
+    assert!(first.contains("transfer-encoding: chunked") && !first.contains("content-length"), "{first}");
+    assert!(rest.starts_with("4\r\none\n\r\n4\r\ntwo\n\r\n6\r\nthree\n\r\n0\r\n\r\nHTTP/1.1 200"), "{rest}");
+    assert!(rest.ends_with("\r\n\r\nhello\n"), "{rest}");
+}
+
+#[test]
+fn old_clients_take_the_end_of_the_connection_for_the_end_of_such_a_body() {
+    let (running, feed) = start_fed(Limits::default());
+    feed.text("two\n");
+    feed.put(None);
+    let answer = running.ask(b"GET /metrics HTTP/1.0\r\nconnection: keep-alive\r\n\r\n");
+    assert!(!answer.contains("transfer-encoding") && !answer.contains("content-length"), "{answer}");
+    assert_eq!(body(&answer), "one\ntwo\n");
+}
+
+#[test]
+fn a_head_does_not_wait_for_such_a_body() {
+    let (running, feed) = start_fed(Limits::default());
+    let answer = running.ask(
+        b"HEAD /metrics HTTP/1.1\r\nhost: x\r\n\r\nGET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n",
+    );
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("\r\n\r\nhello\n"), "{answer}");
+    assert_eq!(Arc::strong_count(&feed), 2, "the body is let go");
+}
+
+#[test]
+fn a_body_that_breaks_off_does_not_look_whole() {
+    #[track_caller]
+    fn check(version: &str, cut: Option<Cut>, cuts: [u64; 3]) {
+        let (running, feed) = start_fed(Limits::default());
+        let mut stream = running.send(format!("GET /metrics HTTP/{version}\r\nhost: x\r\n\r\n").as_bytes());
+        let mut some = [0; 4096];
+        let mut answer = String::new();
+        while !answer.contains("one\n") {
+            let count = stream.read(&mut some).unwrap();
+            answer.push_str(std::str::from_utf8(&some[..count]).unwrap());
+        }
+        feed.put(Some(Err(BrokenOff(cut))));
+        let mut rest = Vec::new();
+        let error = stream.read_to_end(&mut rest).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ConnectionReset, "{version}");
+        assert!(!rest.ends_with(b"0\r\n\r\n"));
+        running.check_cut(cuts);
+        running.check_healthy();
+    }
+    check("1.1", None, [0, 0, 0]);
+    check("1.0", None, [0, 0, 0]);
+    check("1.1", Some(Cut::NeededByOthers), [0, 0, 1]);
+}
+
+#[test]
+fn who_waits_for_the_rest_of_a_body_is_not_cut_and_who_does_not_read_it_is() {
+    let limits = Limits { write_timeout: Some(milliseconds(500)), ..Limits::default() };
+    let (running, feed) = start_fed(limits);
+    let patient = running.send(b"GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+    for _ in 0..3 {
+        std::thread::sleep(milliseconds(600));
+        feed.text("more\n");
+    }
+    feed.put(None);
+    assert!(read_all(patient).ends_with("0\r\n\r\n"));
+    running.check_cut([0, 0, 0]);
+    let deaf = running.send(b"GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n");
+    let chunk = Bytes::from(vec![b'x'; 64 * 1024]);
+    (0..512).for_each(|_| feed.put(Some(Ok(chunk.clone()))));
+    running.check_cut([1, 0, 0]);
+    wait_for_close(&deaf, Instant::now());
+    let begin = Instant::now();
+    while Arc::strong_count(&feed) > 2 {
+        assert!(begin.elapsed() < PATIENCE, "the body is let go");
+        std::thread::sleep(milliseconds(5));
+    }
 }

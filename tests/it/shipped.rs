@@ -12,8 +12,37 @@ use std::time::{Duration, Instant};
 
 use crate::common::exporter::{Exporter, values_of};
 
+/// Block devices, files and what is on its way between them.
+mod files;
+
+/// Workloads that are told apart from all others.
+mod workloads;
+
+/// What goes over the network and between sockets.
+mod network;
+
 /// Every pair that is shipped.
-const PAIRS: [&str; 6] = ["biolatency", "processes", "runqlat", "runqlen", "softirqs", "syscalls"];
+const PAIRS: [&str; 19] = [
+    "biolatency",
+    "blockio",
+    "fileio",
+    "filesync",
+    "listenqueue",
+    "napi",
+    "packetdrops",
+    "processes",
+    "runqlat",
+    "runqlen",
+    "socketbytes",
+    "softirqs",
+    "syscalls",
+    "tcpconnections",
+    "tcpresets",
+    "tcpretransmits",
+    "tcprtt",
+    "udpdrops",
+    "writeback",
+];
 
 fn folder(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
@@ -238,6 +267,8 @@ fn every_pair_is_whole_and_serves_each_of_its_metrics() {
     device.read(10);
     device.overfill();
     run(&mut shell("sh -c 'kill -TERM $$' & wait; ls /nowhere 2>/dev/null; true"));
+    network::exercise();
+    files::exercise();
     for name in PAIRS {
         assert!(folder("bpf-objects").join(format!("{name}.bpf.c")).exists());
         assert_eq!(count(&exporter, &format!("ebpf_exporter_enabled_configs{{name=\"{name}\"}}")), 1.0);
@@ -549,7 +580,7 @@ fn in_page(page: &str, series: &str) -> f64 {
 /// A block device of our own, backed by a file on a small file system that cannot hold all of it.
 struct LoopDevice {
     path: PathBuf,
-    mount: tempfile::TempDir,
+    mount: Option<tempfile::TempDir>,
     bytes: u64,
 }
 
@@ -565,9 +596,17 @@ impl LoopDevice {
         run(Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(mount.path()));
         let file = mount.path().join("disk");
         std::fs::File::create(&file).unwrap().set_len(bytes).unwrap();
-        let output = run(Command::new("losetup").args(["--find", "--show"]).arg(&file));
+        let mut device = Self::over(&file);
+        device.mount = Some(mount);
+        device
+    }
+
+    /// A device of a file that is there.
+    #[track_caller]
+    fn over(file: &Path) -> Self {
+        let output = run(Command::new("losetup").args(["--find", "--show"]).arg(file));
         let path = PathBuf::from(String::from_utf8(output.stdout).unwrap().trim());
-        Self { path, mount, bytes }
+        Self { path, mount: None, bytes: file.metadata().unwrap().len() }
     }
 
     fn name(&self) -> String {
@@ -608,7 +647,9 @@ impl LoopDevice {
 impl Drop for LoopDevice {
     fn drop(&mut self) {
         let _ = Command::new("losetup").arg("--detach").arg(&self.path).status();
-        let _ = Command::new("umount").arg("--lazy").arg(self.mount.path()).status();
+        if let Some(mount) = &self.mount {
+            let _ = Command::new("umount").arg("--lazy").arg(mount.path()).status();
+        }
     }
 }
 

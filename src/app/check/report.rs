@@ -1,6 +1,6 @@
 //! What was found, for people, for programs, for GitHub.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt::Write;
 use std::path::PathBuf;
 
@@ -56,7 +56,8 @@ impl ConfigReport {
         };
         advice.retain(|problem| !is_lost(&problem.place.path));
         problems.append(&mut advice);
-        problems.retain(|problem| problem.is_error() || !self.allows(problem));
+        let allowances = self.allowances();
+        problems.retain(|problem| problem.is_error() || !self.allows(&allowances, problem));
         self.problems = problems;
         let is_consequence = |problem: &Problem| problem.code == "no-metric-left";
         if self.problems.iter().any(|problem| problem.is_error() && !is_consequence(problem)) {
@@ -67,13 +68,24 @@ impl ConfigReport {
         });
     }
 
-    /// Whether a comment on the problem's line, `# check: allow <code>`, says that it is meant.
-    fn allows(&self, problem: &Problem) -> bool {
-        let (Some(position), Some(text)) = (problem.place.position, self.text_of(problem)) else {
+    /// Lines with a comment that allows something, `# check: allow <code>`, by their number, and what it allows.
+    fn allowances(&self) -> HashMap<usize, String> {
+        let text = self.text.as_deref().unwrap_or_default();
+        let of_line = |(index, line): (usize, &str)| {
+            let (_, allowed) = line.split_once(ALLOW)?;
+            Some((index + 1, allowed.to_owned()))
+        };
+        // Most texts have none, and nothing but a search is made of them.
+        let lines = if text.contains(ALLOW) { text } else { "" }.lines();
+        lines.enumerate().filter_map(of_line).collect()
+    }
+
+    /// Whether a comment on the problem's line says that it is meant.
+    fn allows(&self, allowances: &HashMap<usize, String>, problem: &Problem) -> bool {
+        let position = problem.place.position.filter(|_| problem.place.file == self.file);
+        let Some(allowed) = position.and_then(|position| allowances.get(&position.line)) else {
             return false;
         };
-        let line = text.lines().nth(position.line.saturating_sub(1)).unwrap_or_default();
-        let Some((_, allowed)) = line.split_once(ALLOW) else { return false };
         // What follows in brackets or behind a dash is the reason.
         let codes = allowed.split([' ', ',']).filter(|code| !code.is_empty());
         codes.take_while(|code| !code.starts_with(['(', '-'])).any(|code| code == problem.code)

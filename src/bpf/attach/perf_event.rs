@@ -1,4 +1,6 @@
 //! `SEC("perf_event/type=T,config=C,frequency=F")`: a performance event of all threads on each CPU.
+//!
+//! With `period=P` in place of the frequency the program runs at every P-th event, at 1 at each one.
 
 use std::fmt::{Display, Formatter};
 use std::os::fd::{AsRawFd, IntoRawFd};
@@ -12,7 +14,7 @@ use crate::spec::{PerfEvent, Sample};
 
 use super::{AttachError, Attached, Missing, Target, refused, refused_by_kernel};
 
-const EXPECTED: &str = "perf_event/type=<number>,config=<number>,frequency=<number>";
+const EXPECTED: &str = "perf_event/type=<number>,config=<number>,frequency=<number> (or period=<number>)";
 
 /// An event on one CPU.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -63,7 +65,7 @@ pub(super) fn attach(program: &ProgramMut<'_>, at: &At) -> Result<Attached, Atta
 
 fn parse(section: &str) -> Result<PerfEvent, String> {
     let parameters = section.trim_start_matches('?').strip_prefix("perf_event/").unwrap_or_default();
-    let (mut kind, mut config, mut frequency) = (None, None, None);
+    let (mut kind, mut config, mut frequency, mut period) = (None, None, None, None);
     for parameter in parameters.split(',') {
         let (key, value) =
             parameter.split_once('=').ok_or_else(|| format!("`{parameter}` is not a key and a value"))?;
@@ -71,6 +73,7 @@ fn parse(section: &str) -> Result<PerfEvent, String> {
             "type" => &mut kind,
             "config" => &mut config,
             "frequency" => &mut frequency,
+            "period" => &mut period,
             _ => return Err(format!("`{key}` is not a key known here")),
         };
         let number = number(value).ok_or_else(|| format!("`{value}` of `{key}` is not a number"))?;
@@ -83,7 +86,12 @@ fn parse(section: &str) -> Result<PerfEvent, String> {
     Ok(PerfEvent {
         kind: kind.map_err(|_| "`type` does not fit into 32 bits".to_owned())?,
         config: config.ok_or_else(|| missing("config"))?,
-        sample: Sample::Frequency(frequency.ok_or_else(|| missing("frequency"))?),
+        sample: match (frequency, period) {
+            (Some(frequency), None) => Sample::Frequency(frequency),
+            (None, Some(period)) => Sample::Period(period),
+            (None, None) => return Err(missing("frequency")),
+            (Some(_), Some(_)) => return Err("`frequency` and `period` exclude each other".to_owned()),
+        },
     })
 }
 
@@ -96,23 +104,22 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(section: &str, expected: Result<(u32, u64, u64), &str>) {
-        let expected = expected.map(|(kind, config, frequency)| PerfEvent {
-            kind,
-            config,
-            sample: Sample::Frequency(frequency),
-        });
-        assert_eq!(parse(section), expected.map_err(str::to_owned), "{section}");
+    fn check(section: &str, expected: Result<(u32, u64, Sample), &str>) {
+        let event = parse(section).map(|event| (event.kind, event.config, event.sample));
+        assert_eq!(event, expected.map_err(str::to_owned), "{section}");
     }
 
     #[test]
     fn a_section_describes_an_event() {
-        check("perf_event/type=0,config=3,frequency=99", Ok((0, 3, 99)));
-        check("?perf_event/frequency=1,type=4,config=0x1c2", Ok((4, 0x1c2, 1)));
+        check("perf_event/type=0,config=3,frequency=99", Ok((0, 3, Sample::Frequency(99))));
+        check("?perf_event/frequency=1,type=4,config=0x1c2", Ok((4, 0x1c2, Sample::Frequency(1))));
         check("perf_event/type=0,config=3", Err("`frequency` is missing"));
         check("perf_event/config=3,frequency=1", Err("`type` is missing"));
         check("perf_event/", Err("`` is not a key and a value"));
-        check("perf_event/type=0,config=3,period=99", Err("`period` is not a key known here"));
+        check("perf_event/type=1,config=5,period=1", Ok((1, 5, Sample::Period(1))));
+        check("perf_event/type=0,config=3,often=99", Err("`often` is not a key known here"));
+        let both = "perf_event/type=0,config=3,period=1,frequency=1";
+        check(both, Err("`frequency` and `period` exclude each other"));
         check("perf_event/type=0,type=0", Err("`type` stands there twice"));
         check("perf_event/type=-1,config=0,frequency=1", Err("`-1` of `type` is not a number"));
         check("perf_event/type=4294967296,config=0,frequency=1", Err("`type` does not fit into 32 bits"));

@@ -69,14 +69,19 @@ pub(super) fn targets(wanted: &Xdp, host: &Host) -> Vec<Target> {
 }
 
 pub(super) fn attach(program: &ProgramMut<'_>, at: &At) -> Result<Attached, AttachError> {
-    let flags = match at.mode {
-        XdpMode::Auto => 0,
-        XdpMode::Native => libbpf_sys::XDP_FLAGS_DRV_MODE,
-        XdpMode::Generic => libbpf_sys::XDP_FLAGS_SKB_MODE,
-    };
-    let link =
+    let link = |flags| {
         raw::create_link(program, LinkTarget::Interface(at.interface.index), libbpf_sys::BPF_XDP, flags)
-            .map_err(|error| refused_by_kernel(&error))?;
+    };
+    let outcome = match at.mode {
+        // The kernel chooses the driver where it has XDP at all, and some have it not in every state.
+        XdpMode::Auto => link(0).or_else(|error| match error.raw_os_error() {
+            Some(libc::EOPNOTSUPP) => link(libbpf_sys::XDP_FLAGS_SKB_MODE),
+            _ => Err(error),
+        }),
+        XdpMode::Native => link(libbpf_sys::XDP_FLAGS_DRV_MODE),
+        XdpMode::Generic => link(libbpf_sys::XDP_FLAGS_SKB_MODE),
+    };
+    let link = outcome.map_err(|error| refused_by_kernel(&error))?;
     Ok(Attached::Own { link, is_exact: true, is_quick: false })
 }
 

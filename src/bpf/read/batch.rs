@@ -44,7 +44,7 @@ pub(super) fn read(
             break;
         }
     }
-    Ok(Some(ReadStatistics { entries: scan.entries, vanished: 0 }))
+    Ok(Some(ReadStatistics { entries: scan.entries, vanished: 0, epoch: 0 }))
 }
 
 struct Scan<'a> {

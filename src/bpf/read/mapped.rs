@@ -52,7 +52,7 @@ pub(super) fn read(
         hand_over(source, scratch, count, push)?;
         first += count;
     }
-    Ok(ReadStatistics { entries: u64::from(source.max_entries), vanished: 0 })
+    Ok(ReadStatistics { entries: u64::from(source.max_entries), vanished: 0, epoch: 0 })
 }
 
 /// Copies some entries to the buffers.

@@ -5,17 +5,21 @@ mod mapped;
 mod per_key;
 mod pieces;
 mod proof;
+mod section;
 mod seen;
 mod take;
 
 use std::cell::RefCell;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::time::Instant;
 
 use crate::elf::MapKind;
-use crate::snapshot::{Batch, Limits, ReadError, ReadStatistics, Room, Shape, SharedPush, Source, Taken};
+use crate::snapshot::{
+    Area, Batch, Limits, ReadError, ReadStatistics, Room, Shape, SharedPush, Source, Taken,
+};
 
 use super::raw::{self, MapFacts};
 
@@ -33,7 +37,7 @@ pub enum Method {
 /// A map with a descriptor of its own, which outlives the object that it came from.
 #[derive(Debug)]
 pub struct MapSource {
-    map: OwnedFd,
+    map: Arc<OwnedFd>,
     kind: MapKind,
     shape: Shape,
     max_entries: u32,
@@ -124,7 +128,7 @@ impl MapSource {
         let shape = Shape { key_size, value_size, lanes, lane_stride };
         let method = AtomicU8::new(Method::Batch as u8);
         let threads = AtomicU8::new(Threads::One as u8);
-        Ok(Self { map, kind, shape, max_entries, method, threads, found: AtomicUsize::new(0) })
+        Ok(Self { map: Arc::new(map), kind, shape, max_entries, method, threads, found: AtomicUsize::new(0) })
     }
 
     /// Reads by this method from now on. Batches that the kernel does not know still fall back.
@@ -202,6 +206,11 @@ impl MapSource {
         }
     }
 
+    /// Whether it can be the map of a data section.
+    fn is_section(&self) -> bool {
+        self.kind == MapKind::ARRAY && self.max_entries == 1 && self.shape.key_size == size_of::<u32>()
+    }
+
     /// How many entries a scan may take in.
     fn bound(&self) -> u64 {
         u64::from(self.max_entries) * ROUNDS + 1024
@@ -249,6 +258,10 @@ impl Source for MapSource {
 
     fn take(&self, key: &[u8], expected: &[u8], last: &mut Vec<u8>) -> Result<Taken, ReadError> {
         take::take(self, key, expected, last)
+    }
+
+    fn part(&self, area: Area) -> Option<Arc<dyn Source>> {
+        section::part(self, area)
     }
 
     fn read(&self, limits: &Limits, push: Push<'_>) -> Result<ReadStatistics, ReadError> {

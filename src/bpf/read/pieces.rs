@@ -171,7 +171,7 @@ impl<'a> Cut<'a> {
     fn finish(self) -> Result<ReadStatistics, ReadError> {
         let failure = self.failure.into_inner().unwrap_or_else(PoisonError::into_inner);
         let entries = self.entries.into_inner();
-        failure.map_or(Ok(ReadStatistics { entries, vanished: 0 }), Err)
+        failure.map_or(Ok(ReadStatistics { entries, vanished: 0, epoch: 0 }), Err)
     }
 
     /// Reads pieces as long as there are any.

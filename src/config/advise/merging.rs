@@ -17,7 +17,8 @@ fn merges(metric: &MetricSpec) -> Option<Problem> {
     if metric.kind != MetricKind::Counter || labels.is_empty() {
         return None;
     }
-    let message = format!("several keys of `{}` can become one series of `{}`", metric.map, metric.name);
+    let what = if metric.area.is_some() { "elements of a variable in" } else { "keys of" };
+    let message = format!("several {what} `{}` can become one series of `{}`", metric.map, metric.name);
     let because = format!("different keys can have the same text of {}", labels.join(", "));
     Some(Problem::note("merged-keys", metric.place.clone(), message).found(because).help(
         "they are added; what a key that leaves the map had counted is kept, so that the series never falls",

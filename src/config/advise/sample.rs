@@ -42,6 +42,8 @@ pub(super) fn metric(kind: MetricKind, name: &str, labels: &[&str]) -> MetricSpe
         help: "h".to_owned(),
         kind,
         map: "m".to_owned(),
+        area: None,
+        events: None,
         key_size: 4 * labels.len().max(1),
         labels,
         value: ValueSpec::unsigned(0, 8),

@@ -1,7 +1,6 @@
 //! How many series a metric can become: what a full map costs Prometheus.
 
 use super::Subject;
-use crate::elf::MapInfo;
 use crate::problem::Problem;
 use crate::spec::{LabelSource, MetricKind, MetricSpec, Reduce};
 
@@ -14,8 +13,7 @@ const BESIDE_BOUNDS: u64 = 3;
 /// Says which metrics can become too many series.
 pub(super) fn advise(subject: &Subject<'_>) -> Vec<Problem> {
     let many = |metric: &MetricSpec| {
-        let map = subject.info.map(&metric.map)?;
-        let count = Count::of(metric, map, subject.cpus);
+        let count = Count::of(metric, entries(subject, metric)?, subject.cpus);
         (count.total() > MANY).then(|| {
             let message = format!("`{}` can become {} series", metric.name, grouped(count.total()));
             Problem::warning("many-series", metric.place.clone(), message)
@@ -30,9 +28,17 @@ pub(super) fn advise(subject: &Subject<'_>) -> Vec<Problem> {
 /// Series of all metrics when their maps are full.
 pub(super) fn total(subject: &Subject<'_>) -> u64 {
     let of = |metric: &MetricSpec| {
-        subject.info.map(&metric.map).map_or(0, |map| Count::of(metric, map, subject.cpus).total())
+        entries(subject, metric).map_or(0, |entries| Count::of(metric, entries, subject.cpus).total())
     };
     subject.metrics().iter().map(of).fold(0, u64::saturating_add)
+}
+
+/// How many entries there can be of what a metric is read from.
+fn entries(subject: &Subject<'_>, metric: &MetricSpec) -> Option<u64> {
+    match metric.area {
+        Some(area) => Some(area.rows as u64),
+        None => subject.info.map(&metric.map).map(|map| map.max_entries.into()),
+    }
 }
 
 /// The factors of a metric's series.
@@ -47,7 +53,7 @@ struct Count {
 }
 
 impl Count {
-    fn of(metric: &MetricSpec, map: &MapInfo, cpus: usize) -> Self {
+    fn of(metric: &MetricSpec, entries: u64, cpus: usize) -> Self {
         let lines = match &metric.kind {
             MetricKind::Histogram(histogram) => histogram.buckets.len() as u64 + BESIDE_BOUNDS,
             MetricKind::Counter | MetricKind::Gauge => 1,
@@ -56,14 +62,14 @@ impl Count {
         let bits: usize = metric.labels.iter().map(|label| bits(&label.source)).sum();
         let distinct = if bits >= 64 { u64::MAX } else { 1 << bits };
         let cpus = if metric.reduce == Reduce::Split { cpus.max(1) as u64 } else { 1 };
-        let rows = u64::from(map.max_entries).min(distinct).saturating_mul(cpus);
+        let rows = entries.min(distinct).saturating_mul(cpus);
         // The rest is one label set more.
         let rest = u64::from(metric.limit.other.is_some());
         let most = metric.limit.max_series.map_or(u64::MAX, |max| (max as u64).saturating_add(rest));
         if most < rows {
             return Self { sets: most, cpus: 1, lines, is_limited: true };
         }
-        Self { sets: u64::from(map.max_entries).min(distinct), cpus, lines, is_limited: false }
+        Self { sets: entries.min(distinct), cpus, lines, is_limited: false }
     }
 
     fn total(&self) -> u64 {
@@ -74,7 +80,8 @@ impl Count {
         let mut text = if self.is_limited {
             format!("{} label sets by `max_series`", grouped(self.sets))
         } else {
-            format!("{} entries of `{}`", grouped(self.sets), metric.map)
+            let what = if metric.area.is_some() { "elements of a variable in" } else { "entries of" };
+            format!("{} {what} `{}`", grouped(self.sets), metric.map)
         };
         if self.cpus > 1 {
             text.push_str(&format!(" × {} CPUs", self.cpus));
@@ -117,8 +124,7 @@ mod tests {
     fn check(kind: MetricKind, labels: &[&str], split: bool, entries: u32, expected: u64) {
         let mut metric = sample::metric(kind, "m", labels);
         metric.reduce = if split { Reduce::Split } else { Reduce::Sum };
-        let map = MapInfo { max_entries: entries, ..MapInfo::default() };
-        assert_eq!(Count::of(&metric, &map, 4).total(), expected);
+        assert_eq!(Count::of(&metric, entries.into(), 4).total(), expected);
     }
 
     #[test]
@@ -135,7 +141,6 @@ mod tests {
 
     #[test]
     fn a_limit_is_the_worst_case_where_it_is_lower() {
-        let map = MapInfo { max_entries: 1000, ..MapInfo::default() };
         for (max, other, expected) in
             [(10, false, 10), (10, true, 11), (2000, true, 2000), (2001, false, 2000)]
         {
@@ -143,7 +148,7 @@ mod tests {
             metric.reduce = Reduce::Split;
             metric.limit.max_series = Some(max);
             metric.limit.other = other.then(Vec::new);
-            assert_eq!(Count::of(&metric, &map, 2).total(), expected);
+            assert_eq!(Count::of(&metric, 1000, 2).total(), expected);
         }
     }
 

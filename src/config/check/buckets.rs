@@ -19,6 +19,8 @@ pub(super) enum Room {
     Keys,
     /// Those of an array in the value.
     Array(usize),
+    /// As many as there are bounds, and one above.
+    Observed,
     /// Those of an array that is not there, which was said.
     Lost,
 }
@@ -80,7 +82,7 @@ fn range(sink: &mut Sink<'_>, raw: &RawMetric, room: Room) -> Option<(i64, i64)>
     // The last slot of an array, where there is one.
     let last = match room {
         Room::Array(length) => i64::try_from(length).ok().map(|length| length - 1),
-        Room::Keys | Room::Lost => None,
+        Room::Keys | Room::Observed | Room::Lost => None,
     };
     let (min, max) = (value(&raw.bucket_min).unwrap_or(0), value(&raw.bucket_max).or(last).unwrap_or(0));
     let spot = spot_of(raw.bucket_max.as_ref(), raw);

@@ -1,6 +1,6 @@
 //! Which maps a reload may hand from one object to the next.
 
-use super::Context;
+use super::{Context, events};
 use crate::config::raw::RawConfig;
 use crate::elf::{MapInfo, MapKind};
 use crate::spec::{MapDefinition, MapSetting};
@@ -11,7 +11,7 @@ pub(crate) fn carried(context: &Context<'_>, raw: &RawConfig, settings: &[MapSet
         raw.maps.iter().any(|setting| setting.name.value == map.name && setting.carry == Some(false))
     };
     let maps = context.object.maps.iter().filter(|map| is_portable(map) && !starts_fresh(map));
-    maps.filter_map(|map| definition(context, map, settings)).collect()
+    maps.filter_map(|map| definition(context, raw, map, settings)).collect()
 }
 
 /// Whether a map can serve two objects at a time. A map of programs or of maps is filled while its object is
@@ -39,7 +39,12 @@ const BELONG_TO_ONE: &[MapKind] = &[
 const BELONG_TO_LIBBPF: &[&str] = &["__bpf_usdt_specs", "__bpf_usdt_ip_to_spec_id"];
 
 /// A map's definition; none when its types cannot be told apart from others.
-fn definition(context: &Context<'_>, map: &MapInfo, settings: &[MapSetting]) -> Option<MapDefinition> {
+fn definition(
+    context: &Context<'_>,
+    raw: &RawConfig,
+    map: &MapInfo,
+    settings: &[MapSetting],
+) -> Option<MapDefinition> {
     let shape = |id: Option<_>| id.map_or(Some(String::new()), |id| context.object.btf.shape(id));
     let setting = settings.iter().find(|setting| setting.name == map.name);
     Some(MapDefinition {
@@ -51,6 +56,10 @@ fn definition(context: &Context<'_>, map: &MapInfo, settings: &[MapSetting]) -> 
         flags: map.flags,
         extra: map.map_extra,
         numa_node: map.numa_node,
-        types: [shape(map.key_type)?, shape(map.value_type)?],
+        types: match map.kind {
+            // What one object's programs wrote is read as what the next one's do.
+            MapKind::RINGBUF => [String::new(), events::event_types(context, raw, map)?],
+            _ => [shape(map.key_type)?, shape(map.value_type)?],
+        },
     })
 }

@@ -47,7 +47,9 @@ fn expiry(sink: &mut Sink<'_>, raw: &RawConfig, setting: &RawMap, map: &MapInfo)
     }
     let reads = |metric: &&crate::config::raw::RawMetric| {
         let name = metric.map.as_ref().or(metric.name.as_ref());
-        metric.group == Group::Gauges && name.is_some_and(|name| name.value == map.name)
+        metric.group == Group::Gauges
+            && !metric.gives("global")
+            && name.is_some_and(|name| name.value == map.name)
     };
     if let Some(gauge) = raw.metrics.iter().find(reads).and_then(|gauge| gauge.name.as_ref()) {
         let message = format!("`expire` takes entries out that the gauge `{}` shows", gauge.value);

@@ -161,6 +161,20 @@ fn by_position(context: &Context<'_>, sink: &mut Sink<'_>, raw: &RawMetric, map:
     Some(Fields { inputs, bucket: None, split: split.is_some() })
 }
 
+/// Lays labels with sizes over an event, whose other bytes do not matter; with each its place in words.
+pub(super) fn side_by_side(sink: &mut Sink<'_>, raw: &RawMetric) -> Option<(Fields, Vec<String>)> {
+    total(sink, raw)?;
+    let (mut inputs, mut names, mut offset) = (Vec::new(), Vec::new(), 0);
+    for label in &raw.labels {
+        let size = size(label);
+        let source = LabelSource::Key { offset, size };
+        inputs.push(Some(Input { source, size, default: None, enum_type: None, type_name: String::new() }));
+        names.push(format!("@{offset:010}+{size}"));
+        offset += size + padding(label);
+    }
+    Some((Fields { inputs, bucket: None, split: false }, names))
+}
+
 /// Without labels the key is one number, and only 0 counts.
 fn no_labels(sink: &mut Sink<'_>, raw: &RawMetric, map: &MapInfo) -> Option<Fields> {
     if map.key_size != 4 {

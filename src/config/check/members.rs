@@ -14,6 +14,7 @@ use crate::spec::{Bits, LabelSource};
 pub(super) enum Part {
     Key,
     Value,
+    Event,
 }
 
 impl Part {
@@ -22,6 +23,7 @@ impl Part {
         match self {
             Self::Key => "key",
             Self::Value => "value",
+            Self::Event => "event",
         }
     }
 }
@@ -44,8 +46,12 @@ impl<'o> Whole<'o> {
         let (id, size): (Option<TypeId>, u32) = match part {
             Part::Key => (map.key_type, map.key_size),
             Part::Value => (map.value_type, map.value_size),
+            Part::Event => (None, 0),
         };
         let btf = &context.object.btf;
+        if part == Part::Key && id.is_none() && map.kind.is_array() && size == 4 {
+            return Ok(Self { btf, map: &map.name, part, layout: index() });
+        }
         let layout = btf.layout(id.ok_or(None)?).map_err(Some)?;
         if layout.size != size as usize {
             return Err(None);
@@ -53,9 +59,33 @@ impl<'o> Whole<'o> {
         Ok(Self { btf, map: &map.name, part, layout })
     }
 
+    /// A type of the object that is a part of a map.
+    pub(super) fn of_type(
+        context: &'o Context<'_>,
+        map: &'o MapInfo,
+        part: Part,
+        id: TypeId,
+    ) -> Result<Self, BtfError> {
+        let btf = &context.object.btf;
+        Ok(Self { btf, map: &map.name, part, layout: btf.layout(id)? })
+    }
+
+    /// A member's name and what its bytes mean, wherever it lies.
+    pub(super) fn meaning(&self, path: &str) -> String {
+        let Ok(member) = self.find(path) else { return path.to_owned() };
+        let shape = self.btf.shape(member.type_id).unwrap_or_else(|| member.type_name.clone());
+        let width = member.bits.map_or(0, |bits| bits.width);
+        format!("{path}:{}:{width} {shape}", member.size)
+    }
+
     /// Whether it is a struct or union with members.
     pub(super) fn is_struct(&self) -> bool {
         self.layout.members.iter().all(|member| !member.path.is_empty())
+    }
+
+    /// What it is a part of, in a word.
+    pub(super) fn noun(&self) -> &'static str {
+        self.part.noun()
     }
 
     /// The only member, when it is all there is.
@@ -68,7 +98,15 @@ impl<'o> Whole<'o> {
 
     /// A member by its path; the empty one is the whole.
     pub(super) fn find(&self, path: &str) -> Result<Member, BtfError> {
-        self.btf.member(self.layout.type_id, path)
+        match self.layout.members.as_slice() {
+            [index] if self.layout.type_id == TypeId::VOID && path.is_empty() => Ok(index.clone()),
+            [index] if self.layout.type_id == TypeId::VOID => Err(BtfError::NoMember {
+                name: path.to_owned(),
+                within: index.type_name.clone(),
+                known: Vec::new(),
+            }),
+            _ => self.btf.member(self.layout.type_id, path),
+        }
     }
 
     /// Bytes and meaning of the elements of an array member.
@@ -92,7 +130,7 @@ impl<'o> Whole<'o> {
     fn unknown(&self, sink: &mut Sink<'_>, spot: &Spot, path: &str, error: &BtfError) {
         let (code, key) = match self.part {
             Part::Key => ("unknown-field", "`field`"),
-            Part::Value => ("unknown-member", "the path"),
+            Part::Value | Part::Event => ("unknown-member", "the path"),
         };
         let (noun, map) = (self.part.noun(), self.map);
         let problem = |message: String| Problem::error(code, Place::default(), message);
@@ -135,6 +173,21 @@ impl<'o> Whole<'o> {
     }
 }
 
+/// The key of an array, whose type is known although no object says it.
+fn index() -> Layout {
+    let type_name = "u32".to_owned();
+    let member = Member {
+        path: String::new(),
+        offset: 0,
+        size: 4,
+        bits: None,
+        type_id: TypeId::VOID,
+        type_name: type_name.clone(),
+        kind: MemberKind::Scalar(ScalarKind::Unsigned),
+    };
+    Layout { type_id: TypeId::VOID, type_name, size: 4, members: vec![member] }
+}
+
 /// Says that names need types which the object does not bring.
 pub(super) fn untyped(sink: &mut Sink<'_>, spot: &Spot, map: &MapInfo, part: Part, why: Option<BtfError>) {
     let noun = part.noun();
@@ -144,7 +197,7 @@ pub(super) fn untyped(sink: &mut Sink<'_>, spot: &Spot, map: &MapInfo, part: Par
     };
     let help = match part {
         Part::Key => "declare the map with `__type(key, ...)`, or give every label its `size`",
-        Part::Value => "declare the map with `__type(value, ...)`",
+        Part::Value | Part::Event => "declare the map with `__type(value, ...)`",
     };
     sink.report(
         spot,

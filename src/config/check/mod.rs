@@ -10,6 +10,7 @@ mod carry;
 mod decoders;
 mod defaults;
 mod enums;
+mod events;
 mod expiries;
 mod families;
 mod globals;
@@ -24,7 +25,9 @@ mod numbers;
 mod programs;
 mod regexps;
 mod slots;
+mod tables;
 mod values;
+mod variables;
 mod zeros;
 
 use std::cell::OnceCell;
@@ -32,6 +35,7 @@ use std::sync::Arc;
 
 pub(crate) use capacity::capacities;
 pub(crate) use carry::carried;
+pub(crate) use events::{buffers, losses, tell_apart};
 pub(crate) use expiries::expiries;
 pub use families::{settle_families, settle_in_order};
 pub(crate) use globals::globals;
@@ -43,10 +47,10 @@ pub(crate) use programs::{choices, programs};
 use super::findings::{Findings, Spot};
 use super::raw::{Found, Group, RawMetric};
 use crate::btf::{Btf, EnumIndex};
-use crate::elf::{MapInfo, ObjectInfo};
+use crate::elf::ObjectInfo;
 use crate::host::Host;
 use crate::problem::{Place, Problem};
-use crate::spec::{Histogram, MetricKind, MetricSpec, SlotArray, Slots};
+use crate::spec::{Histogram, MetricKind, MetricSpec, SlotArray, Slots, ValueSpec};
 
 /// What a config is checked against.
 pub(crate) struct Context<'a> {
@@ -107,7 +111,11 @@ pub(crate) fn metric(context: &Context<'_>, sink: &mut Sink<'_>, raw: &RawMetric
     let name = raw.name.as_ref().map(|name| name.value.clone()).filter(|name| !name.is_empty());
     sink.metric = Some(name.clone().unwrap_or_else(|| raw.spot.path.clone()));
     let errors = sink.findings.errors();
-    let spec = checked(context, sink, raw, name);
+    let spec = if raw.is_of_events() {
+        events::checked(context, sink, raw, name)
+    } else {
+        checked(context, sink, raw, name)
+    };
     sink.metric = None;
     sink.map = None;
     spec.filter(|_| sink.findings.errors() == errors && !raw.broken)
@@ -124,17 +132,15 @@ fn checked(
     names::labels(sink, raw);
     labels::mixed(sink, raw);
     slots::conflicts(sink, raw);
+    events::without_events(sink, raw);
     numbers::unused(sink, raw);
     let scale = numbers::scale(sink, raw);
     // A name that no metric can have is no map's either, and was told.
-    let is_named = family.is_some() || raw.map.is_some();
-    let map = if is_named { maps::find(context, sink, raw) } else { None };
-    sink.map = map.map(|map| map.name.clone());
-    let (value, array) = if raw.gives("slots") {
-        map.and_then(|map| slots::array(context, sink, raw, map)).unzip()
-    } else {
-        (map.and_then(|map| values::value(context, sink, raw, map)), None)
-    };
+    let is_named = family.is_some() || raw.map.is_some() || raw.gives("global");
+    let table = if is_named { tables::find(context, sink, raw) } else { None };
+    let map = table.as_ref().map(|table| &*table.map);
+    sink.map = table.as_ref().and_then(tables::Table::map_name);
+    let (value, array) = numbers_of(context, sink, raw, table.as_ref());
     let buckets = match raw.group {
         Group::Histograms => buckets::buckets(sink, raw, room(raw, array)),
         Group::Counters | Group::Gauges => None,
@@ -152,7 +158,7 @@ fn checked(
         zero.unwrap_or(false),
     );
     // Everything was looked at: from here on nothing may be missing.
-    let ((mut labels, slot), map) = (specs?, map?);
+    let ((mut labels, slot), table) = (specs?, table.as_ref()?);
     labels.sort_by(|one, other| one.name.cmp(&other.name));
     let slots = array.map(Slots::Array).or(slot.map(Slots::Key));
     let kind = match raw.group {
@@ -163,12 +169,14 @@ fn checked(
     let name = name?;
     Some(MetricSpec {
         family: family?,
-        place: place(sink, raw, map, &name),
+        place: place(sink, raw, table.map_name(), &name),
         name,
         help: help?,
         kind,
-        map: map.name.clone(),
-        key_size: map.key_size as usize,
+        map: table.source(),
+        area: table.area(),
+        events: None,
+        key_size: table.map.key_size as usize,
         labels,
         value: value?,
         scale: scale?,
@@ -176,6 +184,21 @@ fn checked(
         zero: zero?,
         limit: limit?,
     })
+}
+
+/// The number of each entry, or the first of its slots and the array of them.
+fn numbers_of(
+    context: &Context<'_>,
+    sink: &mut Sink<'_>,
+    raw: &RawMetric,
+    table: Option<&tables::Table<'_>>,
+) -> (Option<ValueSpec>, Option<SlotArray>) {
+    let Some(table) = table else { return (None, None) };
+    if raw.gives("slots") {
+        let array = slots::array(context, sink, raw, &table.map);
+        return array.map(|array| table.moved_slots(array)).unzip();
+    }
+    (table.value(context, sink, raw), None)
 }
 
 /// How many slots there are.
@@ -187,12 +210,12 @@ fn room(raw: &RawMetric, array: Option<SlotArray>) -> buckets::Room {
     }
 }
 
-fn place(sink: &Sink<'_>, raw: &RawMetric, map: &MapInfo, name: &str) -> Place {
+fn place(sink: &Sink<'_>, raw: &RawMetric, map: Option<String>, name: &str) -> Place {
     Place {
         path: raw.spot.path.clone(),
         position: spot_of(raw.name.as_ref(), raw).position,
         metric: Some(name.to_owned()),
-        map: Some(map.name.clone()),
+        map,
         ..sink.findings.place.clone()
     }
 }

@@ -59,6 +59,13 @@ pub(super) fn fields(
     Some(Fields { inputs, bucket, split: cpu.is_some() })
 }
 
+/// Finds the labels in events.
+pub(super) fn of_event(sink: &mut Sink<'_>, raw: &RawMetric, whole: &Whole<'_>) -> Fields {
+    let mut unnamed = Unnamed { whole, taken: false };
+    let inputs = raw.labels.iter().map(|label| label_input(sink, label, &mut unnamed)).collect();
+    Fields { inputs, bucket: None, split: false }
+}
+
 /// The field of a label; its name was complained of already when it has none.
 fn label_input(sink: &mut Sink<'_>, label: &RawLabel, unnamed: &mut Unnamed<'_, '_>) -> Option<Input> {
     let name = label.name.as_ref().filter(|name| !name.value.is_empty())?;
@@ -85,11 +92,14 @@ impl Unnamed<'_, '_> {
         if path.is_none_or(str::is_empty) && !whole.is_struct() {
             if self.taken {
                 let kind = &whole.layout.type_name;
-                let message = format!("the key is one `{kind}`, and another label has it already");
+                let part = whole.noun();
+                let message = format!("the {part} is one `{kind}`, and another label has it already");
                 sink.report(
                     spot,
                     Problem::error("unknown-field", Place::default(), message)
-                        .expected(format!("one label for the key, or `field` with a part of it for `{name}`"))
+                        .expected(format!(
+                            "one label for the {part}, or `field` with a part of it for `{name}`"
+                        ))
                         .layout(whole.layout.to_string()),
                 );
                 return None;

@@ -50,7 +50,7 @@ pub(super) fn array(
     let sum = extra(sink, &whole, "sum", raw.sum.as_ref(), raw);
     let count = extra(sink, &whole, "count", raw.count.as_ref(), raw);
     let (first, length) = slots?;
-    Some((first, SlotArray { length, sum: sum?, count: count? }))
+    Some((first, SlotArray { length, sum: sum?, count: count?, by_bound: false }))
 }
 
 fn slots(sink: &mut Sink<'_>, whole: &Whole<'_>, path: &Found<String>) -> Option<(ValueSpec, usize)> {

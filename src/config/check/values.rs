@@ -64,7 +64,8 @@ pub(super) fn by_path(sink: &mut Sink<'_>, whole: &Whole<'_>, spot: &Spot, path:
 fn all(sink: &mut Sink<'_>, raw: &RawMetric, map: &MapInfo, whole: Option<&Whole<'_>>) -> Option<ValueSpec> {
     let width = map.value_size as usize;
     let is_number = matches!(width, 1 | 2 | 4 | 8);
-    let spot = spot_of(raw.map.as_ref().or(raw.name.as_ref()), raw);
+    let source = raw.global.as_ref().or(raw.map.as_ref());
+    let spot = spot_of(source.or(raw.name.as_ref()), raw);
     let members = whole.filter(|whole| whole.is_struct()).map(numbers).unwrap_or_default();
     if let Some(whole) = whole
         && let Some(number) = whole.only_member().and_then(number)

@@ -3,10 +3,11 @@
 use std::collections::HashSet;
 
 use super::labels::{self, is_integer};
-use super::scratch;
 use super::words::{bare, leaf, metric_name, name, quoted};
+use super::{scratch, variables};
 use crate::btf::{Kind, Layout, Member, MemberKind, ScalarKind, TypeId};
-use crate::elf::{MapInfo, ObjectInfo};
+use crate::elf::{MapInfo, ObjectInfo, Variable};
+use crate::spec::Owner;
 
 /// Metrics that one map makes at most.
 const MAX_METRICS: usize = 64;
@@ -47,6 +48,10 @@ pub(super) fn of(object: &ObjectInfo) -> (Vec<Metric>, Vec<String>) {
         } else if map.name.starts_with('.') || !draft.map(map) {
             left_out.push(format!("{}: its value holds no number that a metric can show", map.name));
         }
+    }
+    draft.aside = None;
+    for (variable, index) in variables::shown(object) {
+        draft.variable(variable, index);
     }
     (draft.metrics, left_out)
 }
@@ -202,6 +207,23 @@ impl Draft<'_> {
         self.metrics.push(Metric { group, text, aside: self.aside.clone() });
     }
 
+    /// A variable, or the elements of an array.
+    fn variable(&mut self, variable: &Variable, is_array: bool) {
+        let group = group(&variable.name);
+        let metric = self.free_name(&variable.name, group);
+        let help = quoted(&format!("From the variable {}, not described yet", variable.name));
+        let labels = if is_array { "      labels:\n        - index\n" } else { "" };
+        let text = format!(
+            "    - name: {}\n      global: {}\n      help: {help}\n{labels}      # scale: 0.000001 # from microseconds to seconds\n",
+            bare(&metric),
+            bare(&variable.name),
+        );
+        self.room = self.room.saturating_sub(text.len());
+        if self.room > 0 {
+            self.metrics.push(Metric { group, text, aside: None });
+        }
+    }
+
     /// A name by the conventions that no other metric has.
     fn free_name(&mut self, wanted: &str, group: &str) -> String {
         let lower = metric_name(wanted).to_ascii_lowercase();
@@ -217,7 +239,9 @@ impl Draft<'_> {
             if group == "histograms" {
                 all.extend(["_bucket", "_sum", "_count"].map(|part| format!("{found}{part}")));
             }
-            if all.iter().all(|name| !self.taken.contains(name)) {
+            // With the usual namespace.
+            let is_free = |name: &String| Owner::of(&format!("ebpf_exporter_{name}")) == Owner::Free;
+            if all.iter().all(|name| !self.taken.contains(name) && is_free(name)) {
                 self.taken.extend(all);
                 return found;
             }

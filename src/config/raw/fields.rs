@@ -139,11 +139,16 @@ impl Reader {
 
     /// Says that something comes with a later version.
     pub(super) fn not_yet(&mut self, spot: &Spot, later: &later::Later) {
-        let problem = Problem::error(
-            "not-yet-supported",
-            Place::default(),
-            format!("`{}` ({}) is not supported by this version, a later one will", later.key, later.what),
-        );
+        let problem = if later.what == later::NO_GAUGE {
+            let message = format!("`{}` cannot make a gauge: {}", later.key, later.what);
+            Problem::error("event-gauge", Place::default(), message)
+        } else {
+            let message = format!(
+                "`{}` ({}) is not supported by this version, a later one will",
+                later.key, later.what
+            );
+            Problem::error("not-yet-supported", Place::default(), message)
+        };
         self.report(spot, problem.help(later.help));
         self.later += 1;
     }

@@ -25,17 +25,16 @@ pub(super) const MAP: &[Later] = &[
     },
 ];
 
-/// Of every metric.
-pub(super) const METRIC: &[Later] = &[
-    Later { key: "global", what: "a metric from a global variable", help: "use an array map with one entry" },
-    Later { key: "ringbuf", what: "a metric from a ring buffer", help: "count in a hash map instead" },
+/// Of gauges: what no version will do has a reason instead.
+pub(super) const GAUGE: &[Later] = &[
+    Later { key: "ringbuf", what: NO_GAUGE, help: COUNT_EVENTS },
+    Later { key: "perf_event_array", what: NO_GAUGE, help: COUNT_EVENTS },
 ];
 
-pub(super) const PERF_EVENT_ARRAY: Later = Later {
-    key: "perf_event_array",
-    what: "a counter of perf events",
-    help: "count in a hash map instead, or keep this config with the old exporter for now",
-};
+/// Why a gauge cannot be made of events.
+pub(super) const NO_GAUGE: &str = "events are counted, and a gauge does not count";
+const COUNT_EVENTS: &str =
+    "make it a counter or a histogram, or write what it shows into a map and read that";
 
 pub(super) const TRACING: Later = Later {
     key: "tracing",

@@ -27,6 +27,7 @@ pub(super) const MAP: Keys = Keys {
     known: &[&[
         Key::new("max_entries", Shape::Integer, "How many entries it can hold"),
         Key::new("expire", Shape::Duration, "Entries that have not changed for so long are taken out"),
+        Key::new("pages", Shape::Size, "Of an array of performance events: pages of each CPU's buffer"),
         Key::new("carry", Shape::Boolean, "Whether it keeps its entries when its object is replaced"),
     ]],
     later: later::MAP,
@@ -76,6 +77,7 @@ pub(crate) struct RawChoice {
 pub(crate) struct RawMap {
     pub(crate) name: Found<String>,
     pub(crate) max_entries: Option<Found<i64>>,
+    pub(crate) pages: Option<Found<i64>>,
     pub(crate) carry: Option<bool>,
     pub(crate) expire: Option<Found<Duration>>,
 }
@@ -107,6 +109,16 @@ pub(super) fn globals(reader: &mut Reader, node: &Node, path: &str) -> Vec<RawGl
             RawGlobal { name, value }
         })
         .collect()
+}
+
+/// What members of an event must be.
+pub(super) fn conditions(reader: &mut Reader, node: &Node, path: &str) -> Vec<RawGlobal> {
+    let fields = named(reader, node, path, "a mapping from members to values, such as {type: 2}");
+    let condition = |(name, field): (Found<String>, Field<'_>)| {
+        let value = value(reader, field.value, &name.spot.path);
+        RawGlobal { name, value }
+    };
+    fields.into_iter().map(condition).collect()
 }
 
 fn value(reader: &mut Reader, node: &Node, path: &str) -> RawValue {
@@ -161,7 +173,7 @@ pub(super) fn maps(reader: &mut Reader, node: &Node, path: &str) -> Vec<RawMap> 
     let what = "a mapping from maps to their options, such as {my_map: {max_entries: 1024}}";
     let mut maps = Vec::new();
     for (name, field) in named(reader, node, path, what) {
-        let mut map = RawMap { name, max_entries: None, carry: None, expire: None };
+        let mut map = RawMap { name, max_entries: None, pages: None, carry: None, expire: None };
         let path = map.name.spot.path.clone();
         for option in reader.fields(field.value, &path, &MAP) {
             let path = join(&path, option.name);
@@ -171,6 +183,7 @@ pub(super) fn maps(reader: &mut Reader, node: &Node, path: &str) -> Vec<RawMap> 
                     let given = Some(option.value).filter(|value| !value.is_null());
                     map.expire = given.and_then(|value| reader.duration(value, &path));
                 }
+                "pages" => map.pages = reader.integer(option.value, &path),
                 "carry" => map.carry = reader.boolean(option.value, &path).map(|found| found.value),
                 _ => map.max_entries = reader.integer(option.value, &path),
             }

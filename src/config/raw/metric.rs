@@ -3,6 +3,7 @@
 use super::fields::{Field, join};
 use super::keys::{Key, Keys, Shape};
 use super::label::{self, labels};
+use super::load::conditions;
 use super::reader::spot;
 use super::{Found, Group, RawMetric, RawText, Reader, later};
 use crate::config::yaml::Node;
@@ -18,6 +19,7 @@ const EVERY: &[Key] = &[
     ),
     Key::required("help", Shape::Text, "What Prometheus shows for the metric"),
     Key::new("map", Shape::Text, "The map to read, when its name is not the metric's"),
+    Key::new("global", Shape::Text, "The variable to read instead of a map, or a member of it"),
     Key::new("labels", Shape::List(&Shape::TextOr(&label::KEYS)), "How the map's key becomes labels"),
     Key::new("value", Shape::Text, "The member of a struct value that is the number"),
     Key::new("scale", Shape::Number, "Counters and gauges: multiplies the value"),
@@ -28,28 +30,44 @@ const EVERY: &[Key] = &[
     Key::new("max_label_length", Shape::Size, "How many bytes a label may have; what is longer is cut"),
 ];
 
+/// Keys of metrics that are made of events.
+const EVENTS: &[Key] = &[
+    Key::new("ringbuf", Shape::Text, "The ring buffer whose events are counted"),
+    Key::new(
+        "perf_event_array",
+        Shape::Boolean,
+        "Whether `map`, or the map of the metric's name, is an array of performance events that are counted",
+    ),
+    Key::new("type", Shape::Text, "Of events: the struct that they are, by its name in the object"),
+    Key::new("where", Shape::Anything, "Of events: members with the values that count, one or a list"),
+];
+
 pub(super) const COUNTER: Keys = Keys {
     what: "a counter",
     example: EXAMPLE,
     known: &[
         EVERY,
-        &[
-            Key::new("perf_event_array", Shape::Boolean, "Counters of perf events: not supported yet"),
-            Key::new("flush_interval", Shape::Duration, "Counters of perf events: without effect elsewhere"),
-        ],
+        EVENTS,
+        &[Key::new(
+            "flush_interval",
+            Shape::Duration,
+            "Of events: after how long all series begin anew, again and again; never when it is not given",
+        )],
     ],
-    later: later::METRIC,
+    later: &[],
 };
 
 pub(super) const GAUGE: Keys =
-    Keys { what: "a gauge", example: EXAMPLE, known: &[EVERY], later: later::METRIC };
+    Keys { what: "a gauge", example: EXAMPLE, known: &[EVERY], later: later::GAUGE };
 
 pub(super) const HISTOGRAM: Keys = Keys {
     what: "a histogram",
     example: EXAMPLE,
     known: &[
         EVERY,
+        EVENTS,
         &[
+            Key::new("observe", Shape::Text, "Of events: the member whose size is counted"),
             Key::required("bucket_type", Shape::Choice(bucket_types), "How slots become bounds"),
             Key::new(
                 "bucket",
@@ -69,7 +87,7 @@ pub(super) const HISTOGRAM: Keys = Keys {
             Key::new("bucket_keys", Shape::List(&Shape::Number), "For fixed: the bounds, rising"),
         ],
     ],
-    later: later::METRIC,
+    later: &[],
 };
 
 fn reductions() -> Vec<(&'static str, &'static str)> {
@@ -98,7 +116,8 @@ pub(super) fn metric(reader: &mut Reader, group: Group, node: &Node, path: &str)
     for field in reader.fields(node, path, keys) {
         let path = join(path, field.name);
         read_field(reader, &mut raw, &field, &path);
-        let by_name = ["value", "bucket", "slots", "sum", "count"];
+        let by_name =
+            ["global", "value", "bucket", "slots", "sum", "count", "ringbuf", "type", "observe", "where"];
         // Null is "not given" there, and must not make a histogram of another kind.
         if !(field.value.is_null() && by_name.contains(&field.name)) {
             raw.given.push(field.name.to_owned());
@@ -117,6 +136,7 @@ fn empty(group: Group, node: &Node, path: &str) -> RawMetric {
         name: None,
         help: None,
         map: None,
+        global: None,
         scale: None,
         reduce: None,
         zero: None,
@@ -129,6 +149,12 @@ fn empty(group: Group, node: &Node, path: &str) -> RawMetric {
         bucket_multiplier: None,
         bucket_keys: None,
         labels: Vec::new(),
+        ringbuf: None,
+        perf_event_array: false,
+        event_type: None,
+        conditions: Vec::new(),
+        observe: None,
+        flush_interval: None,
         value: None,
         bucket: None,
         slots: None,
@@ -147,6 +173,7 @@ fn read_field(reader: &mut Reader, raw: &mut RawMetric, field: &Field<'_>, path:
         "help" => raw.help = reader.text(node, path),
         // Null is "not given" for the keys that the reference does not have.
         "map" => raw.map = optional(node).and_then(|node| reader.text(node, path)),
+        "global" => raw.global = optional(node).and_then(|node| reader.text(node, path)),
         "value" => raw.value = optional(node).and_then(|node| reader.text(node, path)),
         "bucket" => raw.bucket = optional(node).and_then(|node| reader.text(node, path)),
         "slots" => raw.slots = optional(node).and_then(|node| reader.text(node, path)),
@@ -166,14 +193,21 @@ fn read_field(reader: &mut Reader, raw: &mut RawMetric, field: &Field<'_>, path:
         "bucket_multiplier" => raw.bucket_multiplier = reader.float(node, path),
         "bucket_keys" => raw.bucket_keys = bucket_keys(reader, node, path),
         "labels" => raw.labels = labels(reader, node, path),
-        // It means nothing here, but is never nonsense.
-        "flush_interval" => drop(reader.duration(node, path)),
+        _ => read_event_field(reader, raw, field, path),
+    }
+}
+
+/// What only metrics that are made of events have.
+fn read_event_field(reader: &mut Reader, raw: &mut RawMetric, field: &Field<'_>, path: &str) {
+    let node = field.value;
+    match field.name {
+        "ringbuf" => raw.ringbuf = optional(node).and_then(|node| reader.text(node, path)),
+        "type" => raw.event_type = optional(node).and_then(|node| reader.text(node, path)),
+        "observe" => raw.observe = optional(node).and_then(|node| reader.text(node, path)),
+        "where" => raw.conditions = conditions(reader, node, path),
+        "flush_interval" => raw.flush_interval = reader.duration(node, path),
         "perf_event_array" => {
-            if let Some(found) = reader.boolean(node, path)
-                && found.value
-            {
-                reader.not_yet(&found.spot, &later::PERF_EVENT_ARRAY);
-            }
+            raw.perf_event_array = reader.boolean(node, path).is_some_and(|found| found.value);
         }
         _ => {}
     }

@@ -20,6 +20,8 @@ pub(crate) use load::{RawChoice, RawGlobal, RawMap, RawProgram, RawValue, ValueS
 pub(crate) use reader::Reader;
 pub(crate) use top::{TOP, config};
 
+use std::time::Duration;
+
 use super::findings::Spot;
 use crate::decode::Params;
 
@@ -81,6 +83,7 @@ pub(crate) struct RawMetric {
     pub(crate) name: Option<Found<String>>,
     pub(crate) help: Option<Found<String>>,
     pub(crate) map: Option<Found<String>>,
+    pub(crate) global: Option<Found<String>>,
     pub(crate) scale: Option<Found<f64>>,
     pub(crate) reduce: Option<Found<String>>,
     pub(crate) zero: Option<Found<bool>>,
@@ -94,6 +97,18 @@ pub(crate) struct RawMetric {
     pub(crate) bucket_multiplier: Option<Found<f64>>,
     pub(crate) bucket_keys: Option<Found<Vec<Found<f64>>>>,
     pub(crate) labels: Vec<RawLabel>,
+    /// The ring buffer whose events it is made of.
+    pub(crate) ringbuf: Option<Found<String>>,
+    /// Whether its map is an array of performance events.
+    pub(crate) perf_event_array: bool,
+    /// The struct that events are.
+    pub(crate) event_type: Option<Found<String>>,
+    /// What members of events must be.
+    pub(crate) conditions: Vec<RawGlobal>,
+    /// The member of events whose size is counted.
+    pub(crate) observe: Option<Found<String>>,
+    /// After how long everything is forgotten.
+    pub(crate) flush_interval: Option<Found<Duration>>,
     /// The member of a struct value that is the number.
     pub(crate) value: Option<Found<String>>,
     /// The field of the key that holds a histogram's slot.
@@ -118,9 +133,22 @@ impl RawMetric {
         self.given.iter().any(|given| given == key)
     }
 
+    /// Whether it is made of events instead of the entries of a map.
+    pub(crate) fn is_of_events(&self) -> bool {
+        self.perf_event_array || self.gives("ringbuf")
+    }
+
+    /// The buffer that its events come from.
+    pub(crate) fn buffer(&self) -> Option<&Found<String>> {
+        let named = if self.gives("ringbuf") { &self.ringbuf } else { &self.map };
+        let own = self.name.as_ref().filter(|_| !self.gives("ringbuf"));
+        named.as_ref().or(own).filter(|name| self.is_of_events() && !name.value.is_empty())
+    }
+
     /// Whether the last label is a histogram's slot, because nothing else says where it is.
     pub(crate) fn slot_is_label(&self) -> bool {
-        self.group == Group::Histograms && !self.gives("bucket") && !self.gives("slots")
+        let is_elsewhere = self.gives("bucket") || self.gives("slots") || self.is_of_events();
+        self.group == Group::Histograms && !is_elsewhere
     }
 
     /// Whether some labels are by name and some by position.

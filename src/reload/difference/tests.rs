@@ -1,6 +1,6 @@
 //! What is to be done, for what is at work and what the files say.
 
-use super::super::samples::{config, error, lost, spec, warning};
+use super::super::samples::{config, error, lost, setting, spec, warning};
 use super::*;
 
 /// What is at work of a config: the object's version and its metrics.
@@ -92,6 +92,33 @@ fn what_differs_is_done_and_nothing_else() {
     check(&[At { is_gone: true, ..at("a", "1", M) }], vec![], &["a: remove"]);
     // It may be back in a moment.
     check(&[at("a", "1", M)], vec![], &[]);
+}
+
+/// What programs can write can be written beside them; what they were verified with cannot.
+#[test]
+fn a_variable_takes_no_load_and_a_constant_does() {
+    let files = |globals: &[(&str, u8)]| setting(config("a", "1", M, vec![]), globals);
+    let running = |globals: &[(&str, u8)]| At {
+        running: files(globals).spec,
+        seen: Some(files(globals).seen()),
+        ..at("a", "1", M)
+    };
+    let (view, load) = (&["a: view m []"][..], &["a: load m []"][..]);
+    for (before, after, expected) in [
+        (&[(".data", 1)][..], &[(".data", 2)][..], view),
+        (&[(".data", 1)], &[], view),
+        (&[], &[(".bss.own", 1)], view),
+        (&[(".rodata", 1), (".data", 1)], &[(".rodata", 1), (".data", 2)], view),
+        (&[(".rodata", 1)], &[(".rodata", 2)], load),
+        (&[(".rodata", 1)], &[], load),
+        (&[], &[(".rodata.own", 1)], load),
+        (&[(".rodata", 1), (".data", 1)], &[(".rodata", 2), (".data", 2)], load),
+    ] {
+        check(&[running(before)], vec![files(after)], expected);
+    }
+    // Another object is another load, whatever else changes.
+    let other = setting(config("a", "2", M, vec![]), &[(".data", 2)]);
+    check(&[running(&[(".data", 1)])], vec![other], load);
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use super::super::difference::Accepted;
 use super::super::kernel::Kernel;
 use super::super::unit::Running;
+use crate::events::Tallies;
 use crate::problem::Problem;
 use crate::scrape::{Generation, Member};
 
@@ -41,10 +42,8 @@ impl<K: Kernel> Job<K> {
     /// What is wrong with a successor although it was loaded. Nothing is given up for it; at first
     /// everything that can be served is.
     fn flaws(&self, kernel: &K, prepared: &K::Prepared) -> Vec<Problem> {
-        if self.running.is_none() {
-            return Vec::new();
-        }
-        let view = kernel.view(prepared);
+        let Some(running) = &self.running else { return Vec::new() };
+        let view = Tallies::new(&self.to.spec.view, &running.tallies).complete(&kernel.view(prepared));
         let mut flaws = kernel.probe(&view);
         flaws.extend(Generation::unfit(&Member { view_spec: self.to.spec.view.clone(), view }));
         flaws

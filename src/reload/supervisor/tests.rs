@@ -3,14 +3,14 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::super::ReadConfig;
-use super::super::samples::{config, error, lost, warning};
+use super::super::samples::{config, error, lost, setting, warning};
 use super::*;
 use crate::problem::Place;
 use crate::reload::kernel::Moved;
 use crate::scrape::{Live, Settings};
 use crate::snapshot::fixture::Literal;
 use crate::snapshot::{NamedSource, ProgramStatus, ProgramVerdict, Programs, Verdict, View};
-use crate::spec::LoadSpec;
+use crate::spec::{GlobalPatch, LoadSpec};
 
 /// What the kernel holds, and what was asked of it.
 #[derive(Default)]
@@ -65,6 +65,10 @@ impl Recorder {
         if fails { Err(vec![Problem::error("refused", place, "no")]) } else { Ok(()) }
     }
 
+    fn state_operations(&self) -> usize {
+        self.state().operations
+    }
+
     fn object(&self, name: &str, version: &str) -> Object {
         self.state().alive += 1;
         Object { name: name.to_owned(), version: version.to_owned(), kernel: self.clone() }
@@ -99,7 +103,7 @@ fn version(spec: &LoadSpec) -> String {
 fn view(name: &str) -> View {
     let source = Arc::new(Literal::from_numbers([(0, 1)]));
     let sources = vec![NamedSource { map: "counts".to_owned(), source }];
-    View { config: name.to_owned(), sources, programs: Arc::new(NoPrograms) }
+    View { config: name.to_owned(), sources, streams: Vec::new(), programs: Arc::new(NoPrograms) }
 }
 
 impl Kernel for Recorder {
@@ -118,6 +122,12 @@ impl Kernel for Recorder {
 
     fn probe(&self, view: &View) -> Vec<Problem> {
         self.may(format!("probe {}", view.config), &view.config).err().unwrap_or_default()
+    }
+
+    fn set(&self, loaded: &mut Object, spec: &LoadSpec, changes: &[GlobalPatch]) -> Result<(), String> {
+        let names: Vec<&str> = changes.iter().map(|change| change.name.as_str()).collect();
+        self.may(format!("set {} of {}", names.join(" "), loaded.name), &spec.name)
+            .map_err(|_| "no".to_owned())
     }
 
     fn commit(
@@ -285,6 +295,25 @@ fn check(before: Vec<ReadConfig>, after: Vec<ReadConfig>, log: &[&str], states: 
     let again = stage.look(after);
     assert!(again.is_empty() && stage.kernel.log().is_empty(), "there is nothing left to do");
     assert_eq!(stage.states(), states);
+}
+
+#[test]
+fn variables_are_set_in_place_where_that_is_possible() {
+    let files = |byte: u8| setting(good("a", "1"), &[(".data", byte)]);
+    check(vec![files(1)], vec![files(2)], &["set in.data of a"], &["a up [] []"]);
+    // Where it is not, the object is loaded again beside the one that runs.
+    let kernel = Recorder::default();
+    let mut stage = Stage::start(kernel.clone(), vec![files(1)]);
+    kernel.log();
+    kernel.state().fails_at = Some(kernel.state_operations() + 1);
+    let report = stage.look(vec![files(2)]);
+    assert_eq!(changes(&report), ["a: object replaced, 1 maps go on"]);
+    let expected =
+        ["set in.data of a fails", "prepare a 1 beside 1", "probe a", "commit a 1", "retire a 1, served"];
+    assert_eq!(kernel.log(), expected);
+    // The one that was set is the one that is at work.
+    assert!(stage.look(vec![files(2)]).is_empty() && kernel.log().is_empty());
+    assert_eq!(changes(&stage.look(vec![files(3)])), ["a: variables set, programs and maps stayed"]);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::scrape::plan::Contributor;
 use crate::scrape::reading::Reading;
 use crate::scrape::render::Rendered;
 use crate::scrape::state::{SourceStates, States};
-use crate::snapshot::{Room, Source};
+use crate::snapshot::{Loss, Room, Source};
 
 pub(super) fn collect(reading: &Reading, rendered: &Rendered, states: &States, families: &mut Families) {
     for config in reading.generation.configs() {
@@ -34,6 +34,30 @@ pub(super) fn collect(reading: &Reading, rendered: &Rendered, states: &States, f
         metric(contributor, rendered, states, families);
     }
     maps(reading, states, families);
+    events(reading, families);
+}
+
+/// How many events came, how many were lost, and how many bytes of them waited.
+fn events(reading: &Reading, families: &mut Families) {
+    for stream in &reading.streams {
+        let labels = [("config", stream.config.as_str()), ("source", stream.map.as_str())];
+        families.add(&names::EVENTS, &labels, count(stream.counts.events));
+        for (loss, lost) in &stream.counts.lost {
+            // Ring buffers say nothing of what had no room; their programs can.
+            if *loss == Loss::Full && stream.unread.is_some() {
+                continue;
+            }
+            let [config, source] = labels;
+            families.add(&names::EVENTS_LOST, &[config, source, ("reason", loss.reason())], count(*lost));
+        }
+        if let Some(bytes) = stream.unread {
+            families.add(&names::EVENTS_UNREAD, &labels, count(bytes));
+        }
+    }
+    for ((config, source, reason), lost) in &reading.losses {
+        let labels = [("config", config.as_str()), ("source", source.as_str()), ("reason", reason.as_str())];
+        families.add(&names::EVENTS_LOST, &labels, count(*lost));
+    }
 }
 
 /// Which files are served, and how following them went.
@@ -90,7 +114,9 @@ fn metric(contributor: &Contributor, rendered: &Rendered, states: &States, famil
 
 fn maps(reading: &Reading, states: &States, families: &mut Families) {
     let mut states = states.sources();
-    for (planned, read) in reading.generation.sources.iter().zip(&reading.sources) {
+    // A variable is never full.
+    let sources = reading.generation.sources.iter().zip(&reading.sources);
+    for (planned, read) in sources.filter(|(planned, _)| planned.area.is_none()) {
         let entries = read.outcome.as_ref().ok().map(|statistics| statistics.entries);
         map((&planned.config, &planned.map), planned.source.as_ref(), entries, &mut states, families);
     }

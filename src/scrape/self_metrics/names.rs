@@ -1,4 +1,4 @@
-//! The names of own metrics. They are reserved: no config can have them.
+//! The names of own metrics; whom they belong to says [`crate::spec::Owner`].
 
 use prometheus::proto::MetricType;
 
@@ -15,6 +15,7 @@ macro_rules! names {
         $(pub(super) const $constant: Name = Name { name: $name, help: $help, kind: MetricType::$kind };)*
 
         /// All of them.
+        #[cfg(test)]
         pub(super) const ALL: &[Name] = &[$($constant),*];
     };
 }
@@ -72,6 +73,12 @@ names! {
         "Entries of a map in this scrape, or as last counted of one that no metric reads";
     MAP_MAX_ENTRIES GAUGE "ebpf_exporter_map_max_entries"
         "Entries that a map can hold";
+    EVENTS COUNTER "ebpf_exporter_events_total"
+        "Events that were read from a buffer, by the buffer's map";
+    EVENTS_LOST COUNTER "ebpf_exporter_events_lost_total"
+        "Events that are missing in what is counted, by reason: buffer_full, decode, series_limit, or what its program calls it";
+    EVENTS_UNREAD GAUGE "ebpf_exporter_events_unread_bytes"
+        "Bytes of events that waited in a ring buffer when this scrape began";
     CLIENTS_CUT COUNTER "ebpf_exporter_http_clients_cut_total"
         "Clients whose connection was closed before they had their answer, by reason: not_reading, slow_request or needed_by_others";
     MAP_NEARLY_FULL GAUGE "ebpf_exporter_map_nearly_full"
@@ -99,6 +106,7 @@ names! {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::spec::Owner;
 
     #[test]
     fn names_follow_the_conventions_but_for_the_one_that_is_kept() {
@@ -107,6 +115,7 @@ mod tests {
             let kept = metric.name == "ebpf_exporter_ebpf_program_run_time_seconds";
             assert_eq!(total, metric.kind == MetricType::COUNTER && !kept, "{}", metric.name);
             assert!(!metric.help.is_empty());
+            assert_ne!(Owner::of(metric.name), Owner::Free, "{}", metric.name);
         }
         let mut names: Vec<_> = ALL.iter().map(|metric| metric.name).collect();
         names.sort_unstable();

@@ -19,7 +19,7 @@ fn array(
     count: Option<ValueSpec>,
     labels: Vec<LabelSpec>,
 ) -> MetricSpec {
-    let slots = Slots::Array(SlotArray { length: 4, sum, count });
+    let slots = Slots::Array(SlotArray { length: 4, sum, count, by_bound: false });
     let kind = MetricKind::Histogram(Histogram { buckets: Buckets { kind, multiplier: 0.5 }, slots });
     MetricSpec { value: ValueSpec::unsigned(0, 4), ..metric("h", kind, 4, labels) }
 }

@@ -454,7 +454,8 @@ fn by_key(kind: BucketKind) -> MetricSpec {
 
 fn by_array(kind: BucketKind, sum: bool, count: bool) -> MetricSpec {
     let value = |is_there: bool, offset| is_there.then_some(ValueSpec::unsigned(offset, 8));
-    let slots = Slots::Array(SlotArray { length: 2, sum: value(sum, 16), count: value(count, 24) });
+    let slots =
+        Slots::Array(SlotArray { length: 2, sum: value(sum, 16), count: value(count, 24), by_bound: false });
     let buckets = Buckets { kind, multiplier: 0.5 };
     metric("h", MetricKind::Histogram(Histogram { buckets, slots }), 4, vec![])
 }

@@ -69,6 +69,8 @@ fn metric(family: &str, kind: MetricKind, key_size: usize, mut labels: Vec<Label
         help: "Help".to_owned(),
         kind,
         map: family.to_owned(),
+        area: None,
+        events: None,
         key_size,
         labels,
         value: ValueSpec::unsigned(0, 8),
@@ -118,8 +120,8 @@ fn member(config: &str, metrics: Vec<MetricSpec>, sources: Vec<(&str, Arc<dyn So
         sources.into_iter().map(|(map, source)| NamedSource { map: map.to_owned(), source }).collect();
     let programs: Arc<dyn Programs> = Arc::new(LiteralPrograms::default());
     Member {
-        view_spec: ViewSpec { name: config.to_owned(), metrics, expiries: Vec::new() },
-        view: View { config: config.to_owned(), sources, programs },
+        view_spec: ViewSpec { name: config.to_owned(), metrics, expiries: Vec::new(), losses: Vec::new() },
+        view: View { config: config.to_owned(), sources, streams: Vec::new(), programs },
     }
 }
 

@@ -65,7 +65,7 @@ impl Source for Entries {
     ) -> Result<ReadStatistics, ReadError> {
         let rows = self.len();
         push(Batch { shape: self.shape, rows, keys: &self.keys, values: &self.values })?;
-        Ok(ReadStatistics { entries: rows as u64, vanished: 0 })
+        Ok(ReadStatistics { entries: rows as u64, vanished: 0, epoch: 0 })
     }
 }
 

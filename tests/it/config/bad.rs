@@ -15,6 +15,7 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         DECODERS,
         BUCKETS,
         NUMBERS,
+        EVENTS,
         WHAT_COMES_LATER,
     ];
     topics.into_iter().flatten()
@@ -555,11 +556,134 @@ fn numbers() {
     check(NUMBERS);
 }
 
-const WHAT_COMES_LATER: &[Case] = &[
+const EVENTS: &[Case] = &[
     (
-        "metrics:\n  counters:\n    - {name: perf, help: h, perf_event_array: true, flush_interval: 10s, labels: [{name: a, size: 4, decoders: [{name: uint}]}]}\n",
-        &["not-yet-supported 3:47 (perf)", "no-metric-left -"],
+        "metrics:\n  counters:\n    - {name: a, help: h, ringbuf: rings}\n",
+        &["missing-map 3:35 (a)", "no-metric-left -"],
     ),
+    (
+        "metrics:\n  counters:\n    - {name: a, help: h, ringbuf: array}\n",
+        &["map-kind 3:35 (a)", "no-metric-left -"],
+    ),
+    (
+        "metrics:\n  counters:\n    - {name: a, help: h, ringbuf: perf}\n",
+        &["map-kind 3:35 (a)", "no-metric-left -"],
+    ),
+    (
+        "metrics:\n  counters:\n    - {name: ring, help: h, perf_event_array: true}\n",
+        &["map-kind 3:14 (ring)", "no-metric-left -"],
+    ),
+    (
+        "metrics:\n  counters:\n    - {name: a, help: h, perf_event_array: true, ringbuf: ring}\n",
+        &["event-conflict 3:59 (a)", "map-kind 3:59 (a)", "no-metric-left -"],
+    ),
+    (
+        "metrics:\n  counters:\n    - {name: a, help: h, global: total, ringbuf: ring}\n",
+        &["event-conflict 3:34 (a)", "no-metric-left -"],
+    ),
+    (
+        "metrics:\n  counters:\n    - {name: a, help: h, ringbuf: ring, map: array}\n",
+        &["event-conflict 3:46 (a)", "no-metric-left -"],
+    ),
+    (
+        "metrics:\n  counters:\n    - {name: a, help: h, ringbuf: [ring]}\n",
+        &["wrong-type 3:35 (a)", "no-metric-left -"],
+    ),
+    // Names without a type that they are names of.
+    (
+        "metrics:\n  counters:\n    - {name: a, help: h, ringbuf: ring, labels: [one]}\n",
+        &["no-event-type 3:50 (a)", "no-metric-left -"],
+    ),
+    (
+        "metrics:\n  counters:\n    - {name: a, help: h, ringbuf: ring, value: one}\n",
+        &["no-event-type 3:48 (a)", "no-metric-left -"],
+    ),
+    (
+        "metrics:\n  counters:\n    - {name: a, help: h, ringbuf: ring, where: {one: 1}}\n",
+        &["no-event-type 3:49 (a)", "no-metric-left -"],
+    ),
+    (
+        "metrics:\n  counters:\n    - {name: a, help: h, ringbuf: ring, type: pairs, labels: [one]}\n",
+        &["unknown-type 3:47 (a)", "no-metric-left -"],
+    ),
+    (
+        "metrics:\n  counters:\n    - {name: a, help: h, ringbuf: ring, type: struct pair, labels: [three]}\n",
+        &["unknown-member 3:69 (a)", "no-metric-left -"],
+    ),
+    (
+        "metrics:\n  counters:\n    - {name: a, help: h, ringbuf: ring, type: mixed, value: comm}\n",
+        &["value-type 3:61 (a)", "no-metric-left -"],
+    ),
+    (
+        "metrics:\n  counters:\n    - {name: a, help: h, ringbuf: ring, type: mixed, labels: [{name: a, size: 4, decoders: [uint]}, device]}\n",
+        &["mixed-labels 3:101 (a)", "no-metric-left -"],
+    ),
+    // Conditions that nothing fulfils.
+    (
+        "metrics:\n  counters:\n    - {name: a, help: h, ringbuf: ring, type: mixed, where: {operation: 256}}\n",
+        &["condition-value 3:73 (a)", "no-metric-left -"],
+    ),
+    (
+        "metrics:\n  counters:\n    - {name: a, help: h, ringbuf: ring, type: mixed, where: {operation: [1, x, -1], time: yes}}\n",
+        &[
+            "condition-value 3:77 (a)",
+            "condition-value 3:80 (a)",
+            "condition-value 3:91 (a)",
+            "no-metric-left -",
+        ],
+    ),
+    (
+        "metrics:\n  counters:\n    - {name: a, help: h, ringbuf: ring, type: mixed, where: {comm: bash}}\n",
+        &["condition-type 3:62 (a)", "no-metric-left -"],
+    ),
+    (
+        "metrics:\n  counters:\n    - {name: a, help: h, ringbuf: ring, type: mixed, where: {operation: []}}\n",
+        &["condition-value 3:73 (a)", "no-metric-left -"],
+    ),
+    (
+        "metrics:\n  counters:\n    - {name: a, help: h, ringbuf: ring, type: mixed, where: [operation]}\n",
+        &["wrong-type 3:61 (a)", "no-metric-left -"],
+    ),
+    // Histograms.
+    (
+        "metrics:\n  histograms:\n    - {name: a, help: h, ringbuf: ring, type: mixed, bucket_type: exp2, bucket_max: 4}\n",
+        &["missing-observe 3:7 (a)", "no-metric-left -"],
+    ),
+    (
+        "metrics:\n  histograms:\n    - {name: a, help: h, ringbuf: ring, type: mixed, observe: comm, bucket_type: exp2, bucket_max: 4}\n",
+        &["value-type 3:63 (a)", "no-metric-left -"],
+    ),
+    (
+        "metrics:\n  histograms:\n    - {name: a, help: h, ringbuf: ring, type: mixed, value: time, observe: time, slots: time, bucket: time, sum: time, bucket_type: exp2, bucket_max: 4}\n",
+        &[
+            "event-conflict 3:61 (a)",
+            "event-conflict 3:89 (a)",
+            "event-conflict 3:103 (a)",
+            "event-conflict 3:114 (a)",
+            "no-metric-left -",
+        ],
+    ),
+    (
+        "metrics:\n  gauges:\n    - {name: a, help: h, ringbuf: ring}\n",
+        &["event-gauge 3:26 (a)", "no-metric-left -"],
+    ),
+    // What only events have.
+    (
+        "metrics:\n  counters:\n    - {name: array, help: h, type: pair, where: {one: 1}}\n",
+        &["no-events 3:36 (array)", "no-events 3:50 (array)", "no-metric-left -"],
+    ),
+    ("maps: {perf: {pages: 3}}\nmetrics: {counters: []}\n", &["buffer-pages 1:22"]),
+    ("maps: {perf: {pages: 0}}\nmetrics: {counters: []}\n", &["buffer-pages 1:22"]),
+    ("maps: {ring: {pages: 4}}\nmetrics: {counters: []}\n", &["buffer-pages 1:22"]),
+    ("maps: {array: {pages: 4}}\nmetrics: {counters: []}\n", &["buffer-pages 1:23"]),
+];
+
+#[test]
+fn events() {
+    check(EVENTS);
+}
+
+const WHAT_COMES_LATER: &[Case] = &[
     ("tracing: {spans: [{ringbuf: ring, labels: []}]}\n", &["not-yet-supported 1:1"]),
     (
         "metrics: {counters: []}\ncgroup_id_map: {name: array, type: hash, regexps: [a]}\n",
@@ -568,14 +692,6 @@ const WHAT_COMES_LATER: &[Case] = &[
     ("maps: {array: {pin_path: /x}}\nmetrics: {counters: []}\n", &["not-yet-supported 1:16"]),
     ("maps: {array: {from_pin: /x, max_entries: 5}}\nmetrics: {counters: []}\n", &["not-yet-supported 1:16"]),
     ("maps: {array: {carry: sometimes}}\nmetrics: {counters: []}\n", &["wrong-type 1:23"]),
-    (
-        "metrics:\n  counters:\n    - {name: a, help: h, global: x}\n",
-        &["not-yet-supported 3:26 (a)", "no-metric-left -"],
-    ),
-    (
-        "metrics:\n  counters:\n    - {name: a, help: h, ringbuf: ring}\n",
-        &["not-yet-supported 3:26 (a)", "no-metric-left -"],
-    ),
 ];
 
 #[test]

@@ -24,7 +24,8 @@ pub fn metrics(config: &serde_yaml::Value) -> Vec<Metric> {
     for (group, metrics) in config["metrics"].as_mapping().unwrap() {
         for value in metrics.as_sequence().into_iter().flatten() {
             let name = value["name"].as_str().unwrap().to_owned();
-            let map = value["map"].as_str().unwrap_or(&name).to_owned();
+            let named = value["map"].as_str().or(value["ringbuf"].as_str());
+            let map = named.unwrap_or(&name).to_owned();
             found.push(Metric { group: group.as_str().unwrap().to_owned(), name, map, value: value.clone() });
         }
     }
@@ -64,8 +65,18 @@ fn serve(example: &Example, is_whole: impl Fn(&str) -> bool) -> String {
     }
 }
 
+/// In a network with the interfaces that examples name, lest they come into the way of this machine's own.
 #[test]
 fn every_example_is_served() {
+    kernel::with_network(|| {
+        for name in ["eth0", "ens1f0", "ens1f1"] {
+            kernel::run("ip", &["link", "add", name, "type", "veth"]);
+        }
+        serve_all();
+    });
+}
+
+fn serve_all() {
     for example in examples() {
         let config = example.value();
         let namespace = config.get("namespace").and_then(|text| text.as_str()).unwrap_or("ebpf_exporter");

@@ -126,8 +126,8 @@ fn bad_texts() -> Vec<Bad> {
             "t20_event_array",
             counter(LABEL).replace("help: h", "help: h\n      perf_event_array: true"),
             plain(),
-            "not-yet-supported",
-            "perf_event_array",
+            "map-kind",
+            "not an array of performance events",
         ),
         bad(
             "t21_tracing",

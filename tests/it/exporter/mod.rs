@@ -3,6 +3,9 @@
 /// Hosts that lack something.
 mod environment;
 
+/// Metrics that are made of events.
+pub mod events;
+
 /// One good config among every kind of bad one.
 mod isolation;
 
@@ -11,6 +14,9 @@ mod lifecycle;
 
 /// Bounds on series and entries.
 mod limits;
+/// Pages that are sent while they are rendered.
+mod long;
+
 /// Memory after very many keys.
 mod memory;
 

@@ -99,6 +99,7 @@ fn scraper(spec: Spec, sources: Vec<(&str, &MapHandle)>) -> Scraper {
     let view = View {
         config: "take".to_owned(),
         sources: sources.collect(),
+        streams: Vec::new(),
         programs: Arc::new(bpftally::snapshot::fixture::LiteralPrograms::default()),
     };
     let generation = Generation::plan(vec![Member { view_spec: spec.view, view }], Vec::new());

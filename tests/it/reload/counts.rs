@@ -26,14 +26,14 @@ fn add(map: &str, key: &str, by: u32) -> String {
 
 /// An exporter that reloads only when it is asked to, so that it is known when it does.
 #[track_caller]
-fn follow(folder: Folder) -> Following {
+pub fn follow(folder: Folder) -> Following {
     Following::start(folder, &["--config.watch=off"])
 }
 
 /// What was counted, against what happened: nothing is missed, and twice counts at the most what was made
 /// while a reload was under way. How much that really is, is told.
 #[track_caller]
-fn check(what: &str, counted: Option<f64>, race: &Race) {
+pub fn check(what: &str, counted: Option<f64>, race: &Race) {
     let counted = counted.expect("the series is there") as u64;
     assert!(counted >= race.fired, "{what}: {counted} of {race:?}");
     let overlap = counted - race.fired;

@@ -12,6 +12,12 @@ mod fire;
 /// Exact counts while everything changes.
 mod counts;
 
+/// Variables as sources, and variables that are set while programs run.
+mod variables;
+
+/// The same of events.
+mod events;
+
 /// Scrapes that go on meanwhile.
 mod isolation;
 

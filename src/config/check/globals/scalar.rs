@@ -44,7 +44,7 @@ fn out_of_range(name: &str, found: &Scalar, expected: String) -> Box<Problem> {
 }
 
 /// The smallest and the largest number that a member holds.
-fn range(member: &Member, signed: bool) -> (i128, i128) {
+pub(in crate::config::check) fn range(member: &Member, signed: bool) -> (i128, i128) {
     let width = member.bits.map_or_else(|| member.size.saturating_mul(8), |bits| bits.width as usize);
     match (width.min(127), signed) {
         (0, _) => (0, 0),

@@ -6,7 +6,7 @@ use crate::config::check::Sink;
 use crate::config::findings::Spot;
 use crate::config::raw::{RawGlobal, RawValue, ValueShape};
 use crate::config::suggest;
-use crate::elf::Variable;
+use crate::elf::{ObjectInfo, Variable};
 use crate::problem::{Place, Problem};
 use crate::spec::GlobalPatch;
 
@@ -18,14 +18,15 @@ pub(super) struct Write {
 
 /// Writes what the config says of a variable or a part of it.
 pub(super) fn write(
-    btf: &Btf,
+    object: &ObjectInfo,
     sink: &mut Sink<'_>,
     variable: &Variable,
     path: &str,
     global: &RawGlobal,
     writes: &mut Vec<Write>,
 ) {
-    let mut writer = Writer { btf, sink, variable, writes };
+    let btf = &object.btf;
+    let mut writer = Writer { object, btf, sink, variable, writes };
     match btf.member(variable.type_id, path) {
         Ok(member) => writer.value(&member, &global.name.value, &global.value),
         Err(error) => writer.no_member(&global.name.spot, &error),
@@ -33,6 +34,7 @@ pub(super) fn write(
 }
 
 struct Writer<'w, 's> {
+    object: &'w ObjectInfo,
     btf: &'w Btf,
     sink: &'w mut Sink<'s>,
     variable: &'w Variable,
@@ -103,7 +105,8 @@ impl Writer<'_, '_> {
         // The reader of objects made sure that the variable lies in its section, and that members lie in it.
         let offset = (self.variable.offset as usize).saturating_add(offset);
         let (name, section) = (name.to_owned(), self.variable.section.clone());
-        let patch = GlobalPatch { name, section, offset, bytes, mask };
+        let initial = self.object.section_bytes(&section, offset, bytes.len());
+        let patch = GlobalPatch { name, section, offset, bytes, mask, initial };
         self.writes.push(Write { patch, spot: value.spot.clone() });
     }
 

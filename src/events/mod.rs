@@ -1,0 +1,15 @@
+//! Events as metrics: records of buffers become entries of tallies, which are read like maps.
+//!
+//! A [`Tally`] is a map in user space. Its keys are the bytes of those members of a record that labels are made of, so
+//! that decoding, limits, histograms and pages come from the path that maps have. Nothing here knows where records
+//! come from, or what the time is.
+
+mod plan;
+mod tallies;
+mod tally;
+
+#[cfg(test)]
+mod tests;
+
+pub use tallies::Tallies;
+pub use tally::{Tally, TallySink};

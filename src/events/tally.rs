@@ -1,0 +1,250 @@
+//! A map in user space, which the records of a stream count in.
+
+use std::hash::{BuildHasher, Hasher};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use hashbrown::{DefaultHashBuilder, HashTable};
+
+use super::plan::{Addend, Plan, Taken as Read};
+use crate::snapshot::{
+    Batch, Limits, Loss, Losses, ReadError, ReadStatistics, Records, Room, Shape, Sink, Source, Stream, Taken,
+};
+use crate::spec::EventSpec;
+
+/// Entries that a tally holds, if they are small enough.
+const MAX_ENTRIES: usize = 65_536;
+
+/// Bytes that a tally holds; at least [`FEWEST`] entries whatever their size.
+const MAX_BYTES: usize = 16 << 20;
+
+/// Entries that a tally has room for however large they are.
+const FEWEST: usize = 64;
+
+/// Rows in one batch of a read.
+const BATCH: usize = 1024;
+
+/// Counts what records say, by the bytes that labels are made of.
+#[derive(Debug)]
+pub struct Tally {
+    shape: Shape,
+    limit: usize,
+    table: Mutex<Table>,
+}
+
+/// Rows lie side by side in the order in which their keys came; the index finds them.
+#[derive(Debug, Default)]
+struct Table {
+    index: HashTable<u32>,
+    hasher: DefaultHashBuilder,
+    keys: Vec<u8>,
+    values: Vec<[u8; 8]>,
+    rows: usize,
+    /// How often everything was forgotten.
+    epoch: u64,
+    /// When it is next.
+    due: Option<Instant>,
+}
+
+impl Tally {
+    /// An empty one for events of a kind.
+    #[must_use]
+    pub fn new(spec: &EventSpec) -> Self {
+        let (key_size, value_size) = (Plan::key_size(spec), Plan::words(spec) * size_of::<u64>());
+        let limit = (MAX_BYTES / (key_size + value_size)).clamp(FEWEST, MAX_ENTRIES);
+        let shape = Shape { key_size, value_size, lanes: 1, lane_stride: value_size };
+        Self { shape, limit, table: Mutex::default() }
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Table {
+    fn key(&self, row: u32, size: usize) -> &[u8] {
+        let start = row as usize * size;
+        self.keys.get(start..start + size).unwrap_or_default()
+    }
+
+    fn hash(hasher: &DefaultHashBuilder, key: &[u8]) -> u64 {
+        let mut hasher = hasher.build_hasher();
+        hasher.write(key);
+        hasher.finish()
+    }
+
+    fn find(&self, key: &[u8]) -> Option<u32> {
+        let same = |row: &u32| self.key(*row, key.len()) == key;
+        self.index.find(Self::hash(&self.hasher, key), same).copied()
+    }
+
+    /// The row of a key, a new one when there is none; none when there is no room for it.
+    #[inline]
+    fn row(&mut self, key: &[u8], tally: &Tally) -> Option<usize> {
+        if let Some(row) = self.find(key) {
+            return Some(row as usize);
+        }
+        let row = u32::try_from(self.rows).ok().filter(|row| (*row as usize) < tally.limit)?;
+        self.keys.extend_from_slice(key);
+        self.values.resize(self.values.len() + tally.shape.value_size / 8, [0; 8]);
+        self.rows += 1;
+        let (keys, hasher, size) = (&self.keys, &self.hasher, key.len());
+        let hash_of = |row: &u32| {
+            let start = *row as usize * size;
+            Self::hash(hasher, keys.get(start..start + size).unwrap_or_default())
+        };
+        self.index.insert_unique(Self::hash(hasher, key), row, hash_of);
+        Some(row as usize)
+    }
+
+    #[inline]
+    fn add(&mut self, row: usize, words: usize, addend: Addend) {
+        let Some(values) = self.values.get_mut(row * words..(row + 1) * words) else { return };
+        let add = |word: Option<&mut [u8; 8]>, number: u64| {
+            if let Some(word) = word {
+                *word = u64::from_ne_bytes(*word).wrapping_add(number).to_ne_bytes();
+            }
+        };
+        match addend {
+            Addend::Integer(number) => add(values.first_mut(), number),
+            Addend::Float(number) => {
+                if let Some(word) = values.first_mut() {
+                    *word = (f64::from_ne_bytes(*word) + number).to_ne_bytes();
+                }
+            }
+            Addend::Slot(slot, number) => {
+                add(values.get_mut(slot), 1);
+                add(values.last_mut(), number);
+            }
+        }
+    }
+
+    /// Forgets a row; the last one takes its place.
+    fn remove(&mut self, key: &[u8], words: usize) {
+        let size = key.len();
+        let same = |row: &u32| self.keys.get(*row as usize * size..(*row as usize + 1) * size) == Some(key);
+        let Ok(found) = self.index.find_entry(Self::hash(&self.hasher, key), same) else { return };
+        let (row, _) = found.remove();
+        self.rows -= 1;
+        let last = u32::try_from(self.rows).unwrap_or(u32::MAX);
+        if row != last {
+            let hash = Self::hash(&self.hasher, self.key(last, size));
+            if let Some(moved) = self.index.find_mut(hash, |row| *row == last) {
+                *moved = row;
+            }
+            self.keys.copy_within(last as usize * size.., row as usize * size);
+            self.values.copy_within(last as usize * words.., row as usize * words);
+        }
+        self.keys.truncate(self.rows * size);
+        self.values.truncate(self.rows * words);
+    }
+
+    /// Forgets everything each time it is due.
+    fn flush(&mut self, every: Duration, now: Instant) {
+        let due = *self.due.get_or_insert(now + every);
+        if now < due {
+            self.due = Some(due.min(now + every));
+            return;
+        }
+        *self = Self { epoch: self.epoch + 1, due: Some(now + every), ..Self::default() };
+    }
+}
+
+/// Brings the records of a stream to a tally.
+#[derive(Debug)]
+pub struct TallySink {
+    plan: Plan,
+    flush: Option<Duration>,
+    tally: Arc<Tally>,
+    /// For keys that do not lie side by side.
+    room: Vec<u8>,
+}
+
+impl TallySink {
+    /// One that reads records as a metric wants it.
+    #[must_use]
+    pub fn new(spec: &EventSpec, tally: Arc<Tally>) -> Self {
+        Self { plan: Plan::new(spec), flush: spec.flush, tally, room: Vec::new() }
+    }
+}
+
+impl Sink for TallySink {
+    fn needs(&self) -> usize {
+        self.plan.needs
+    }
+
+    fn record(&mut self, records: &Records, now: Instant, losses: &mut Losses) {
+        let mut table = self.tally.table();
+        if let Some(every) = self.flush {
+            table.flush(every, now);
+        }
+        let words = self.tally.shape.value_size / 8;
+        for (nth, record) in records.iter().enumerate() {
+            match self.plan.take(record, &mut self.room) {
+                Read::Passes => {}
+                Read::Broken => losses.lose(nth, Loss::Decode),
+                Read::Adds(key, addend) => match table.row(key, &self.tally) {
+                    Some(row) => table.add(row, words, addend),
+                    None => losses.lose(nth, Loss::SeriesLimit),
+                },
+            }
+        }
+    }
+}
+
+/// A tally with the stream that feeds it: whoever reads sees every event that could be had then.
+pub(super) struct TallySource {
+    pub(super) tally: Arc<Tally>,
+    pub(super) stream: Arc<dyn Stream>,
+}
+
+impl Source for TallySource {
+    fn shape(&self) -> Shape {
+        self.tally.shape
+    }
+
+    fn max_entries(&self) -> Option<u64> {
+        Some(self.tally.limit as u64)
+    }
+
+    fn room(&self) -> Room {
+        Room::Refuses
+    }
+
+    fn expected_entries(&self) -> usize {
+        self.tally.table().rows
+    }
+
+    fn take(&self, key: &[u8], expected: &[u8], last: &mut Vec<u8>) -> Result<Taken, ReadError> {
+        let words = self.tally.shape.value_size / 8;
+        let mut table = self.tally.table();
+        let Some(row) = table.find(key).map(|row| row as usize) else { return Ok(Taken::Gone) };
+        let value = table.values.get(row * words..(row + 1) * words).unwrap_or_default().as_flattened();
+        if value != expected {
+            return Ok(Taken::Changed);
+        }
+        last.clear();
+        last.extend_from_slice(value);
+        table.remove(key, words);
+        Ok(Taken::Out)
+    }
+
+    fn read(
+        &self,
+        limits: &Limits,
+        push: &mut dyn FnMut(Batch<'_>) -> Result<(), ReadError>,
+    ) -> Result<ReadStatistics, ReadError> {
+        self.stream.drain(limits.deadline)?;
+        let Shape { key_size, value_size, .. } = self.tally.shape;
+        // Copied at once, so that nobody waits while it is looked at.
+        let (keys, values, entries, epoch) = {
+            let table = self.tally.table();
+            (table.keys.clone(), table.values.clone(), table.rows as u64, table.epoch)
+        };
+        let values = values.as_flattened().chunks(value_size * BATCH);
+        for (keys, values) in keys.chunks(key_size * BATCH).zip(values) {
+            push(Batch { shape: self.tally.shape, rows: keys.len() / key_size, keys, values })?;
+        }
+        Ok(ReadStatistics { entries, vanished: 0, epoch })
+    }
+}
