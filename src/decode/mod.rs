@@ -17,6 +17,7 @@ mod bool;
 mod cgroup;
 mod chain;
 mod dname;
+mod dns_name;
 mod enums;
 mod errno;
 mod hex;
@@ -233,6 +234,7 @@ pub const DECODERS: &[Entry] = &[
     bool::ENTRY,
     cgroup::ENTRY,
     dname::ENTRY,
+    dns_name::ENTRY,
     enums::ENTRY,
     errno::ENTRY,
     hex::ENTRY,

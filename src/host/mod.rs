@@ -192,6 +192,12 @@ impl Host {
         self.cgroup_watch.call_once(|| cgroups::Cgroups::watch(&self.cgroups, &self.roots));
     }
 
+    /// The root of the cgroup v2 hierarchy; none where it is mounted nowhere.
+    #[must_use]
+    pub fn cgroup_root(&self) -> Option<PathBuf> {
+        cgroups::root(&self.roots)
+    }
+
     /// How often the tree of cgroups was walked, which is what unknown ids cost.
     #[must_use]
     pub fn cgroup_walks(&self) -> u64 {

@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::process::{Command, Stdio};
 
+use crate::common::dns::{A, AAAA, Client, Server, query};
 use crate::common::exporter::{Exporter, value_of, values_of};
 
 /// Every pair that is shipped, each program of which must attach.
@@ -172,4 +173,43 @@ fn block_requests_are_exact() {
     let requests = growth(&before, &after, "block_io_latency_seconds_count");
     let expected = [("device=loop0,operation=read", 200.0), ("device=loop0,operation=write", 50.0)];
     assert_eq!(requests, expected.map(|(series, count)| (series.to_owned(), count)).into(), "{after}");
+}
+
+/// Nobody else asks, so that every message at the port of DNS is one of these.
+#[test]
+fn every_dns_message_counts_once() {
+    let exporter = start();
+    let server = Server::at("127.0.0.1:53".parse().unwrap());
+    let before = exporter.page();
+    let client = Client::new(server.address);
+    for id in 0..200 {
+        client.ask(&query(id, "www.example.com", A));
+    }
+    for id in 0..100 {
+        client.ask(&query(id, "nxdomain.example.com", AAAA));
+    }
+    client.send(b"nothing");
+    let after = exporter.page();
+    #[track_caller]
+    fn check(growth: &BTreeMap<String, f64>, expected: &[(&str, f64)]) {
+        let growth: Vec<_> = growth.iter().map(|(series, value)| (series.as_str(), *value)).collect();
+        assert_eq!(growth, expected);
+    }
+    let grown = |name: &str| growth(&before, &after, name);
+    check(
+        &grown("dns_queries_total"),
+        &[("protocol=udp,role=client,type=A", 200.0), ("protocol=udp,role=client,type=AAAA", 100.0)],
+    );
+    check(
+        &grown("dns_responses_total"),
+        &[
+            ("protocol=udp,rcode=NOERROR,role=client,type=A", 200.0),
+            ("protocol=udp,rcode=NXDOMAIN,role=client,type=AAAA", 100.0),
+        ],
+    );
+    check(&grown("dns_response_latency_seconds_count"), &[("protocol=udp,role=client", 300.0)]);
+    check(&grown("dns_malformed_total"), &[("fault=short,protocol=udp,role=client", 1.0)]);
+    for nothing in ["dns_queries_unanswered_total", "dns_responses_unmatched_total"] {
+        check(&grown(nothing), &[]);
+    }
 }

@@ -53,5 +53,8 @@ mod exporter;
 /// The shipped objects and configs against known workloads.
 mod shipped;
 
+/// The shipped DNS observer: every message, every loss, hostile packets.
+mod dns;
+
 /// Hot reload: files change under a running exporter, and nothing is lost.
 mod reload;

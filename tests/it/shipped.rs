@@ -10,6 +10,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
+use crate::common::dns;
 use crate::common::exporter::{Exporter, values_of};
 
 /// Block devices, files and what is on its way between them.
@@ -22,9 +23,10 @@ mod workloads;
 mod network;
 
 /// Every pair that is shipped.
-const PAIRS: [&str; 19] = [
+const PAIRS: [&str; 20] = [
     "biolatency",
     "blockio",
+    "dns",
     "fileio",
     "filesync",
     "listenqueue",
@@ -269,6 +271,8 @@ fn every_pair_is_whole_and_serves_each_of_its_metrics() {
     run(&mut shell("sh -c 'kill -TERM $$' & wait; ls /nowhere 2>/dev/null; true"));
     network::exercise();
     files::exercise();
+    let server = dns::Server::at("127.53.53.53:53".parse().unwrap());
+    dns::Client::new(server.address).ask(&dns::query(1, "www.example.com", dns::A));
     for name in PAIRS {
         assert!(folder("bpf-objects").join(format!("{name}.bpf.c")).exists());
         assert_eq!(count(&exporter, &format!("ebpf_exporter_enabled_configs{{name=\"{name}\"}}")), 1.0);

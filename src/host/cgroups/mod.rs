@@ -9,6 +9,7 @@
 
 use std::collections::HashMap;
 use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -55,6 +56,11 @@ struct Live {
     place: Place,
     /// When it was last seen under its path.
     seen: Duration,
+}
+
+/// The root of the hierarchy of version 2.
+pub(super) fn root(roots: &Roots) -> Option<PathBuf> {
+    hierarchy::find(roots).into_iter().find(|found| found.kind == Kind::Unified).map(|found| found.root)
 }
 
 impl Cgroups {

@@ -87,12 +87,14 @@ fn cgroups() {
         })
     };
     good("connect", "{cgroup: {path: /a/*}}", cgroups(&["/a/*"], None));
-    good("connect", "{cgroup: {path: [/, 5]}}", cgroups(&["/", "5"], None));
+    good("connect", "{cgroup: {path: [/, /b]}}", cgroups(&["/", "/b"], None));
+    good("connect", "{cgroup: {}}", cgroups(&["/"], None));
+    good("connect", "{cgroup: }", cgroups(&["/"], None));
     good("skb", "{cgroup: {path: /, direction: egress}}", cgroups(&["/"], Some(Direction::Egress)));
     good("skb_in", "{cgroup: {path: /}}", cgroups(&["/"], Some(Direction::Ingress)));
-    bad("connect", "{cgroup: {}}", "attach-option", &["lacks `path`"]);
-    bad("connect", "{cgroup: {path: []}}", "attach-option", &["lacks `path`"]);
-    bad("connect", "{cgroup: {path: ''}}", "attach-option", &["an empty text"]);
+    bad("connect", "{cgroup: {path: ''}}", "attach-option", &["a path from the root"]);
+    bad("connect", "{cgroup: {path: [/, system.slice]}}", "attach-option", &["found \"system.slice\""]);
+    bad("connect", "{cgroup: {path: /a/../b}}", "attach-option", &["a path from the root"]);
     bad("connect", "{cgroup: {path: {a: b}}}", "wrong-type", &["path"]);
     bad("connect", "{cgroup: {path: /, direction: ingress}}", "attach-option", &["`direction`", "none"]);
     bad("skb", "{cgroup: {path: /}}", "attach-option", &["lacks `direction`"]);

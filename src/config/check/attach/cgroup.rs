@@ -1,15 +1,25 @@
 //! `attach: {cgroup: {path: ..., direction: ...}}`
 
-use super::{Subject, agrees, direction, missing, texts};
+use super::{Subject, agrees, direction, missing, wrong};
 use crate::config::check::Sink;
 use crate::host::CgroupPattern;
 use crate::spec::{Cgroups, Direction};
 
 pub(super) fn check(sink: &mut Sink<'_>, subject: &Subject<'_>) -> Option<Cgroups> {
     let direction = way(sink, subject);
-    let expected = "paths of cgroups such as /system.slice/nginx.service, with * for any name and ** for any number of them";
-    let paths = texts(sink, subject, "path", expected)?;
-    let paths = paths.iter().map(|path| CgroupPattern::new(&path.value)).collect();
+    let paths = subject.kind.texts("path");
+    let is_path = |path: &str| path.starts_with('/') && path.split('/').all(|part| part != "..");
+    if let Some(path) = paths.iter().find(|path| !is_path(&path.value)) {
+        let expected = "a path from the root of cgroup2 on, with * for any name and ** for any number of them, such as \
+                        /system.slice/*.service";
+        wrong(sink, subject, "path", expected, &format!("{:?}", path.value));
+        return None;
+    }
+    let mut paths: Vec<CgroupPattern> = paths.iter().map(|path| CgroupPattern::new(&path.value)).collect();
+    // Not said, it is the whole machine.
+    if paths.is_empty() {
+        paths.push(CgroupPattern::new("/"));
+    }
     Some(Cgroups { paths, direction: direction? })
 }
 
@@ -28,13 +38,7 @@ fn way(sink: &mut Sink<'_>, subject: &Subject<'_>) -> Option<Option<Direction>> 
         (_, Some("cgroup_inet_egress")) => agrees(sink, subject, Direction::Egress, found).map(Some),
         _ => {
             if found.is_some() {
-                super::wrong(
-                    sink,
-                    subject,
-                    "direction",
-                    "none: its section says which hook it is",
-                    "a direction",
-                );
+                wrong(sink, subject, "direction", "none: its section says which hook it is", "a direction");
                 return None;
             }
             Some(None)
