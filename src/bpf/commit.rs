@@ -7,7 +7,7 @@ use libbpf_rs::{MapCore, Object, OpenObject, ProgramMut};
 
 use crate::host::Host;
 use crate::problem::{Place, Problem};
-use crate::snapshot::{CgroupTally, NamedSource, Verdict, View};
+use crate::snapshot::{CgroupTally, NamedSource, View};
 use crate::spec::LoadSpec;
 
 use super::attach::{AttachError, Attached, Target, Wanted};
@@ -184,9 +184,16 @@ impl Prepared {
         let Exchanged { attachments, failures } = exchanged;
         let (failures, followers) = self.left_over(host, failures);
         let judged = judge(&self.spec, &self.selection, &self.object, &attachments, &failures);
-        for verdict in judged.verdicts.iter().filter(|verdict| verdict.verdict == Verdict::Unsupported) {
-            let (program, reason) = (&verdict.program, &verdict.reason);
-            tracing::info!(config = self.spec.name, program, reason, "left out");
+        for failure in &failures {
+            let program = &failure.planned.program;
+            if self.selection.is_optional(program) {
+                tracing::info!(
+                    config = self.spec.name,
+                    program,
+                    reason = failure.problem.message,
+                    "left out"
+                );
+            }
         }
         let links = Attachments { held: attachments, detaching: Detaching::default() };
         let held = Held { links, buffers: self.buffers, maps: self.sources, object: self.object };

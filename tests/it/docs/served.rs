@@ -68,11 +68,13 @@ fn serve(example: &Example, is_whole: impl Fn(&str) -> bool) -> String {
 /// In a network with the interfaces that examples name, lest they come into the way of this machine's own.
 #[test]
 fn every_example_is_served() {
-    kernel::with_network(|| {
-        for name in ["eth0", "ens1f0", "ens1f1"] {
-            kernel::run("ip", &["link", "add", name, "type", "veth"]);
-        }
-        serve_all();
+    kernel::with_tracefs(|| {
+        kernel::with_network(|| {
+            for name in ["eth0", "ens1f0", "ens1f1"] {
+                kernel::run("ip", &["link", "add", name, "type", "veth"]);
+            }
+            serve_all();
+        });
     });
 }
 
