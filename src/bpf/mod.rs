@@ -27,6 +27,7 @@ mod print;
 mod programs;
 mod raw;
 mod read;
+mod ring;
 mod select;
 mod statistics;
 mod usdt;

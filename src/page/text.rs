@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{Chunks, push_float};
+use crate::decode::{push_decimal, push_signed_decimal};
 use crate::series::{Number, replace_invalid};
 
 /// The media type, as the reference names it.
@@ -314,8 +315,8 @@ impl TextPage {
 #[inline]
 fn push_number(out: &mut Vec<u8>, number: Number) {
     match number {
-        Number::U64(number) => out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes()),
-        Number::I64(number) => out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes()),
+        Number::U64(number) => push_decimal(out, number),
+        Number::I64(number) => push_signed_decimal(out, number),
         Number::F64(number) => push_float(out, number),
     }
 }

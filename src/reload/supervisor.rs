@@ -407,7 +407,7 @@ fn is_gone<L>(unit: &Unit<L>, moment: Moment) -> bool {
 /// Whether something that must not fall is read from a map.
 fn counts_in(spec: &Spec, map: &str) -> bool {
     let is_read = |metric: &MetricSpec| metric.map == map && metric.kind != MetricKind::Gauge;
-    spec.view.metrics.iter().any(is_read) || spec.view.losses.iter().any(|losses| losses.is_in(map))
+    spec.view.metrics.iter().any(is_read) || spec.view.losses.iter().any(|losses| losses.map == map)
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use crate::problem::{Place, Position};
 use crate::series::Buckets;
 pub use crate::snapshot::{Area, Bits, Reduce, ValueKind, ValueSpec};
 pub use cgroups::{CgroupMap, CgroupMapKind};
-pub use event::{Amount, Condition, EventSpec, KeyPart, LossSpec};
+pub use event::{Amount, Condition, EventSpec, KeyPart, LossSpec, NO_LABELS};
 pub use limit::{MapExpiry, SeriesLimit};
 pub use load::{BufferSpec, GlobalPatch, MapDefinition, MapSetting, ProgramSetting};
 pub use owner::Owner;

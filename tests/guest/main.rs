@@ -32,9 +32,6 @@ mod throttling;
 /// Those of block devices and files.
 mod files;
 
-/// Those of the network.
-mod network;
-
 use std::fs::File;
 
 use rustix::fs::{FallocateFlags, fallocate};

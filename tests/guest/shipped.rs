@@ -1,10 +1,11 @@
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::path::PathBuf;
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 
-use crate::common::dns::{A, AAAA, Client, Server, query};
+use crate::common::dns::{A, AAAA, Client, Server, query, with_globals_in};
 use crate::common::exporter::{Exporter, value_of, values_of};
 
 // The same tests as on the kernel of the machine that builds.
@@ -29,6 +30,11 @@ mod interrupts;
 #[path = "../it/shipped/memory.rs"]
 mod memory;
 
+/// What goes over the network and between sockets.
+#[path = "../it/shipped/network.rs"]
+#[allow(dead_code)]
+mod network;
+
 /// Starts and ends of processes, and what is sent to them.
 #[path = "../it/shipped/processes.rs"]
 mod processes;
@@ -41,6 +47,10 @@ mod scheduler;
 #[path = "../it/shipped/support.rs"]
 mod support;
 
+/// Workloads that are told apart from all others.
+#[path = "../it/shipped/workloads.rs"]
+mod workloads;
+
 use support::{Held, assert_held, count, eventually, hold, in_page, run, shell, spinners, workload};
 
 /// These kernels show every event.
@@ -48,6 +58,11 @@ const LEFT_OUT: f64 = 0.0;
 
 /// The workload of these tests, linked statically.
 static WORKLOAD_PROGRAM: LazyLock<PathBuf> = LazyLock::new(|| PathBuf::from("/bin/workload"));
+
+/// There is no compiler here: programs were compiled where the tests were.
+fn compile(name: &str, _text: &str) -> PathBuf {
+    Path::new("/bin").join(name)
+}
 
 /// A machine without disks still has a serial line, which asks for more by an interrupt.
 fn cause_interrupts() {
@@ -275,4 +290,58 @@ fn every_dns_message_counts_once() {
     for nothing in ["dns_queries_unanswered_total", "dns_responses_unmatched_total"] {
         check(&grown(nothing), &[]);
     }
+}
+
+/// With names on: the programs that the verifier sees then, and what their events come to.
+#[test]
+fn dns_names_and_losses_add_up() {
+    let text = std::fs::read_to_string("/configs/dns.yaml").unwrap();
+    std::fs::create_dir_all("/tmp/dns").unwrap();
+    let globals = "names: true, dns_events_settings: {rate: 50, sample: 4}";
+    std::fs::write("/tmp/dns/dns.yaml", with_globals_in(&text, globals)).unwrap();
+    let exporter =
+        Exporter::start(&["--config.dir=/tmp/dns", "--object.dir=/bpf-objects", "--config.strict"]);
+    let server = Server::at("127.0.0.1:53".parse().unwrap());
+    let client = Client::new(server.address);
+    for id in 0..800 {
+        client.ask(&query(id, "www.example.com", A));
+    }
+    for id in 0..40 {
+        client.ask(&query(id, "servfail.example.com", A));
+    }
+    let page = exporter.page();
+    let lost = values_of(&page, "ebpf_exporter_events_lost_total");
+    let lost: BTreeMap<_, _> =
+        lost.iter().map(|(labels, value)| (labels["reason"].as_str(), *value)).collect();
+    let events = "ebpf_exporter_events_total{config=\"dns\",source=\"dns_events\"}";
+    let delivered = value_of(&page, events).unwrap();
+    assert_eq!(delivered + lost.values().sum::<f64>(), 840.0, "{lost:?}");
+    assert_eq!((lost["ring_full"], lost["map_full"]), (0.0, 0.0));
+    // Three of four, but for where each CPU is in its four.
+    assert!((lost["sampled_out"] - 600.0).abs() <= 3.0, "{lost:?}");
+    let named = values_of(&page, "ebpf_exporter_dns_responses_by_name_total");
+    assert_eq!(named.iter().map(|(_, value)| value).sum::<f64>(), delivered, "{named:?}");
+    assert!(named.iter().all(|(labels, _)| labels["name"].ends_with(".example.com")), "{named:?}");
+}
+
+#[test]
+fn tcp_connections_are_exact() {
+    let exporter = start();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let nowhere = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let before = exporter.page();
+    for _ in 0..30 {
+        drop(TcpStream::connect(listener.local_addr().unwrap()).unwrap());
+    }
+    for _ in 0..20 {
+        TcpStream::connect(nowhere).unwrap_err();
+    }
+    let after = exporter.page();
+    let results = growth(&before, &after, "tcp_connects_total");
+    // And the connection of the second scrape.
+    let expected = [("result=ECONNREFUSED", 20.0), ("result=established", 31.0)];
+    assert_eq!(results, expected.map(|(series, count)| (series.to_owned(), count)).into());
+    let by_process = growth(&before, &after, "tcp_connects_by_process_total");
+    assert_eq!(by_process.values().sum::<f64>(), 51.0, "{by_process:?}");
+    assert_eq!(growth(&before, &after, "tcp_handshake_latency_seconds_count").values().sum::<f64>(), 31.0);
 }

@@ -5,12 +5,15 @@
 use std::net::IpAddr;
 use std::path::Path;
 
-use crate::common::dns::Server;
+use crate::common::dns::{Server, with_globals};
 use crate::common::exporter::{Exporter, value_of, values_of};
 use crate::common::folder::Folder;
 
 /// Messages of every transport, and which numbers they are.
 mod counts;
+
+/// Names, and the stream of events that they come in.
+mod names;
 
 /// Packets that are no DNS, or hardly.
 mod hostile;
@@ -27,7 +30,8 @@ pub const LOCAL_6: IpAddr = IpAddr::V6(std::net::Ipv6Addr::LOCALHOST);
 /// An exporter with the shipped pair, which looks at one port.
 pub struct Observer {
     pub exporter: Exporter,
-    _folder: Folder,
+    folder: Folder,
+    port: u16,
 }
 
 impl Observer {
@@ -35,13 +39,17 @@ impl Observer {
     #[track_caller]
     pub fn start(port: u16, globals: &str) -> Self {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let config = std::fs::read_to_string(root.join("configs/dns.yaml")).unwrap();
         let folder = Folder::new();
-        let yaml = format!("{config}\nglobals: {{dns_port: {port}, {globals}}}\n");
+        let yaml = with_globals(&format!("dns_port: {port}, {globals}"));
         folder.pair("dns", &yaml, &root.join("bpf-objects/dns.bpf.o"));
         let exporter = Exporter::start(&[&folder.argument()]);
         assert_eq!(exporter.value("ebpf_exporter_config_loaded{config=\"dns\"}"), Some(1.0));
-        Self { exporter, _folder: folder }
+        Self { exporter, folder, port }
+    }
+
+    /// Changes the globals while it runs, which it sees in its own time.
+    pub fn set(&self, globals: &str) {
+        self.folder.file("dns.yaml", with_globals(&format!("dns_port: {}, {globals}", self.port)));
     }
 
     #[track_caller]

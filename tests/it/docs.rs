@@ -39,6 +39,9 @@ pub struct Example {
     pub c: Option<String>,
 }
 
+/// What the lines begin with that stand before all other C.
+const FIRST: &str = "#include \"kernel_types.bpf.h\"";
+
 /// One fenced block of a page.
 struct Block {
     line: usize,
@@ -91,7 +94,7 @@ fn blocks(page: &str) -> Vec<Block> {
 fn beginning() -> &'static str {
     static BEGINNING: OnceLock<String> = OnceLock::new();
     BEGINNING.get_or_init(|| {
-        let is_beginning = |block: &Block| block.language == "c" && block.text.contains("#include");
+        let is_beginning = |block: &Block| block.language == "c" && block.text.contains(FIRST);
         let mut found = blocks(&reference()).into_iter().filter(is_beginning).map(|block| block.text);
         let text = found.next().expect("docs/config.md shows the lines that C begins with");
         assert_eq!(found.next(), None, "they stand there once");
@@ -107,7 +110,7 @@ pub fn examples() -> Vec<Example> {
         let mut c = None;
         for block in blocks(&std::fs::read_to_string(&page).unwrap()) {
             match block.language.as_str() {
-                "c" if !block.text.contains("#include") => c = Some(block.text),
+                "c" if !block.text.contains(FIRST) => c = Some(block.text),
                 "yaml" => {
                     let place = format!("{name}:{}", block.line);
                     examples.push(Example { place, yaml: block.text, c: c.clone() });

@@ -56,5 +56,8 @@ mod shipped;
 /// The shipped DNS observer: every message, every loss, hostile packets.
 mod dns;
 
+/// The shipped pair for TCP connections.
+mod tcpconnect;
+
 /// Hot reload: files change under a running exporter, and nothing is lost.
 mod reload;

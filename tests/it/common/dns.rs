@@ -20,6 +20,19 @@ pub const A: u16 = 1;
 pub const AAAA: u16 = 28;
 pub const HTTPS: u16 = 65;
 
+/// The shipped config with other globals, as they stand between braces.
+pub fn with_globals(globals: &str) -> String {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("configs/dns.yaml");
+    with_globals_in(&std::fs::read_to_string(path).unwrap(), globals)
+}
+
+/// The same with its text.
+pub fn with_globals_in(config: &str, globals: &str) -> String {
+    let (before, rest) = config.split_once("globals:\n").unwrap();
+    let (_, after) = rest.split_once("programs:\n").unwrap();
+    format!("{before}globals: {{{globals}}}\nprograms:\n{after}")
+}
+
 /// A name in wire format.
 pub fn wire(name: &str) -> Vec<u8> {
     let labels = name.split('.').filter(|label| !label.is_empty());

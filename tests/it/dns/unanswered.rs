@@ -57,6 +57,25 @@ fn queries_wait_until_their_time_is_over() {
     page.assert_adds_up();
 }
 
+/// A change of globals is another object: what was pending goes on there, with its deadline.
+#[test]
+fn a_reload_keeps_counts_and_what_is_pending() {
+    let server = Server::start(LOCAL);
+    let observer = Observer::start(server.address.port(), "timeout_ns: 3_600_000_000_000");
+    let client = Client::new(server.address);
+    for id in 0..20 {
+        client.send(&query(id, "silent.example.com", A));
+        client.ask(&query(100 + id, "www.example.com", A));
+    }
+    assert_eq!(observer.page().sum("queries_pending"), 20.0);
+    observer.set("timeout_ns: 1_000_000");
+    let page = page_with(&observer, 20.0);
+    assert_eq!(reason(&page, "timeout"), 20.0);
+    assert_eq!(page.sum("queries_total"), 40.0);
+    assert_eq!(page.sum("response_latency_seconds_count"), 20.0);
+    page.assert_adds_up();
+}
+
 /// A server whose every word the test says.
 fn by_hand() -> (UdpSocket, SocketAddr) {
     let socket = UdpSocket::bind((LOCAL, 0)).unwrap();
@@ -149,5 +168,27 @@ fn what_there_is_no_room_for_is_counted() {
     assert_eq!(page.sum("queries_total"), 20_000.0);
     assert_eq!(page.sum("queries_pending"), 16384.0);
     assert_eq!(reason(&page, "untracked"), 3616.0);
+    page.assert_adds_up();
+}
+
+/// The deadlines of so many queries are kept, answered or not.
+#[test]
+fn the_oldest_gives_way_to_those_of_which_too_many_are_newer() {
+    const DEADLINES: u32 = 65_536;
+    let server = Server::start(LOCAL);
+    let observer = Observer::start(server.address.port(), "timeout_ns: 3_600_000_000_000");
+    let (waiting, client) = (Client::new(server.address), Client::new(server.address));
+    for id in 0..2 {
+        waiting.send(&query(id, "silent.example.com", A));
+    }
+    for number in 0..DEADLINES - 1 {
+        client.ask(&query(number as u16, "www.example.com", A));
+    }
+    let page = observer.page();
+    assert_eq!((reason(&page, "displaced"), page.sum("queries_pending")), (1.0, 1.0));
+    client.ask(&query(0, "www.example.com", A));
+    let page = observer.page();
+    assert_eq!((reason(&page, "displaced"), page.sum("queries_pending")), (2.0, 0.0));
+    assert_eq!(page.sum("response_latency_seconds_count"), f64::from(DEADLINES));
     page.assert_adds_up();
 }
