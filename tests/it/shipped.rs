@@ -187,6 +187,10 @@ fn every_pair_is_whole_and_serves_each_of_its_metrics() {
         for (kind, metrics) in config["metrics"].as_mapping().unwrap() {
             for metric in metrics.as_sequence().unwrap() {
                 let family = format!("ebpf_exporter_{}", metric["name"].as_str().unwrap());
+                // Off as shipped.
+                if name == "dns" && family.contains("_by_name_") {
+                    continue;
+                }
                 let suffix = if kind == "histograms" { "_count" } else { "" };
                 if ["cfsthrottling", "listenqueue"].contains(&name.as_str()) {
                     // They need functions of the kernel, which not every machine lets programs see.

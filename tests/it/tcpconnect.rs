@@ -75,12 +75,13 @@ fn each_attempt_has_one_result() {
     assert!(all("ECONNREFUSED") >= refused + 50.0);
 }
 
-/// Packets to it are lost, so that nobody answers until the socket is closed.
+/// Nobody has the address, so that nobody answers until the socket is closed.
 #[test]
 fn a_socket_that_is_closed_before_an_answer_is_cancelled() {
     let exporter = start();
     with_network(|| {
-        run("ip", &["link", "add", "hole", "type", "dummy"]);
+        run("ip", &["link", "add", "hole", "type", "veth", "peer", "name", "bottom"]);
+        run("ip", &["link", "set", "bottom", "up"]);
         run("ip", &["address", "add", "192.0.2.1/24", "dev", "hole"]);
         run("ip", &["link", "set", "hole", "up"]);
         for _ in 0..10 {

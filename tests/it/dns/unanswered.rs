@@ -7,7 +7,7 @@ use crate::common::dns::{A, Client, Server, query, response};
 /// A page on which this much was given up.
 #[track_caller]
 fn page_with(observer: &Observer, unanswered: f64) -> Page {
-    let deadline = Instant::now() + Duration::from_secs(30);
+    let deadline = Instant::now() + Duration::from_secs(120);
     loop {
         let page = observer.page();
         if page.sum("queries_unanswered_total") >= unanswered {
