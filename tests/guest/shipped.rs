@@ -343,5 +343,5 @@ fn tcp_connections_are_exact() {
     assert_eq!(results, expected.map(|(series, count)| (series.to_owned(), count)).into());
     let by_process = growth(&before, &after, "tcp_connects_by_process_total");
     assert_eq!(by_process.values().sum::<f64>(), 51.0, "{by_process:?}");
-    assert_eq!(growth(&before, &after, "tcp_connect_latency_seconds_count").values().sum::<f64>(), 31.0);
+    assert_eq!(growth(&before, &after, "tcp_handshake_latency_seconds_count").values().sum::<f64>(), 31.0);
 }

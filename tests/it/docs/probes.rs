@@ -31,7 +31,7 @@ fn metrics(config: &serde_yaml::Value) -> Metrics {
                 |label: &serde_yaml::Value| label.as_str().or(label["name"].as_str()).unwrap().to_owned();
             let labels = metric["labels"].as_sequence();
             let mut labels: Vec<String> = labels.into_iter().flatten().map(label).collect();
-            if kind == "histograms" && metric["slots"].is_null() {
+            if kind == "histograms" && metric["slots"].is_null() && metric["observe"].is_null() {
                 // The slot, which is not shown.
                 let slot =
                     metric["bucket"].as_str().or(labels.last().map(String::as_str)).unwrap().to_owned();
