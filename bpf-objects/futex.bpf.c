@@ -27,7 +27,7 @@
 
 /*
  * When each thread began to wait: nearly all threads of programs with pools of
- * them do at one time, so that the size bounds threads; 4 MiB. Above it a wait is not
+ * them do at one time, so that the size bounds threads; 5 MiB. Above it a wait is not
  * measured. A thread that is killed meanwhile takes its entry along.
  */
 struct {

@@ -30,7 +30,7 @@ struct absence {
 
 /*
  * When each task left, and why. Nearly all tasks of a machine are away at one
- * time, so that the size bounds tasks; 5 MiB. Above it an absence is not
+ * time, so that the size bounds tasks; 5.5 MiB. Above it an absence is not
  * measured. A task that is killed runs once more in order to end, which takes
  * its entry out.
  */

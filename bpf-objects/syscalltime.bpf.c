@@ -26,7 +26,7 @@ struct call {
 
 /*
  * The call that each task is in: nearly all tasks of a machine wait in one, so
- * that the size bounds tasks; 5 MiB. Above it a call is not measured. A call that never
+ * that the size bounds tasks; 5.5 MiB. Above it a call is not measured. A call that never
  * returns ends with its task.
  */
 struct {

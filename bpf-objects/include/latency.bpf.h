@@ -54,6 +54,8 @@ static __always_inline void observe(struct latency *latency, __u64 nanoseconds)
 {
     __u64 slot = exp2_slot(nanoseconds);
 
+    /* One register is compared and used: verifiers before Linux 5.15 do not see that two are the same. */
+    barrier_var(slot);
     if (slot < LATENCY_SLOTS)
         latency->slots[slot] += 1;
     latency->count += 1;

@@ -16,6 +16,7 @@ struct in6_addr {
 struct sock_common {
     u32 skc_daddr;
     u32 skc_rcv_saddr;
+    u16 skc_dport;
     u16 skc_num;
     u16 skc_family;
     volatile unsigned char skc_state;

@@ -7,11 +7,12 @@ use libbpf_rs::{MapCore, Object, OpenObject, ProgramMut};
 
 use crate::host::Host;
 use crate::problem::{Place, Problem};
-use crate::snapshot::{NamedSource, ProgramVerdict, Verdict, View};
+use crate::snapshot::{CgroupTally, NamedSource, ProgramVerdict, Verdict, View};
 use crate::spec::LoadSpec;
 
 use super::attach::{AttachError, Attached};
 use super::buffer::Buffer;
+use super::cgroups::Following;
 use super::ending::{self, Ending};
 use super::exchange::{Exchanged, Hooks, Planned, PutBack, exchange};
 use super::load::{FailedProgram, give_up, into_kernel};
@@ -19,7 +20,7 @@ use super::loaded::{Attachments, Detaching, Held, Loaded, OpenBuffer};
 use super::programs::{LoadedProgram, ProgramTable};
 use super::read::MapSource;
 use super::select::Selection;
-use super::{Options, attach, carry, explain, globals, raw};
+use super::{Options, attach, carry, cgroups, explain, globals, raw};
 
 /// An object in the kernel of which nothing is attached yet.
 pub struct Prepared {
@@ -29,6 +30,8 @@ pub struct Prepared {
     sources: Vec<NamedSource>,
     /// Maps that are the predecessor's.
     carried: Vec<String>,
+    /// How the map of cgroups fares: counted on from the predecessor.
+    tally: Arc<CgroupTally>,
     object: Object,
 }
 
@@ -83,7 +86,8 @@ impl Prepared {
         let (object, selection) = into_kernel(spec, host, options, selection, &adapt)?;
         let (sources, carried) = (sources(spec, &object), carried.into_inner());
         let buffers = buffers(spec, &object, &carried, running)?;
-        Ok(Self { spec: spec.clone(), selection, buffers, sources, carried, object })
+        let tally = running.map(|running| Arc::clone(&running.tally)).unwrap_or_default();
+        Ok(Self { spec: spec.clone(), selection, buffers, sources, carried, tally, object })
     }
 
     /// What a scrape may see of it.
@@ -94,6 +98,7 @@ impl Prepared {
             sources: self.sources.clone(),
             streams: self.buffers.iter().map(OpenBuffer::stream).collect(),
             programs: Arc::new(ProgramTable::default()),
+            cgroups: Arc::clone(&self.tally),
         }
     }
 
@@ -127,7 +132,12 @@ impl Prepared {
         attaching: Attaching,
         running: Option<&mut Loaded>,
     ) -> Result<Loaded, Refused> {
-        let planned: Vec<Planned> = self.object.progs_mut().filter_map(|program| planned(&program)).collect();
+        // Complete before anything counts.
+        let following = Following::start(&self.spec, &self.object, host, &self.tally);
+        let following = following.map_err(|problem| Refused::ForGood(vec![*problem]))?;
+        let spec = &self.spec;
+        let planned: Vec<Planned> =
+            self.object.progs_mut().filter_map(|program| planned(&program, spec)).collect();
         let selection = &self.selection;
         let may_go_on = |name: &str, was_attached: bool| {
             let is_bearable = attaching == Attaching::AsFarAsPossible && !was_attached;
@@ -136,29 +146,45 @@ impl Prepared {
         let mut running = running;
         let mut nothing = Vec::new();
         let (old_object, old) = match running.as_deref_mut() {
-            Some(running) => (Some(&mut running.held.object), &mut running.held.links.held),
+            Some(running) => (Some((&mut running.held.object, &running.spec)), &mut running.held.links.held),
             None => (None, &mut nothing),
         };
-        let mut hooks =
-            KernelHooks { host, new: &mut self.object, old: old_object, detaching: Detaching::default() };
+        let mut hooks = KernelHooks {
+            host,
+            new: (&mut self.object, spec),
+            old: old_object,
+            detaching: Detaching::default(),
+        };
         let outcome = exchange(&mut hooks, &planned, old, may_go_on);
         let mut detaching = hooks.detaching;
         match outcome {
             Ok(exchanged) => {
                 if let Some(running) = running {
                     running.held.links.detaching.join(detaching);
+                    let old = running.following.take();
+                    cgroups::hand_over(old, following.as_ref(), &running.spec, &self.spec, &self.tally);
                 }
-                Ok(self.loaded(host, exchanged))
+                Ok(self.loaded(host, exchanged, following))
             }
             Err(put_back) => {
                 detaching.wait();
+                drop(following);
+                running
+                    .into_iter()
+                    .filter_map(|running| running.following.as_ref())
+                    .for_each(Following::again);
                 Err(self.refused(host, put_back))
             }
         }
     }
 
     /// What is at work now.
-    fn loaded(self, host: &Host, exchanged: Exchanged<Attached, AttachError>) -> Loaded {
+    fn loaded(
+        self,
+        host: &Host,
+        exchanged: Exchanged<Attached, AttachError>,
+        following: Option<Following>,
+    ) -> Loaded {
         let Exchanged { attachments, mut failures } = exchanged;
         let (spec, selection) = (&self.spec, &self.selection);
         let mut table = ProgramTable::default();
@@ -192,7 +218,16 @@ impl Prepared {
         }
         let links = Attachments { held: attachments, detaching: Detaching::default() };
         let held = Held { links, buffers: self.buffers, maps: self.sources, object: self.object };
-        Loaded { spec: self.spec, held, programs: Arc::new(table), verdicts, problems, carried: self.carried }
+        Loaded {
+            following,
+            spec: self.spec,
+            held,
+            programs: Arc::new(table),
+            verdicts,
+            problems,
+            carried: self.carried,
+            tally: self.tally,
+        }
     }
 
     /// Why nothing has changed: there may be another way, by the next alternative.
@@ -249,34 +284,36 @@ fn take(failures: &mut Vec<(String, AttachError)>, name: &str) -> Option<AttachE
 }
 
 /// What is to be attached of a program; nothing of one that is not loaded.
-fn planned(program: &ProgramMut<'_>) -> Option<Planned> {
+fn planned(program: &ProgramMut<'_>, spec: &LoadSpec) -> Option<Planned> {
     raw::program_fd(program)?;
-    Some(Planned { program: program.name().to_string_lossy().into_owned(), place: attach::place(program) })
+    let name = program.name().to_string_lossy().into_owned();
+    Some(Planned { program: name, place: attach::place(program, spec) })
 }
 
 /// The kernel's hooks, for the programs of two objects.
 struct KernelHooks<'a> {
     host: &'a Host,
-    new: &'a mut Object,
-    old: Option<&'a mut Object>,
+    new: (&'a mut Object, &'a LoadSpec),
+    old: Option<(&'a mut Object, &'a LoadSpec)>,
     detaching: Detaching,
 }
 
 impl KernelHooks<'_> {
-    fn object(&mut self, is_old: bool) -> Option<&mut Object> {
-        if is_old { self.old.as_deref_mut() } else { Some(self.new) }
+    fn object(&mut self, is_old: bool) -> Option<(&mut Object, &LoadSpec)> {
+        let (object, spec) = if is_old { self.old.as_mut()? } else { &mut self.new };
+        Some((object, spec))
     }
 
     fn with<T>(
         &mut self,
         is_old: bool,
         name: &str,
-        work: impl FnOnce(&ProgramMut<'_>, &Host) -> Result<T, AttachError>,
+        work: impl FnOnce(&ProgramMut<'_>, &LoadSpec, &Host) -> Result<T, AttachError>,
     ) -> Result<T, AttachError> {
         let host = self.host;
-        let mut programs = self.object(is_old).into_iter().flat_map(|object| object.progs_mut());
-        let program = programs.find(|program| program.name().to_str() == Some(name));
-        program.map_or(Err(AttachError::NoPlace), |program| work(&program, host))
+        let Some((object, spec)) = self.object(is_old) else { return Err(AttachError::NoPlace) };
+        let program = object.progs_mut().find(|program| program.name().to_str() == Some(name));
+        program.map_or(Err(AttachError::NoPlace), |program| work(&program, spec, host))
     }
 }
 
@@ -300,11 +337,11 @@ impl Hooks for KernelHooks<'_> {
     }
 
     fn update(&mut self, link: &mut Attached, program: &str) -> Result<(), AttachError> {
-        self.with(false, program, |program, _| link.update(program))
+        self.with(false, program, |program, _, _| link.update(program))
     }
 
     fn update_to_old(&mut self, link: &mut Attached, program: &str) -> Result<(), AttachError> {
-        self.with(true, program, |program, _| link.update(program))
+        self.with(true, program, |program, _, _| link.update(program))
     }
 
     fn is_taken(&self, error: &AttachError) -> bool {

@@ -6,18 +6,22 @@ use std::thread::{self, JoinHandle};
 
 use libbpf_rs::{Link, Object};
 
+use crate::host::{CgroupFollower, Host};
 use crate::problem::Problem;
-use crate::snapshot::{NamedSource, NamedStream, ProgramVerdict, Verdict, View};
+use crate::snapshot::{CgroupTally, NamedSource, NamedStream, ProgramVerdict, Verdict, View};
 use crate::spec::{GlobalPatch, LoadSpec};
 
 use super::attach::Attached;
 use super::buffer::Buffer;
+use super::cgroups::Following;
 use super::exchange::Attachment;
 use super::programs::ProgramTable;
-use super::{globals, raw};
+use super::{cgroups, globals, raw};
 
 /// Object and attachments of one config. The supervisor owns it alone; dropping it detaches.
 pub struct Loaded {
+    /// The map that follows cgroups: it does so no longer than the programs are there that ask for it.
+    pub(super) following: Option<Following>,
     pub(super) spec: LoadSpec,
     pub(super) held: Held<Attachments, Vec<OpenBuffer>, Vec<NamedSource>, Object>,
     pub(super) programs: Arc<ProgramTable>,
@@ -25,6 +29,7 @@ pub struct Loaded {
     pub(super) problems: Vec<Problem>,
     /// Maps that were its predecessor's.
     pub(super) carried: Vec<String>,
+    pub(super) tally: Arc<CgroupTally>,
 }
 
 /// What is freed field by field, from the top: libbpf frees an object's USDT manager with the
@@ -139,14 +144,37 @@ impl Loaded {
         &self.carried
     }
 
-    /// Sets variables while the programs run, so that it is as if it had been loaded by another spec.
+    /// Sets variables and follows other cgroups while the programs run, so that it is as if it had been loaded by
+    /// another spec.
     ///
     /// # Errors
     /// Why not; nothing changed then.
-    pub fn set(&mut self, spec: &LoadSpec, changes: &[GlobalPatch]) -> Result<(), String> {
-        globals::set_in_place(&self.held.object, changes)?;
+    pub fn set(&mut self, spec: &LoadSpec, changes: &[GlobalPatch], host: &Host) -> Result<(), String> {
+        let follows_on = self.spec.cgroups == spec.cgroups;
+        let following = if follows_on {
+            None
+        } else {
+            let started = Following::start(spec, &self.held.object, host, &self.tally);
+            started.map_err(|problem| problem.message)?
+        };
+        if let Err(reason) = globals::set_in_place(&self.held.object, changes) {
+            drop(following);
+            self.following.iter().for_each(Following::again);
+            return Err(reason);
+        }
+        if !follows_on {
+            let old = self.following.take();
+            cgroups::hand_over(old, following.as_ref(), &self.spec, spec, &self.tally);
+            self.following = following;
+        }
         self.spec = spec.clone();
         Ok(())
+    }
+
+    /// What keeps the map of cgroups in step, to be run by a thread of its own; it ends by itself when it is
+    /// not needed any more. None when there is nothing to do, or one runs it already.
+    pub fn take_follower(&mut self) -> Option<CgroupFollower> {
+        self.following.as_mut().and_then(Following::take_follower)
     }
 
     /// Waits until the programs that are being detached have run for the last time.
@@ -163,6 +191,7 @@ impl Loaded {
             sources: self.held.maps.clone(),
             streams: self.held.buffers.iter().map(OpenBuffer::stream).collect(),
             programs: Arc::clone(&self.programs) as _,
+            cgroups: Arc::clone(&self.tally),
         }
     }
 

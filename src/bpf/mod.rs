@@ -9,6 +9,7 @@
 mod attach;
 mod buffer;
 mod carry;
+mod cgroups;
 mod commit;
 mod ending;
 mod exchange;
@@ -26,6 +27,7 @@ mod print;
 mod programs;
 mod raw;
 mod read;
+mod ring;
 mod select;
 mod statistics;
 mod usdt;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use libbpf_rs::btf::types::{DataSec, Var};
 use libbpf_rs::btf::{Btf, BtfType};
-use libbpf_rs::{AsRawLibbpf, Link, OpenMapMut, OpenObject, Program, RingBuffer};
+use libbpf_rs::{AsRawLibbpf, Link, OpenMapMut, OpenObject, Program};
 
 /// The kernel's ENOTSUPP, which reaches user space although it is meant not to.
 pub(super) const ENOTSUPP: i32 = 524;
@@ -394,32 +394,6 @@ fn own(fd: i32) -> io::Result<OwnedFd> {
     }
     // SAFETY: the kernel has just made this descriptor for us; nobody else knows it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
-}
-
-/// Where a ring buffer's reader and its writers are, in bytes since it was made, and how many bytes it has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct RingPositions {
-    pub(super) read: u64,
-    pub(super) written: u64,
-    pub(super) size: u64,
-}
-
-/// Where the reader and the writers of the first ring buffer of a manager are; none when it has none.
-pub(super) fn ring_positions(manager: &RingBuffer<'_>) -> Option<RingPositions> {
-    // SAFETY: the pointer is valid as long as `manager`; libbpf answers null for a ring that is not there.
-    let ring = unsafe { libbpf_sys::ring_buffer__ring(manager.as_libbpf_object().as_ptr(), 0) };
-    if ring.is_null() {
-        return None;
-    }
-    // SAFETY: the ring belongs to `manager`, which outlives these calls; they load numbers from its memory.
-    let (read, written, size) = unsafe {
-        (
-            libbpf_sys::ring__consumer_pos(ring),
-            libbpf_sys::ring__producer_pos(ring),
-            libbpf_sys::ring__size(ring),
-        )
-    };
-    Some(RingPositions { read, written, size })
 }
 
 /// A copy of a descriptor that becomes readable when there are events.

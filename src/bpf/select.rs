@@ -185,6 +185,7 @@ mod tests {
                     name: (*name).to_owned(),
                     enabled: *enabled,
                     optional: *optional,
+                    cgroup: None,
                 })
                 .collect(),
             ..LoadSpec::default()

@@ -239,7 +239,6 @@ fn checked(
         host: &options.host,
     };
     let maps = check::capacities(&context, &mut sink, raw);
-    let expiries = check::expiries(&context, &mut sink, raw);
     let mut load = LoadSpec {
         name: file.name.clone(),
         object: object.path.to_owned(),
@@ -248,6 +247,7 @@ fn checked(
         globals: check::globals(&context, &mut sink, raw),
         programs: check::programs(&context, &mut sink, raw),
         choices: check::choices(&context, &mut sink, raw),
+        cgroups: check::cgroups(&context, &mut sink, raw),
         carried: check::carried(&context, raw, &maps),
         maps,
         buffers: Vec::new(),
@@ -256,6 +256,7 @@ fn checked(
         raw.metrics.iter().filter_map(|metric| check::metric(&context, &mut sink, metric)).collect();
     check::tell_apart(&mut metrics);
     load.buffers = check::buffers(&context, &mut sink, raw, &metrics);
+    let expiries = check::expiries(&context, &mut sink, raw, &metrics);
     let losses = check::losses(&context);
     if findings.cost_the_config() {
         return None;

@@ -144,6 +144,9 @@ fn attachment(program: &ProgramInfo, kind: &SectionKind, place: Place) -> Option
             "SEC(\"perf_event/type=<number>,config=<number>,frequency=<number>\") (or period=<number>)"
                 .to_owned()
         }
+        "cgroup_skb" | "sock_ops" => {
+            "in YAML: `programs: {<program>: {attach: {cgroup: {path: /}}}}`".to_owned()
+        }
         _ if kind.attaches() => format!("SEC(\"{}/<target>\")", kind.prefix()),
         _ => "the exporter has no way to attach this kind of program".to_owned(),
     };

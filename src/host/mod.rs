@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 use crate::btf::Kind;
 
 pub use cache::TtlCache;
+pub use cgroups::{Cgroup, CgroupFollower, CgroupFollowing, CgroupListener};
 pub use clock::Clock;
 pub use kernel_types::KernelTypes;
 pub use pace::Pace;
@@ -184,6 +185,24 @@ impl Host {
     /// thread needs no privilege: call this after privileges were given up, so that it never has any.
     pub fn watch_cgroups(&self) {
         self.cgroup_watch.call_once(|| cgroups::Cgroups::watch(&self.cgroups, &self.roots));
+    }
+
+    /// The root of the cgroup v2 hierarchy; none where it is mounted nowhere.
+    #[must_use]
+    pub fn cgroup_root(&self) -> Option<PathBuf> {
+        cgroups::root(&self.roots)
+    }
+
+    /// Tells a listener of all cgroups that there are, before this returns, and of what becomes of them while the
+    /// follower runs.
+    ///
+    /// # Errors
+    /// When the kernel has no descriptor left.
+    pub fn follow_cgroups(
+        &self,
+        listener: Box<dyn CgroupListener>,
+    ) -> std::io::Result<(CgroupFollower, CgroupFollowing)> {
+        CgroupFollower::start(&self.roots, listener)
     }
 
     /// How often the tree of cgroups was walked, which is what unknown ids cost.

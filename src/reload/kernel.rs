@@ -38,7 +38,8 @@ pub trait Kernel: Sync {
         running: Option<&mut Self::Loaded>,
     ) -> Result<Started<Self::Loaded>, Vec<Problem>>;
 
-    /// Sets variables while the programs run, so that it is as if it had been loaded by another spec.
+    /// Sets variables and follows other cgroups while the programs run, so that it is as if it had been loaded by
+    /// another spec.
     ///
     /// # Errors
     /// Why not; nothing changed then, and it takes a new load.

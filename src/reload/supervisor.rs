@@ -259,13 +259,12 @@ impl<K: Kernel> Supervisor<K> {
         }
         let load = &accepted.spec.load;
         let changes = running.spec.load.changes_in_place(load).unwrap_or_default();
-        if !changes.is_empty()
-            && let Err(reason) = self.kernel.set(&mut running.loaded, load, &changes)
-        {
+        let is_set = !changes.is_empty() || running.spec.load.cgroups != load.cgroups;
+        if is_set && let Err(reason) = self.kernel.set(&mut running.loaded, load, &changes) {
             tracing::info!(
                 config = name,
                 reason,
-                "variables cannot be set in place: the object is loaded again"
+                "what changed cannot be set in place: the object is loaded again"
             );
             return Some(Box::new(accepted));
         }
@@ -280,7 +279,7 @@ impl<K: Kernel> Supervisor<K> {
         running.provenance = accepted.provenance;
         unit.succeed(turn.moment.time, turn.is_reload);
         unit.is_in_the_way = accepted.is_in_the_way;
-        let change = if changes.is_empty() { Change::Viewed } else { Change::Set };
+        let change = if is_set { Change::Set } else { Change::Viewed };
         turn.changes.insert(name.to_owned(), change);
         None
     }
@@ -408,7 +407,7 @@ fn is_gone<L>(unit: &Unit<L>, moment: Moment) -> bool {
 /// Whether something that must not fall is read from a map.
 fn counts_in(spec: &Spec, map: &str) -> bool {
     let is_read = |metric: &MetricSpec| metric.map == map && metric.kind != MetricKind::Gauge;
-    spec.view.metrics.iter().any(is_read) || spec.view.losses.iter().any(|losses| losses.is_in(map))
+    spec.view.metrics.iter().any(is_read) || spec.view.losses.iter().any(|losses| losses.map == map)
 }
 
 #[cfg(test)]

@@ -66,6 +66,8 @@ pub struct ProgramSetting {
     pub enabled: Option<bool>,
     /// Whether the config is whole without it.
     pub optional: bool,
+    /// The control group that it is attached to, as a path below the root of cgroup2: `/` is the root.
+    pub cgroup: Option<String>,
 }
 
 /// What differs from the object's definition of a map.

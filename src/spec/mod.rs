@@ -3,6 +3,7 @@
 //! Two halves: the load spec concerns the kernel, the view spec what the numbers
 //! mean. Equal load specs mean that the kernel is not touched.
 
+mod cgroups;
 mod event;
 mod limit;
 mod load;
@@ -15,7 +16,8 @@ use crate::decode::Chain;
 use crate::problem::{Place, Position};
 use crate::series::Buckets;
 pub use crate::snapshot::{Area, Bits, Reduce, ValueKind, ValueSpec};
-pub use event::{Amount, Condition, EventSpec, KeyPart, LossSpec};
+pub use cgroups::{CgroupMap, CgroupMapKind};
+pub use event::{Amount, Condition, EventSpec, KeyPart, LossSpec, NO_LABELS};
 pub use limit::{MapExpiry, SeriesLimit};
 pub use load::{BufferSpec, GlobalPatch, MapDefinition, MapSetting, ProgramSetting};
 pub use owner::Owner;
@@ -59,6 +61,8 @@ pub struct LoadSpec {
     pub choices: Vec<Vec<String>>,
     /// Maps that are not as the object defines them.
     pub maps: Vec<MapSetting>,
+    /// The map that holds which cgroups are meant.
+    pub cgroups: Option<CgroupMap>,
     /// Buffers whose events are read.
     pub buffers: Vec<BufferSpec>,
     /// Maps that a reload may hand over, when the other object's definition is equal.
@@ -67,7 +71,7 @@ pub struct LoadSpec {
 
 impl LoadSpec {
     /// Whether the kernel would be asked for the same: then what is loaded can stay. Where the object
-    /// lies does not matter, nor what a later reload may hand over.
+    /// lies does not matter, nor which cgroups are meant, nor what a later reload may hand over.
     #[must_use]
     pub fn loads_the_same(&self, other: &Self) -> bool {
         let Self {
@@ -80,6 +84,7 @@ impl LoadSpec {
             choices,
             maps,
             buffers,
+            cgroups: _,
             carried: _,
         } = self;
         *name == other.name

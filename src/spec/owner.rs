@@ -22,6 +22,8 @@ const KEPT: &[&str] = &[
 /// Those that it does not have. A config that has one of them was right before there was an own metric of this name,
 /// so the own metric is left out while such a config is served.
 const YIELDING: &[&str] = &[
+    "ebpf_exporter_cgroup_map_cgroups",
+    "ebpf_exporter_cgroup_map_errors_total",
     "ebpf_exporter_config_info",
     "ebpf_exporter_config_last_reload_success_timestamp_seconds",
     "ebpf_exporter_config_last_reload_successful",

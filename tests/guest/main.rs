@@ -26,11 +26,11 @@ mod lacking;
 /// The shipped configs with known workloads.
 mod shipped;
 
+/// What stands still because its quota is used up.
+mod throttling;
+
 /// Those of block devices and files.
 mod files;
-
-/// Those of the network.
-mod network;
 
 use std::fs::File;
 

@@ -16,6 +16,9 @@ use crate::common::objects::{self, Object};
 /// Files that are wrong: each says what, and where.
 pub mod bad;
 
+/// The map that follows cgroups.
+mod cgroups;
+
 /// Enums by name, and metrics that start at zero.
 mod enums;
 

@@ -1,15 +1,17 @@
 //! Attaching programs by their section's name: one file per kind that libbpf does not know.
 
 mod auto;
+mod cgroup;
 mod perf_event;
 mod xdp;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use libbpf_rs::query::LinkTypeInfo;
 use libbpf_rs::{Link, OpenObject, Program, ProgramMut};
 
 use crate::host::Host;
+use crate::spec::LoadSpec;
 
 use super::explain::errno_of;
 use super::log::{self, Log};
@@ -42,6 +44,10 @@ pub(super) enum AttachError {
     Refused { errno: i32, log: Log },
     /// There is no such network interface.
     NoInterface(String),
+    /// There is no cgroup2 here.
+    NoCgroups,
+    /// There is no such control group, or it cannot be opened.
+    NoCgroup { path: PathBuf, error: std::io::Error },
 }
 
 /// Gives the programs of sections that libbpf does not know their types, as it does for its own.
@@ -56,11 +62,17 @@ pub(super) fn set_types(object: &mut OpenObject) {
     }
 }
 
-/// Attaches one loaded program where its section's name says.
-pub(super) fn attach(program: &ProgramMut<'_>, host: &Host) -> Result<Attached, AttachError> {
+/// Attaches one loaded program where its config says, else where its section's name says.
+pub(super) fn attach(
+    program: &ProgramMut<'_>,
+    spec: &LoadSpec,
+    host: &Host,
+) -> Result<Attached, AttachError> {
     let section = section(program);
     let (result, log) = log::capture(|| {
-        if let Some(interface) = xdp::interface(&section) {
+        if let Some(path) = cgroup_of(program, spec) {
+            cgroup::attach(program, path, host)
+        } else if let Some(interface) = xdp::interface(&section) {
             xdp::attach(program, interface)
         } else if perf_event::is_section(&section) {
             perf_event::attach(program, &section, &host.roots)
@@ -79,14 +91,24 @@ pub(super) fn section(program: &Program<'_>) -> String {
     program.section().to_string_lossy().trim_start_matches('?').to_owned()
 }
 
+/// The control group that the config attaches a program to.
+fn cgroup_of<'a>(program: &Program<'_>, spec: &'a LoadSpec) -> Option<&'a str> {
+    let name = program.name();
+    let setting = spec.programs.iter().find(|setting| *setting.name == *name)?;
+    setting.cgroup.as_deref()
+}
+
 /// The kernel or libbpf refused; the log is added by who captured it.
 fn refused(errno: i32) -> AttachError {
     AttachError::Refused { errno, log: Log::default() }
 }
 
 /// Where a program is attached, such that two programs with equal places are at the same one.
-pub(super) fn place(program: &Program<'_>) -> String {
+pub(super) fn place(program: &Program<'_>, spec: &LoadSpec) -> String {
     let section = section(program);
+    if let Some(path) = cgroup_of(program, spec) {
+        return format!("{section} at {path}");
+    }
     match xdp::interface(&section) {
         // With fragments or without: an interface has one place.
         Some(interface) => format!("xdp/{interface}"),

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use libbpf_rs::Program;
+use libbpf_rs::{Program, ProgramType};
 
 use crate::bpf::attach::{AttachError, section, tracefs};
 use crate::host::Host;
@@ -39,13 +39,26 @@ pub(in crate::bpf) fn attachment(
             let message = format!(
                 "`{name}` is not attached: its section `{section}` has no attachment by section name"
             );
-            Problem::error("not-attachable", place.clone(), message).help(
+            let problem = Problem::error("not-attachable", place.clone(), message);
+            if matches!(program.prog_type(), ProgramType::CgroupSkb | ProgramType::SockOps) {
+                return problem.help(format!(
+                    "say which control group in YAML: `programs: {{{name}: {{attach: {{cgroup: {{path: /}}}}}}}}`"
+                ));
+            }
+            problem.help(
                 "name the place in the section, such as SEC(\"tracepoint/sched/sched_switch\"), \
                  or mark a program that shall not be attached with SEC(\"?...\")",
             )
         }
         AttachError::Section { expected, message } => {
             failed(message).expected(expected).found(section.clone())
+        }
+        AttachError::NoCgroups => failed("cgroup2 is mounted nowhere".to_owned())
+            .help("mount it, or in a container the host's /sys/fs/cgroup; --path.cgroupfs says where it is"),
+        AttachError::NoCgroup { path, error } => {
+            failed(format!("the control group {} cannot be opened: {error}", path.display())).help(
+                "name one below the root of cgroup2 that exists before the exporter starts, or none for all",
+            )
         }
         AttachError::NoInterface(interface) => {
             failed(format!("there is no network interface `{interface}` here"))

@@ -122,8 +122,11 @@ fn map(page: &mut Page, title: &str, found: &MapReport) {
         count => format!(", {count} entries"),
     };
     page.wrapped("", &format!("{title} {}: {}{entries}", clean(&found.name), found.kind));
-    if !found.readable {
-        page.field("metrics", "none: this kind of map is not read key by key");
+    match found.kind.as_str() {
+        "ringbuf" => page.field("metrics", &format!("of its events: `ringbuf: {}`", clean(&found.name))),
+        "perf_event_array" => page.field("metrics", "of its events: `perf_event_array: true`"),
+        _ if found.readable => {}
+        _ => page.field("metrics", "none: this kind of map is not read key by key"),
     }
     page.field("kernel", &found.kernel.as_ref().map_or("not known".to_owned(), since));
     page.list("flags", &found.flags);

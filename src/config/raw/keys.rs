@@ -86,8 +86,9 @@ mod tests {
         collect(&TOP, "@", &mut tables);
         assert_eq!(
             tables.len(),
-            9,
-            "the file, metrics, three groups, labels and decoders: of counters alone, programs, maps"
+            12,
+            "the file, metrics, three groups, labels and decoders: of counters alone, programs, `attach`, \
+             control groups, maps, the map of cgroups"
         );
         tables
     }

@@ -11,11 +11,11 @@ pub(crate) struct Later {
     pub(crate) help: &'static str,
 }
 
-/// Of a program's options.
-pub(super) const PROGRAM: &[Later] = &[Later {
-    key: "attach",
-    what: "where a program is attached",
-    help: "remove it and name the place in the program's section",
+/// Of where a program is attached.
+pub(super) const ATTACH: &[Later] = &[Later {
+    key: "xdp",
+    what: "network interfaces of an XDP program",
+    help: "remove it and name one in the program's section, such as SEC(\"xdp/eth0\")",
 }];
 
 /// Of a map's options.
@@ -46,11 +46,5 @@ const COUNT_EVENTS: &str =
 pub(super) const TRACING: Later = Later {
     key: "tracing",
     what: "spans from ring buffers",
-    help: "keep this config with the old exporter for now",
-};
-
-pub(super) const CGROUP_ID_MAP: Later = Later {
-    key: "cgroup_id_map",
-    what: "a map that follows the cgroups whose path matches",
     help: "keep this config with the old exporter for now",
 };

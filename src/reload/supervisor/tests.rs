@@ -3,13 +3,15 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::super::ReadConfig;
-use super::super::samples::{config, error, lost, setting, warning};
+use super::super::samples::{config, error, following, lost, setting, warning};
 use super::*;
 use crate::problem::Place;
 use crate::scrape::{Live, Settings};
 use crate::snapshot::fixture::Literal;
-use crate::snapshot::{NamedSource, ProgramStatus, Programs, View};
-use crate::spec::{GlobalPatch, LoadSpec};
+use crate::snapshot::{
+    NamedSource, NamedStream, ProgramStatus, Programs, ReadError, Sink, Stream, StreamCounts, View,
+};
+use crate::spec::{Amount, EventSpec, GlobalPatch, LoadSpec};
 
 /// What the kernel holds, and what was asked of it.
 #[derive(Default)]
@@ -24,6 +26,8 @@ struct State {
     operations: usize,
     /// Loading ends once this name was loaded.
     stops_at: Option<&'static str>,
+    /// Buffers by their names.
+    streams: Vec<(String, Arc<dyn Stream>)>,
     /// The generation that is live, to see when it changes.
     live: Option<Arc<Live>>,
 }
@@ -93,6 +97,32 @@ impl Drop for Object {
     }
 }
 
+/// A buffer that writes down what is done with it.
+struct Listened {
+    name: String,
+    kernel: Recorder,
+}
+
+impl Stream for Listened {
+    fn connect(&self, sinks: Vec<Box<dyn Sink>>) -> Result<(), String> {
+        self.kernel.state().log.push(format!("connect {} to {}", self.name, sinks.len()));
+        Ok(())
+    }
+
+    fn drain(&self, _deadline: Instant) -> Result<(), ReadError> {
+        self.kernel.state().log.push(format!("drain {}", self.name));
+        if self.name.contains("slow") { Err(ReadError::Late) } else { Ok(()) }
+    }
+
+    fn counts(&self) -> StreamCounts {
+        StreamCounts::default()
+    }
+
+    fn unread(&self) -> Option<u64> {
+        None
+    }
+}
+
 fn version(spec: &LoadSpec) -> String {
     String::from_utf8(spec.object_bytes.to_vec()).unwrap()
 }
@@ -100,7 +130,13 @@ fn version(spec: &LoadSpec) -> String {
 fn view(name: &str) -> View {
     let source = Arc::new(Literal::from_numbers([(0, 1)]));
     let sources = vec![NamedSource { map: "counts".to_owned(), source }];
-    View { config: name.to_owned(), sources, streams: Vec::new(), programs: Arc::new(NoPrograms) }
+    View {
+        config: name.to_owned(),
+        sources,
+        streams: Vec::new(),
+        programs: Arc::new(NoPrograms),
+        cgroups: Arc::default(),
+    }
 }
 
 impl Kernel for Recorder {
@@ -113,8 +149,22 @@ impl Kernel for Recorder {
         Ok(self.object(&spec.name, &version(spec)))
     }
 
+    /// Objects whose version says so have a buffer; that of a carried one is the same stream.
     fn view(&self, prepared: &Object) -> View {
-        view(&prepared.name)
+        let mut view = view(&prepared.name);
+        if let Some((_, name)) = prepared.version.split_once("buffer-") {
+            let mut state = self.state();
+            let known =
+                state.streams.iter().find(|(known, _)| known == name).map(|(_, stream)| Arc::clone(stream));
+            let stream = known.unwrap_or_else(|| {
+                let stream: Arc<dyn Stream> =
+                    Arc::new(Listened { name: name.to_owned(), kernel: self.clone() });
+                state.streams.push((name.to_owned(), Arc::clone(&stream)));
+                stream
+            });
+            view.streams.push(NamedStream { map: "events".to_owned(), stream });
+        }
+        view
     }
 
     fn probe(&self, view: &View) -> Vec<Problem> {
@@ -145,7 +195,7 @@ impl Kernel for Recorder {
         drop(state);
         let carried = if version.contains("fresh") { Vec::new() } else { vec!["counts".to_owned()] };
         let half = Problem::warning("half", Place { config: Some(name.clone()), ..Place::default() }, "half");
-        let view = view(name);
+        let view = self.view(&prepared);
         Ok(Started { loaded: prepared, view, problems: vec![half], programs: Vec::new(), carried })
     }
 
@@ -302,7 +352,16 @@ fn variables_are_set_in_place_where_that_is_possible() {
     assert_eq!(kernel.log(), expected);
     // The one that was set is the one that is at work.
     assert!(stage.look(vec![files(2)]).is_empty() && kernel.log().is_empty());
-    assert_eq!(changes(&stage.look(vec![files(3)])), ["a: variables set, programs and maps stayed"]);
+    assert_eq!(changes(&stage.look(vec![files(3)])), ["a: settings changed, programs and maps stayed"]);
+}
+
+/// Nothing is loaded for other cgroups, and nothing is asked of the kernel for the same ones.
+#[test]
+fn other_cgroups_are_followed_in_place() {
+    let files = |pattern: &str| following(good("a", "1"), pattern);
+    check(vec![files("x")], vec![files("y")], &["set  of a"], &["a up [] []"]);
+    check(vec![files("x")], vec![good("a", "1")], &["set  of a"], &["a up [] []"]);
+    check(vec![files("x")], vec![setting(files("x"), &[])], &[], &["a up [] []"]);
 }
 
 #[test]
@@ -505,4 +564,88 @@ fn what_scrapes_cannot_read_is_said() {
     }
     assert_eq!(stage.supervisor.probe().len(), 1);
     assert_eq!(stage.states(), ["a up [half refused] []", "b up [half] []"]);
+}
+
+/// A config with a counter of the events of its buffer, which has this meaning.
+fn of_events(object: &str, meaning: &str) -> ReadConfig {
+    let mut config = config("a", object, &[("a", meaning)], Vec::new());
+    let spec = config.spec.as_mut().unwrap();
+    let metric = spec.view.metrics.first_mut().unwrap();
+    metric.map = "events:a".to_owned();
+    metric.events = Some(EventSpec {
+        buffer: "events".to_owned(),
+        conditions: Vec::new(),
+        key: Vec::new(),
+        amount: Amount::One,
+        flush: None,
+        meaning: meaning.to_owned(),
+    });
+    config
+}
+
+/// What is done with buffers, in which order with everything else.
+#[track_caller]
+fn check_events(after: ReadConfig, log: &[&str], remarks: &[&str]) {
+    let mut stage = Stage::start(Recorder::default(), vec![of_events("buffer-one", "x")]);
+    let expected = ["prepare a buffer-one", "connect one to 1", "commit a buffer-one", "connect one to 1"];
+    assert_eq!(stage.kernel.log(), expected);
+    let report = stage.look(vec![after]);
+    assert_eq!(stage.kernel.log(), log);
+    let codes: Vec<&str> = report.remarks.iter().map(|problem| problem.code).collect();
+    assert_eq!(codes, remarks);
+}
+
+#[test]
+fn buffers_are_listened_to_before_their_programs_and_emptied_after_them() {
+    // Only what the numbers mean: other sinks, and the last word of a tally that begins anew.
+    check_events(of_events("buffer-one", "y"), &["connect one to 1", "drain one"], &[]);
+    // A buffer that goes on has other sinks once the new programs are at work.
+    check_events(
+        of_events("2 buffer-one", "x"),
+        &[
+            "prepare a 2 buffer-one beside buffer-one",
+            "probe a",
+            "commit a 2 buffer-one",
+            "connect one to 1",
+            "retire a buffer-one, served",
+        ],
+        &["half"],
+    );
+    // One that does not is emptied when the old programs have ended.
+    check_events(
+        of_events("buffer-two", "x"),
+        &[
+            "prepare a buffer-two beside buffer-one",
+            "probe a",
+            "connect two to 1",
+            "commit a buffer-two",
+            "connect two to 1",
+            "settle a buffer-one",
+            "drain one",
+            "retire a buffer-one, served",
+        ],
+        &["half"],
+    );
+}
+
+#[test]
+fn what_cannot_be_had_of_a_buffer_is_told() {
+    let mut stage = Stage::start(Recorder::default(), vec![of_events("buffer-slow", "x")]);
+    let report = stage.look(vec![of_events("buffer-two", "x")]);
+    let codes: Vec<&str> = report.remarks.iter().map(|problem| problem.code).collect();
+    assert_eq!(codes, ["events-lost", "half"]);
+}
+
+/// A successor that is refused has not changed who reads the buffer that goes on.
+#[test]
+fn a_refused_successor_leaves_the_buffer_alone() {
+    let kernel = Recorder::default();
+    let mut stage = Stage::start(kernel.clone(), vec![of_events("buffer-one", "x")]);
+    stage.kernel.log();
+    let operations = kernel.state().operations;
+    kernel.state().fails_at = Some(operations + 3);
+    stage.look(vec![of_events("2 buffer-one", "y")]);
+    let log = stage.kernel.log();
+    assert!(log.iter().any(|line| line == "commit a 2 buffer-one fails"), "{log:?}");
+    assert!(!log.iter().any(|line| line.starts_with("connect")), "{log:?}");
 }

@@ -83,6 +83,10 @@ names! {
         "Whether more than 90 % of the entries that a map can hold are taken; when all are it refuses new keys";
     MAP_EXPIRED COUNTER "ebpf_exporter_map_expired_entries_total"
         "Entries that were taken out of a map because they had not changed for the time that its config says";
+    CGROUP_MAP_CGROUPS GAUGE "ebpf_exporter_cgroup_map_cgroups"
+        "Cgroups that are in the map of cgroup_id_map because their paths match";
+    CGROUP_MAP_ERRORS COUNTER "ebpf_exporter_cgroup_map_errors_total"
+        "Cgroups that could not be put into the map of cgroup_id_map or taken out of it, by reason: full or kernel";
     PROCESS_CPU COUNTER "process_cpu_seconds_total"
         "Total user and system CPU time spent in seconds.";
     PROCESS_MAX_FDS GAUGE "process_max_fds"

@@ -25,6 +25,9 @@ mod load;
 /// Reading maps that stand still: every kind, size and bound.
 mod read;
 
+/// Streams of events by the header: what is delivered and what is lost are all.
+mod streams;
+
 /// Taking entries out, and counting them beside scrapes.
 mod take;
 

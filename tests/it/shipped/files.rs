@@ -118,7 +118,7 @@ fn syncs_of_files_are_exact() {
 
 /// Writes where there is no room below the device, which only the sync can say; returns how often it did.
 fn refused_by_the_device() -> (LoopDevice, f64) {
-    let device = LoopDevice::new(1 << 20);
+    let device = LoopDevice::too_large(1 << 20);
     let mut file = read_write(&device.path);
     let mut refused = 0.0;
     // Of a large request the device takes what it can, and says that it was all.
