@@ -267,7 +267,7 @@ fn checked(
         findings.report(&Spot::default(), Problem::error("no-metric-left", Place::default(), message));
         return None;
     }
-    Some(Spec { load, view: ViewSpec { name: file.name.clone(), metrics, expiries, losses } })
+    Some(Spec { load, view: ViewSpec { name: file.name.clone(), metrics, expiries, losses, spans: Vec::new() } })
 }
 
 /// Problems in the order of the file; those without a position go last.
