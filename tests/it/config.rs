@@ -40,6 +40,9 @@ mod good;
 /// What bounds series and entries.
 mod limits;
 
+/// Spans, and what is wrong with them.
+mod spans;
+
 /// What is set before the load: globals, programs, choices, maps.
 mod load;
 

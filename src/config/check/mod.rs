@@ -25,6 +25,7 @@ mod numbers;
 mod programs;
 mod regexps;
 mod slots;
+mod spans;
 mod tables;
 mod values;
 mod variables;
@@ -44,6 +45,7 @@ pub(crate) use kaddrs::kaddrs;
 pub use names::is_namespace;
 pub(crate) use names::namespace;
 pub(crate) use programs::{choices, programs};
+pub(crate) use spans::spans;
 
 use super::findings::{Findings, Spot};
 use super::raw::{Found, Group, RawMetric};
