@@ -17,6 +17,7 @@ use crate::problem::Problem;
 use crate::scrape::{Generation, Handover, Member, Replaced, Scraper};
 use crate::snapshot::View;
 use crate::spec::{MetricKind, MetricSpec, Spec};
+use events::Goals;
 use jobs::Job;
 
 /// A config whose file is missing goes on for so long: editors and tools that unpack archives take a
@@ -298,7 +299,8 @@ impl<K: Kernel> Supervisor<K> {
             return Some(Box::new(accepted));
         }
         turn.remarks.extend(accepted.problems.iter().cloned());
-        events::connect(name, &running.bare, &tallies);
+        let (kinds, spans) = (&accepted.spec.view.spans, self.scraper.spans());
+        events::connect(&running.bare, &Goals { config: name, tallies: &tallies, kinds, spans });
         turn.handover.replaced.extend(events::replaced(name, &running.tallies, &tallies));
         (running.view, running.tallies) = (view, tallies);
         // What is known of the programs goes on with them.
@@ -355,9 +357,11 @@ impl<K: Kernel> Supervisor<K> {
         let is_strict = self.is_strict;
         let before = running.as_ref().map(|running| running.tallies.clone()).unwrap_or_default();
         let tallies = Tallies::new(&spec.view, &before);
+        let spans = Arc::clone(self.scraper.spans());
+        let goals = Goals { config: &name, tallies: &tallies, kinds: &spec.view.spans, spans: &spans };
         let outcome = prepared.and_then(|prepared| {
             // Its programs may write events before the last of them is attached.
-            events::connect_new(&self.kernel.view(&prepared), running.as_ref(), &tallies);
+            events::connect_new(&self.kernel.view(&prepared), running.as_ref(), &goals);
             let loaded = running.as_mut().map(|running| &mut running.loaded);
             self.kernel.commit(prepared, is_strict, loaded)
         });
@@ -370,7 +374,7 @@ impl<K: Kernel> Supervisor<K> {
             }
         };
         let Started { loaded, view: bare, problems: of_programs, programs, carried } = started;
-        events::connect(&name, &bare, &tallies);
+        events::connect(&bare, &goals);
         let change = match running {
             Some(old) => {
                 turn.handover.replaced.extend(events::replaced(&name, &old.tallies, &tallies));

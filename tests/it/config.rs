@@ -43,6 +43,9 @@ mod limits;
 /// Where programs are attached.
 mod places;
 
+/// Spans, and what is wrong with them.
+mod spans;
+
 /// What is set before the load: globals, programs, choices, maps.
 mod load;
 

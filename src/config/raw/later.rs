@@ -35,9 +35,3 @@ pub(super) const GAUGE: &[Later] = &[
 pub(super) const NO_GAUGE: &str = "events are counted, and a gauge does not count";
 const COUNT_EVENTS: &str =
     "make it a counter or a histogram, or write what it shows into a map and read that";
-
-pub(super) const TRACING: Later = Later {
-    key: "tracing",
-    what: "spans from ring buffers",
-    help: "keep this config with the old exporter for now",
-};
