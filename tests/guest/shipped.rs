@@ -326,7 +326,7 @@ fn dns_names_and_losses_add_up() {
 
 #[test]
 fn tcp_connections_are_exact() {
-    let exporter = start();
+    let exporter = start("tcpconnect");
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let nowhere = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let before = exporter.page();
