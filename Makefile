@@ -12,7 +12,7 @@ SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
 LISTEN ?= 127.0.0.1:9435
 KERNELS ?= 5.10 6.12
 SECONDS ?= 60
-TARGETS ?= config object decoder
+TARGETS ?= config object decoder event
 
 BUILD_PACKAGES := gcc make pkg-config libelf-dev zlib1g-dev
 OBJECT_PACKAGES := clang llvm libbpf-dev linux-libc-dev
@@ -46,9 +46,11 @@ test: build-packages test-packages ## Run all tests (as root, through sudo where
 test-kernels: build ## Test the release binary on Debian's kernels in virtual machines (KERNELS="5.10 6.12")
 	tools/kernels/test.sh $(KERNELS)
 
-bench: build-packages ## Measure scrapes of the whole process beside a bare program, as root (CASES="hash-10k ...")
+bench: build-packages ## Measure scrapes and events beside bare programs, as root (CASES="hash-10k ...")
 	@tools/install-packages.sh $(OBJECT_PACKAGES)
-	RUSTFLAGS="-C target-feature=+crt-static" cargo bench --locked --target $(TARGET) --bench scrape --no-run
+	RUSTFLAGS="-C target-feature=+crt-static" cargo bench --locked --target $(TARGET) --bench events --bench scrape --no-run
+	$(RUNNER)=$(CURDIR)/tools/as-root.sh RUSTFLAGS="-C target-feature=+crt-static" \
+		cargo bench --locked --target $(TARGET) --bench events
 	$(RUNNER)=$(CURDIR)/tools/as-root.sh RUSTFLAGS="-C target-feature=+crt-static" \
 		cargo bench --locked --target $(TARGET) --bench scrape -- $(CASES)
 
@@ -60,7 +62,7 @@ bench-dns: build-packages ## Offer 10,000 DNS queries a second to the DNS observ
 	cargo bench --locked --bench dns --no-run
 	$(RUNNER)=$(CURDIR)/tools/as-root.sh cargo bench --locked --bench dns -- $(SECONDS)
 
-fuzz: build-packages ## Fuzz the readers of configs, objects and keys (SECONDS=60 each, TARGETS="config object decoder")
+fuzz: build-packages ## Fuzz the readers of configs, objects, keys and events (SECONDS=60 each, TARGETS="config object decoder event")
 	@tools/install-packages.sh g++
 	fuzz/run.sh $(SECONDS) $(TARGETS)
 

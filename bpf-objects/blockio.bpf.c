@@ -84,6 +84,8 @@ static __always_inline void observe_size(const struct request_key *key, u32 byte
     }
     if (!sizes)
         return;
+    /* One register is compared and used: verifiers before Linux 5.15 do not see that two are the same. */
+    barrier_var(slot);
     if (slot < SIZE_SLOTS)
         sizes->slots[slot] += 1;
     sizes->count += 1;

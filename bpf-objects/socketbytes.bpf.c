@@ -107,28 +107,60 @@ static __always_inline int received(const struct sock *socket, int result, int f
     return 0;
 }
 
-/* Since Linux 6.3. */
+/*
+ * Since Linux 6.3, for all protocols. Sockets of IPv6 have programs of their
+ * own, because what stands in for these before that has them, too.
+ */
+static __always_inline bool is_ipv6(const struct sock *socket)
+{
+    return socket && socket->__sk_common.skc_family == AF_INET6;
+}
+
 SEC("?tp_btf/sock_send_length")
 int BPF_PROG(socket_sent, struct sock *socket, int result, int flags)
 {
-    return sent(socket, result);
+    return is_ipv6(socket) ? 0 : sent(socket, result);
+}
+
+SEC("?tp_btf/sock_send_length")
+int BPF_PROG(ipv6_socket_sent, struct sock *socket, int result, int flags)
+{
+    return is_ipv6(socket) ? sent(socket, result) : 0;
 }
 
 SEC("?tp_btf/sock_recv_length")
 int BPF_PROG(socket_received, struct sock *socket, int result, int flags)
 {
-    return received(socket, result, flags);
+    return is_ipv6(socket) ? 0 : received(socket, result, flags);
 }
 
-/* Before that. */
-SEC("?fexit/sock_sendmsg")
-int BPF_PROG(sendmsg_returned, struct socket *socket, struct msghdr *message, int result)
+SEC("?tp_btf/sock_recv_length")
+int BPF_PROG(ipv6_socket_received, struct sock *socket, int result, int flags)
+{
+    return is_ipv6(socket) ? received(socket, result, flags) : 0;
+}
+
+/* Before that, for the protocols of IPv4 and IPv6. */
+SEC("?fexit/inet_sendmsg")
+int BPF_PROG(inet_sent, struct socket *socket, struct msghdr *message, u64 size, int result)
 {
     return sent(socket->sk, result);
 }
 
-SEC("?fexit/sock_recvmsg")
-int BPF_PROG(recvmsg_returned, struct socket *socket, struct msghdr *message, int flags, int result)
+SEC("?fexit/inet6_sendmsg")
+int BPF_PROG(inet6_sent, struct socket *socket, struct msghdr *message, u64 size, int result)
+{
+    return sent(socket->sk, result);
+}
+
+SEC("?fexit/inet_recvmsg")
+int BPF_PROG(inet_received, struct socket *socket, struct msghdr *message, u64 size, int flags, int result)
+{
+    return received(socket->sk, result, flags);
+}
+
+SEC("?fexit/inet6_recvmsg")
+int BPF_PROG(inet6_received, struct socket *socket, struct msghdr *message, u64 size, int flags, int result)
 {
     return received(socket->sk, result, flags);
 }

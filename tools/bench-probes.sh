@@ -11,7 +11,7 @@ cd "$(dirname "$0")/.."
 
 seconds=$1
 shift
-binary=target/release/bpftally
+binary=${BPFTALLY:-target/release/bpftally}
 [ -e "$binary" ] || { echo "$binary is missing: make build" >&2; exit 1; }
 
 work=$(mktemp -d)

@@ -1,17 +1,19 @@
 //! Buffers that programs write events to: ring buffers, and arrays of performance events.
 //!
-//! Each is behind one lock, so that it has one reader at a time: the listening thread, or whoever scrapes. What
-//! libbpf calls for each event only copies it; sinks see events batch by batch, outside of C.
+//! Each is behind one lock, so that it has one reader at a time: the listening thread, or whoever scrapes. Sinks see
+//! copies, batch by batch. Performance events are read by libbpf, and what it calls for each of them only copies it.
 
 use std::cell::RefCell;
+use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
 
-use libbpf_rs::{Map, MapHandle, PerfBuffer, PerfBufferBuilder, RingBuffer, RingBufferBuilder};
+use libbpf_rs::{Map, MapCore, MapHandle, PerfBuffer, PerfBufferBuilder};
 
 use super::listen::Place;
-use super::raw::{self, RingPositions};
+use super::raw;
+use super::ring::{Positions, Ring};
 use crate::snapshot::{Loss, Losses, ReadError, Records, Sink, Stream, StreamCounts};
 use crate::spec::BufferSpec;
 
@@ -68,7 +70,7 @@ struct Intake {
 }
 
 thread_local! {
-    /// Where events go that libbpf tells this thread of. It calls from inside of a read only.
+    /// Where performance events go that libbpf tells this thread of. It calls from inside of a read only.
     static INTAKE: RefCell<Intake> = const { RefCell::new(Intake { records: Records::new(), needs: 0 }) };
 }
 
@@ -85,11 +87,11 @@ fn take_in(event: &[u8]) {
 /// The reading end. It goes before the map, whose descriptor it uses until its end.
 struct Reader {
     kind: Kind,
-    _map: MapHandle,
+    map: MapHandle,
 }
 
 enum Kind {
-    Ring(RingBuffer<'static>),
+    Ring(Ring),
     Perf(PerfBuffer<'static>),
 }
 
@@ -112,14 +114,8 @@ impl Buffer {
         let map = MapHandle::try_from(map).map_err(text)?;
         let (kind, bytes) = match spec.pages {
             None => {
-                let mut builder = RingBufferBuilder::new();
-                let take = |event: &[u8]| {
-                    take_in(event);
-                    0
-                };
-                builder.add(&map, take).map_err(text)?;
-                let ring = builder.build().map_err(text)?;
-                let size = raw::ring_positions(&ring).map_or(0, |positions| positions.size);
+                let ring = Ring::open(map.as_fd(), map.max_entries()).map_err(|error| error.to_string())?;
+                let size = ring.size();
                 (Kind::Ring(ring), size)
             }
             Some(pages) => {
@@ -131,7 +127,7 @@ impl Buffer {
                 (Kind::Perf(buffer.build().map_err(text)?), pages as u64 * 4096)
             }
         };
-        let reader = Reader { kind, _map: map };
+        let reader = Reader { kind, map };
         Ok(Arc::new_cyclic(|own| Self {
             own: own.clone(),
             state: Mutex::new(State {
@@ -155,13 +151,18 @@ impl Buffer {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a batch of what is there.
-    pub(super) fn take_some(&self) -> Progress {
+    /// Takes a batch of what is there; `is_ready` says whether the kernel told of it.
+    pub(super) fn take_some(&self, is_ready: bool) -> Progress {
         let mut state = self.state();
         if state.sinks.is_empty() {
             return Progress::Easy;
         }
         let taken = state.batch(&self.counts, None);
+        // The kernel wakes nobody for what came while an older event was being read here; when it told of
+        // that one, it looks again by itself.
+        if let (false, Some(place)) = (is_ready, &state.place) {
+            place.look_again();
+        }
         if taken > 0 && (self.bytes < SMALL || taken >= state.intake.batch() / 8) {
             Progress::Pressing
         } else {
@@ -181,16 +182,16 @@ impl State {
     /// Takes a batch of a ring buffer, or what is there of one CPU's, or of all; how many events that were.
     fn batch(&mut self, counts: &Counts, cpu: Option<usize>) -> usize {
         let most = self.intake.batch();
-        INTAKE.with_borrow_mut(|intake| std::mem::swap(intake, &mut self.intake));
-        match (&self.reader.kind, cpu) {
-            (Kind::Ring(ring), _) => drop(ring.consume_raw_n(most)),
-            // What cannot be read of one CPU's buffer is no reason to leave the others.
-            (Kind::Perf(buffer), Some(cpu)) => drop(buffer.consume_buffer(cpu)),
-            (Kind::Perf(buffer), None) => {
-                (0..buffer.buffer_cnt()).for_each(|cpu| drop(buffer.consume_buffer(cpu)));
+        match &mut self.reader.kind {
+            Kind::Ring(ring) => ring.read(most, self.intake.needs, &mut self.intake.records),
+            Kind::Perf(buffer) => {
+                INTAKE.with_borrow_mut(|intake| std::mem::swap(intake, &mut self.intake));
+                let cpus = cpu.map_or(0..buffer.buffer_cnt(), |cpu| cpu..cpu + 1);
+                // What cannot be read of one CPU's buffer is no reason to leave the others.
+                cpus.for_each(|cpu| drop(buffer.consume_buffer(cpu)));
+                INTAKE.with_borrow_mut(|intake| std::mem::swap(intake, &mut self.intake));
             }
         }
-        INTAKE.with_borrow_mut(|intake| std::mem::swap(intake, &mut self.intake));
         let Self { sinks, losses, intake: Intake { records, .. }, .. } = self;
         let now = Instant::now();
         for sink in sinks.iter_mut() {
@@ -203,9 +204,9 @@ impl State {
         taken
     }
 
-    fn positions(&self) -> Option<RingPositions> {
+    fn positions(&self) -> Option<Positions> {
         match &self.reader.kind {
-            Kind::Ring(ring) => raw::ring_positions(ring),
+            Kind::Ring(ring) => Some(ring.positions()),
             Kind::Perf(_) => None,
         }
     }
@@ -218,11 +219,11 @@ impl Stream for Buffer {
         state.sinks = sinks;
         if state.place.is_none() && !state.sinks.is_empty() {
             let ready = match &state.reader.kind {
-                Kind::Ring(ring) => ring.epoll_fd(),
-                Kind::Perf(buffer) => buffer.epoll_fd(),
+                Kind::Ring(_) => state.reader.map.as_fd().try_clone_to_owned(),
+                Kind::Perf(buffer) => raw::readiness(buffer.epoll_fd()),
             };
-            let ready = raw::readiness(ready).map_err(|error| error.to_string())?;
-            state.place = Some(Place::take(self.own.clone(), ready).map_err(|error| error.to_string())?);
+            let place = ready.and_then(|ready| Place::take(self.own.clone(), ready));
+            state.place = Some(place.map_err(|error| error.to_string())?);
         }
         Ok(())
     }
@@ -256,6 +257,10 @@ impl Stream for Buffer {
             let after = state.positions().map_or(target, |positions| positions.read);
             // What is still being written cannot be read, nor can what comes after it.
             if after >= target || after == before {
+                // As in `take_some`.
+                if let Some(place) = &state.place {
+                    place.look_again();
+                }
                 return Ok(());
             }
         }

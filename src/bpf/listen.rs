@@ -63,6 +63,15 @@ impl Place {
     }
 }
 
+impl Place {
+    /// Has the thread look whether there is something to read, although the kernel may not have said so.
+    pub(super) fn look_again(&self) {
+        let data = epoll::EventData::new_u64(self.token);
+        // The kernel looks by itself when it is told anew what to wait for.
+        let _ = epoll::modify(&self.listener.epoll, &self.ready, data, epoll::EventFlags::IN);
+    }
+}
+
 impl Drop for Place {
     fn drop(&mut self) {
         // It was never added when that failed.
@@ -131,7 +140,7 @@ fn listen(listener: &Weak<Listener>, epoll: &OwnedFd) {
         drop(listener);
         let mut is_pressing = false;
         for buffer in &buffers {
-            is_pressing |= buffer.take_some() == Progress::Pressing;
+            is_pressing |= buffer.take_some(!tokens.is_empty()) == Progress::Pressing;
         }
         if !is_pressing && !tokens.is_empty() {
             std::thread::sleep(PAUSE);

@@ -19,6 +19,9 @@ pub(super) struct Window {
     words: usize,
 }
 
+// SAFETY: the mapping belongs to the process, not to a thread, and all access to it is atomic.
+unsafe impl Send for Window {}
+
 impl Window {
     /// Maps whole words from a place on, which is the first byte of a page.
     ///
@@ -48,12 +51,12 @@ impl Window {
         Ok(Self { start, words })
     }
 
-    /// The words. Programs write them meanwhile, so each is to be loaded with `Relaxed` and nothing else.
+    /// The words. Programs write them meanwhile, so each is to be loaded and nothing else.
     pub(super) fn words(&self) -> &[AtomicU64] {
         // SAFETY: the mapping begins with a page, so words are aligned; the kernel maps so many bytes only
         // where the array has them, and they stay until `self` is dropped. Atomics may be written by
-        // others, and relaxed loads of their size do not write; only a `Desk`, which is mapped for
-        // writing, does.
+        // others, and loads of their size do not write; only a `Desk` and a `Place`, which are mapped for
+        // writing, do.
         unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.words) }
     }
 }
@@ -97,6 +100,31 @@ impl Desk {
                 let _ = word.fetch_update(Ordering::Relaxed, Ordering::Relaxed, change);
             }
             done += count;
+        }
+    }
+}
+
+/// A number that we alone change and the kernel looks at: how far a ring buffer was read.
+pub(super) struct Place(Window);
+
+impl Place {
+    /// Maps the first page of a ring buffer, which begins with it.
+    ///
+    /// # Errors
+    /// What the kernel answered.
+    pub(super) fn open(map: BorrowedFd<'_>, words: usize) -> io::Result<Self> {
+        Window::map(map, 0, words, Access::Write).map(Self)
+    }
+
+    /// What it is.
+    pub(super) fn get(&self) -> u64 {
+        self.0.words().first().map_or(0, |place| place.load(Ordering::Relaxed))
+    }
+
+    /// Changes it, when everything before it was done.
+    pub(super) fn set(&mut self, place: u64) {
+        if let Some(word) = self.0.words().first() {
+            word.store(place, Ordering::Release);
         }
     }
 }

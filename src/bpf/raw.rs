@@ -8,7 +8,14 @@ use std::time::Duration;
 
 use libbpf_rs::btf::types::{DataSec, Var};
 use libbpf_rs::btf::{Btf, BtfType};
-use libbpf_rs::{AsRawLibbpf, Link, OpenMapMut, OpenObject, Program, RingBuffer};
+use libbpf_rs::{AsRawLibbpf, Link, OpenMapMut, OpenObject, Program};
+
+mod links;
+
+pub(super) use links::{
+    FilterPlace, LinkTarget, attach_kprobe_multi, create_clsact, create_link, detach_link, open_perf_event,
+    packet_socket, remove_clsact, remove_filter, set_filter, set_filter_of, update_link,
+};
 
 /// The kernel's ENOTSUPP, which reaches user space although it is meant not to.
 pub(super) const ENOTSUPP: i32 = 524;
@@ -345,81 +352,12 @@ pub(super) fn enable_statistics() -> io::Result<OwnedFd> {
     own(fd)
 }
 
-/// How often a program runs for a performance event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Sampling {
-    /// So many times a second.
-    Frequency(u64),
-    /// At every so many events.
-    Period(u64),
-}
-
-/// Opens a performance event of all threads on one CPU, not yet enabled.
-///
-/// # Errors
-/// What the kernel answered.
-pub(super) fn open_perf_event(kind: u32, config: u64, sampling: Sampling, cpu: u32) -> io::Result<OwnedFd> {
-    let mut attributes = libbpf_sys::perf_event_attr {
-        type_: kind,
-        size: size_of::<libbpf_sys::perf_event_attr>() as u32,
-        config,
-        ..Default::default()
-    };
-    match sampling {
-        Sampling::Frequency(frequency) => {
-            attributes.__bindgen_anon_1.sample_freq = frequency;
-            attributes.set_freq(1);
-        }
-        Sampling::Period(period) => attributes.__bindgen_anon_1.sample_period = period,
-    }
-    let every_thread: libc::pid_t = -1;
-    let no_group: libc::c_int = -1;
-    // SAFETY: `attributes` is plain data of the size it announces and is only read during the call.
-    let fd = unsafe {
-        libc::syscall(
-            libc::SYS_perf_event_open,
-            &raw const attributes,
-            every_thread,
-            cpu as libc::c_int,
-            no_group,
-            libbpf_sys::PERF_FLAG_FD_CLOEXEC as libc::c_ulong,
-        )
-    };
-    if fd < 0 { Err(io::Error::last_os_error()) } else { own(fd as i32) }
-}
-
 fn own(fd: i32) -> io::Result<OwnedFd> {
     if fd < 0 {
         return Err(io::Error::from_raw_os_error(-fd));
     }
     // SAFETY: the kernel has just made this descriptor for us; nobody else knows it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
-}
-
-/// Where a ring buffer's reader and its writers are, in bytes since it was made, and how many bytes it has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct RingPositions {
-    pub(super) read: u64,
-    pub(super) written: u64,
-    pub(super) size: u64,
-}
-
-/// Where the reader and the writers of the first ring buffer of a manager are; none when it has none.
-pub(super) fn ring_positions(manager: &RingBuffer<'_>) -> Option<RingPositions> {
-    // SAFETY: the pointer is valid as long as `manager`; libbpf answers null for a ring that is not there.
-    let ring = unsafe { libbpf_sys::ring_buffer__ring(manager.as_libbpf_object().as_ptr(), 0) };
-    if ring.is_null() {
-        return None;
-    }
-    // SAFETY: the ring belongs to `manager`, which outlives these calls; they load numbers from its memory.
-    let (read, written, size) = unsafe {
-        (
-            libbpf_sys::ring__consumer_pos(ring),
-            libbpf_sys::ring__producer_pos(ring),
-            libbpf_sys::ring__size(ring),
-        )
-    };
-    Some(RingPositions { read, written, size })
 }
 
 /// A copy of a descriptor that becomes readable when there are events.

@@ -239,7 +239,6 @@ fn checked(
         host: &options.host,
     };
     let maps = check::capacities(&context, &mut sink, raw);
-    let expiries = check::expiries(&context, &mut sink, raw);
     let mut load = LoadSpec {
         name: file.name.clone(),
         object: object.path.to_owned(),
@@ -257,6 +256,7 @@ fn checked(
         raw.metrics.iter().filter_map(|metric| check::metric(&context, &mut sink, metric)).collect();
     check::tell_apart(&mut metrics);
     load.buffers = check::buffers(&context, &mut sink, raw, &metrics);
+    let expiries = check::expiries(&context, &mut sink, raw, &metrics);
     let losses = check::losses(&context);
     if findings.cost_the_config() {
         return None;

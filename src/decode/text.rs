@@ -79,7 +79,7 @@ const ZEROS: u64 = u64::from_le_bytes([b'0'; 8]);
 fn push_first(out: &mut Vec<u8>, number: u64) {
     let digits = eight(number);
     // The last one is there even if it is zero.
-    let zeros = (digits | 1 << 63).trailing_zeros() / 8;
+    let zeros = (digits | (1 << 63)).trailing_zeros() / 8;
     out.extend_from_slice(&((digits | ZEROS) >> (8 * zeros)).to_le_bytes());
     out.truncate(out.len() - zeros as usize);
 }
@@ -90,11 +90,11 @@ fn push_first(out: &mut Vec<u8>, number: u64) {
 /// taken, a product with a rounded-up inverse is exact for numbers as small as these.
 #[inline]
 const fn eight(number: u64) -> u64 {
-    let fours = number / 10_000 | (number % 10_000) << 32;
-    let hundreds = (fours * 10_486 >> 20) & 0x7f_0000_007f;
-    let twos = hundreds | (fours - hundreds * 100) << 16;
-    let tens = (twos * 103 >> 10) & 0x0f_000f_000f_000f;
-    tens | (twos - tens * 10) << 8
+    let fours = (number / 10_000) | ((number % 10_000) << 32);
+    let hundreds = ((fours * 10_486) >> 20) & 0x7f_0000_007f;
+    let twos = hundreds | ((fours - hundreds * 100) << 16);
+    let tens = ((twos * 103) >> 10) & 0x0f_000f_000f_000f;
+    tens | ((twos - tens * 10) << 8)
 }
 
 /// Appends a prefix and a number, as decoders do for what they do not know.

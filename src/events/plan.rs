@@ -1,10 +1,7 @@
 //! What is looked at in a record.
 
 use crate::series::NumberKind;
-use crate::spec::{Amount, Condition, EventSpec, KeyPart, ValueSpec};
-
-/// The key of a metric without labels, as arrays with one entry have it.
-pub(super) const NO_LABELS: [u8; 4] = [0; 4];
+use crate::spec::{Amount, Condition, EventSpec, KeyPart, NO_LABELS, ValueSpec};
 
 /// How one metric reads records.
 #[derive(Debug)]
@@ -59,19 +56,6 @@ impl Plan {
             amount,
             needs: needs(spec),
         }
-    }
-
-    /// Numbers of 8 bytes that an entry has: one, or slots and their sum.
-    pub(super) fn words(spec: &EventSpec) -> usize {
-        match &spec.amount {
-            Amount::One | Amount::Number(_) => 1,
-            Amount::Observed { bounds, .. } => bounds.len() + 2,
-        }
-    }
-
-    /// Bytes of a key.
-    pub(super) fn key_size(spec: &EventSpec) -> usize {
-        if spec.key.is_empty() { NO_LABELS.len() } else { spec.key.iter().map(KeyPart::width).sum() }
     }
 
     /// What becomes of a record; `room` is for its key.

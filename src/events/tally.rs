@@ -1,5 +1,6 @@
 //! A map in user space, which the records of a stream count in.
 
+use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -11,15 +12,6 @@ use crate::snapshot::{
     Batch, Limits, Loss, Losses, ReadError, ReadStatistics, Records, Room, Shape, Sink, Source, Stream, Taken,
 };
 use crate::spec::EventSpec;
-
-/// Entries that a tally holds, if they are small enough.
-const MAX_ENTRIES: usize = 65_536;
-
-/// Bytes that a tally holds; at least [`FEWEST`] entries whatever their size.
-const MAX_BYTES: usize = 16 << 20;
-
-/// Entries that a tally has room for however large they are.
-const FEWEST: usize = 64;
 
 /// Rows in one batch of a read.
 const BATCH: usize = 1024;
@@ -35,8 +27,9 @@ pub struct Tally {
 /// Rows lie side by side in the order in which their keys came; the index finds them.
 #[derive(Debug, Default)]
 struct Table {
-    index: HashTable<u32>,
-    hasher: DefaultHashBuilder,
+    /// Rows with the hashes of their keys.
+    index: HashTable<(u64, u32)>,
+    seed: Seed,
     keys: Vec<u8>,
     values: Vec<[u8; 8]>,
     rows: usize,
@@ -46,14 +39,78 @@ struct Table {
     due: Option<Instant>,
 }
 
+/// Hashes keys, differently in each process.
+#[derive(Debug)]
+struct Seed {
+    words: [u64; 2],
+    long: DefaultHashBuilder,
+}
+
+impl Default for Seed {
+    fn default() -> Self {
+        let long = DefaultHashBuilder::default();
+        Self { words: [0, 1].map(|word: u64| long.hash_one(word)), long }
+    }
+}
+
+impl Seed {
+    /// Most keys are some numbers: their two halves are multiplied, as the hasher for longer ones does it.
+    #[inline]
+    fn hash(&self, key: &[u8]) -> u64 {
+        let Some((first, last)) = halves(key) else {
+            let mut hasher = self.long.build_hasher();
+            hasher.write(key);
+            return hasher.finish();
+        };
+        let [one, other] = self.words;
+        let product = u128::from(first ^ one) * u128::from(last ^ other);
+        #[allow(clippy::cast_possible_truncation, reason = "both halves of it count")]
+        let folded = (product as u64) ^ ((product >> 64) as u64);
+        folded
+    }
+}
+
+/// Of a key of 4 to 16 bytes its first and its last ones, which together are all of it.
+#[inline]
+fn halves(key: &[u8]) -> Option<(u64, u64)> {
+    let long = |chunk: &[u8; 8]| u64::from_ne_bytes(*chunk);
+    let short = |chunk: &[u8; 4]| u64::from(u32::from_ne_bytes(*chunk));
+    match key.len() {
+        8..=16 => Some((long(key.first_chunk()?), long(key.last_chunk()?))),
+        4..=7 => Some((short(key.first_chunk()?), short(key.last_chunk()?))),
+        _ => None,
+    }
+}
+
+/// Whether two keys of one length are the same.
+#[inline]
+fn same(one: &[u8], other: &[u8]) -> bool {
+    match (halves(one), halves(other)) {
+        (Some(one), Some(other)) => one == other,
+        _ => one == other,
+    }
+}
+
 impl Tally {
     /// An empty one for events of a kind.
     #[must_use]
     pub fn new(spec: &EventSpec) -> Self {
-        let (key_size, value_size) = (Plan::key_size(spec), Plan::words(spec) * size_of::<u64>());
-        let limit = (MAX_BYTES / (key_size + value_size)).clamp(FEWEST, MAX_ENTRIES);
+        let (key_size, value_size) = (spec.key_size(), spec.words() * size_of::<u64>());
         let shape = Shape { key_size, value_size, lanes: 1, lane_stride: value_size };
-        Self { shape, limit, table: Mutex::default() }
+        Self { shape, limit: spec.max_entries(), table: Mutex::default() }
+    }
+
+    /// What there is of each key.
+    #[must_use]
+    pub fn entries(&self) -> BTreeMap<Vec<u8>, Vec<u64>> {
+        let (table, words) = (self.table(), self.shape.value_size / size_of::<u64>());
+        let values = table.values.chunks(words).map(|row| row.iter().map(|word| u64::from_ne_bytes(*word)));
+        table
+            .keys
+            .chunks(self.shape.key_size)
+            .map(<[u8]>::to_vec)
+            .zip(values.map(Iterator::collect))
+            .collect()
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {
@@ -67,15 +124,11 @@ impl Table {
         self.keys.get(start..start + size).unwrap_or_default()
     }
 
-    fn hash(hasher: &DefaultHashBuilder, key: &[u8]) -> u64 {
-        let mut hasher = hasher.build_hasher();
-        hasher.write(key);
-        hasher.finish()
-    }
-
     fn find(&self, key: &[u8]) -> Option<u32> {
-        let same = |row: &u32| self.key(*row, key.len()) == key;
-        self.index.find(Self::hash(&self.hasher, key), same).copied()
+        let hash = self.seed.hash(key);
+        self.index
+            .find(hash, |(known, row)| *known == hash && same(self.key(*row, key.len()), key))
+            .map(|(_, row)| *row)
     }
 
     /// The row of a key, a new one when there is none; none when there is no room for it.
@@ -88,12 +141,8 @@ impl Table {
         self.keys.extend_from_slice(key);
         self.values.resize(self.values.len() + tally.shape.value_size / 8, [0; 8]);
         self.rows += 1;
-        let (keys, hasher, size) = (&self.keys, &self.hasher, key.len());
-        let hash_of = |row: &u32| {
-            let start = *row as usize * size;
-            Self::hash(hasher, keys.get(start..start + size).unwrap_or_default())
-        };
-        self.index.insert_unique(Self::hash(hasher, key), row, hash_of);
+        let hash = self.seed.hash(key);
+        self.index.insert_unique(hash, (hash, row), |(hash, _)| *hash);
         Some(row as usize)
     }
 
@@ -122,14 +171,17 @@ impl Table {
     /// Forgets a row; the last one takes its place.
     fn remove(&mut self, key: &[u8], words: usize) {
         let size = key.len();
-        let same = |row: &u32| self.keys.get(*row as usize * size..(*row as usize + 1) * size) == Some(key);
-        let Ok(found) = self.index.find_entry(Self::hash(&self.hasher, key), same) else { return };
-        let (row, _) = found.remove();
+        let hash = self.seed.hash(key);
+        let is_it = |(known, row): &(u64, u32)| {
+            *known == hash && self.keys.get(*row as usize * size..(*row as usize + 1) * size) == Some(key)
+        };
+        let Ok(found) = self.index.find_entry(hash, is_it) else { return };
+        let ((_, row), _) = found.remove();
         self.rows -= 1;
         let last = u32::try_from(self.rows).unwrap_or(u32::MAX);
         if row != last {
-            let hash = Self::hash(&self.hasher, self.key(last, size));
-            if let Some(moved) = self.index.find_mut(hash, |row| *row == last) {
+            let hash = self.seed.hash(self.key(last, size));
+            if let Some((_, moved)) = self.index.find_mut(hash, |(_, row)| *row == last) {
                 *moved = row;
             }
             self.keys.copy_within(last as usize * size.., row as usize * size);

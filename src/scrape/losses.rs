@@ -13,8 +13,6 @@ use crate::spec::{LossSpec, ValueSpec};
 pub(super) struct PlannedLoss {
     config: String,
     spec: LossSpec,
-    /// The loaded map.
-    map: String,
     source: Arc<dyn Source>,
 }
 
@@ -34,11 +32,10 @@ pub(super) struct LossStates {
 pub(super) fn plan(members: &[Member]) -> Vec<PlannedLoss> {
     let of_member = |member: &Member| {
         let planned = |spec: &LossSpec| {
-            let named = member.view.sources.iter().find(|named| spec.is_in(&named.map))?;
+            let named = member.view.sources.iter().find(|named| named.map == spec.map)?;
             Some(PlannedLoss {
                 config: member.view.config.clone(),
                 spec: spec.clone(),
-                map: named.map.clone(),
                 source: Arc::clone(&named.source),
             })
         };
@@ -56,7 +53,7 @@ impl PlannedLoss {
         let outcome = Snapshot::read(self.source.as_ref(), &[column], limits);
         let snapshot = outcome
             .inspect_err(|error| {
-                let (config, map) = (&self.config, &self.map);
+                let (config, map) = (&self.config, &self.spec.map);
                 tracing::warn!(%config, %map, %error, "how many events were lost cannot be read");
             })
             .ok()?;
@@ -78,7 +75,7 @@ pub(super) fn read(generation: &Generation, limits: &Limits, states: &States) ->
         let Some(found) = loss.read(limits) else { continue };
         for ((reason, _), count) in loss.spec.reasons.iter().zip(found) {
             let name = loss.reason(&loss.config, reason);
-            states.last.insert((name.clone(), loss.map.clone()), count);
+            states.last.insert((name.clone(), loss.spec.map.clone()), count);
             // What was said of maps that are gone is told once, with the first that is there.
             let base = || states.bases.get(&name).copied().unwrap_or(0);
             *totals.entry(name.clone()).or_insert_with(base) += count;
@@ -107,12 +104,12 @@ pub(super) fn carry(
         });
         let found = if goes_on { None } else { loss.read(limits) };
         for (nth, (reason, _)) in loss.spec.reasons.iter().enumerate() {
-            let before = last.remove(&(loss.reason(&loss.config, reason), loss.map.clone()));
+            let before = last.remove(&(loss.reason(&loss.config, reason), loss.spec.map.clone()));
             let name = loss.reason(config, reason);
             let now = found.as_ref().and_then(|found| found.get(nth).copied()).or(before);
             match now {
                 Some(count) if goes_on => {
-                    states.last.insert((name, loss.map.clone()), count);
+                    states.last.insert((name, loss.spec.map.clone()), count);
                 }
                 Some(count) => *bases.entry(name).or_default() += count,
                 None => {}

@@ -8,52 +8,65 @@ use super::ReadError;
 /// looks at.
 #[derive(Debug, Default)]
 pub struct Records {
-    bytes: Vec<u8>,
-    /// Where each of them ends.
-    ends: Vec<usize>,
+    words: Vec<[u8; 8]>,
+    /// The first word of each, and how many bytes it has.
+    places: Vec<(usize, usize)>,
 }
 
 impl Records {
     /// None yet.
     #[must_use]
     pub const fn new() -> Self {
-        Self { bytes: Vec::new(), ends: Vec::new() }
+        Self { words: Vec::new(), places: Vec::new() }
     }
 
     /// Adds a record.
     #[inline]
     pub fn push(&mut self, record: &[u8]) {
-        self.bytes.extend_from_slice(record);
-        self.ends.push(self.bytes.len());
+        self.places.push((self.words.len(), record.len()));
+        let (whole, rest) = record.as_chunks();
+        self.words.extend_from_slice(whole);
+        if !rest.is_empty() {
+            let mut last = [0; 8];
+            for (to, from) in last.iter_mut().zip(rest) {
+                *to = *from;
+            }
+            self.words.push(last);
+        }
     }
 
-    /// Forgets all of them, and keeps no more room than this many bytes.
+    /// Adds a record of so many bytes that comes in words.
+    #[inline]
+    pub fn push_words(&mut self, words: impl Iterator<Item = u64>, bytes: usize) {
+        self.places.push((self.words.len(), bytes));
+        self.words.extend(words.map(u64::to_ne_bytes));
+    }
+
+    /// Forgets all of them, and keeps room for so many bytes at the most.
     pub fn clear(&mut self, keep: usize) {
-        self.bytes.clear();
-        self.ends.clear();
-        self.bytes.shrink_to(keep);
-        self.ends.shrink_to(keep);
+        self.words.clear();
+        self.places.clear();
+        self.words.shrink_to(keep / size_of::<u64>());
+        self.places.shrink_to(keep / size_of::<u64>());
     }
 
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.ends.len()
+        self.places.len()
     }
 
     /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.ends.is_empty()
+        self.places.is_empty()
     }
 
     /// Each of them.
     pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
-        let mut start = 0;
-        self.ends.iter().map(move |end| {
-            let record = self.bytes.get(start..*end).unwrap_or_default();
-            start = *end;
-            record
+        let bytes = self.words.as_flattened();
+        self.places.iter().map(move |(first, length)| {
+            bytes.get(first * 8..).and_then(|from| from.get(..*length)).unwrap_or_default()
         })
     }
 }
@@ -164,6 +177,13 @@ mod tests {
             records.clear(2);
             assert!(records.is_empty() && records.iter().next().is_none());
         }
+        let words = |text: &[u8; 16]| {
+            text.as_chunks().0.iter().map(|word| u64::from_ne_bytes(*word)).collect::<Vec<_>>()
+        };
+        records.push_words(words(b"0123456789abcdef").into_iter(), 11);
+        records.push(b"x");
+        records.push_words(words(b"0123456789abcdef").into_iter(), 16);
+        assert_eq!(records.iter().collect::<Vec<_>>(), [&b"0123456789a"[..], b"x", b"0123456789abcdef"]);
     }
 
     #[test]

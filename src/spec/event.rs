@@ -22,6 +22,39 @@ pub struct EventSpec {
     pub meaning: String,
 }
 
+/// Entries that are kept of one metric, if they are small enough.
+const MAX_ENTRIES: usize = 65_536;
+
+/// Bytes of all entries of one metric, but for the fewest that there is always room for.
+const MAX_BYTES: usize = 16 << 20;
+const FEWEST: usize = 64;
+
+impl EventSpec {
+    /// Bytes of a key.
+    #[must_use]
+    pub fn key_size(&self) -> usize {
+        if self.key.is_empty() { NO_LABELS.len() } else { self.key.iter().map(KeyPart::width).sum() }
+    }
+
+    /// Numbers of 8 bytes that an entry has: one, or slots and their sum.
+    #[must_use]
+    pub fn words(&self) -> usize {
+        match &self.amount {
+            Amount::One | Amount::Number(_) => 1,
+            Amount::Observed { bounds, .. } => bounds.len() + 2,
+        }
+    }
+
+    /// How many entries are kept.
+    #[must_use]
+    pub fn max_entries(&self) -> usize {
+        (MAX_BYTES / (self.key_size() + self.words() * size_of::<u64>())).clamp(FEWEST, MAX_ENTRIES)
+    }
+}
+
+/// The key of a metric without labels, as arrays with one entry have it.
+pub const NO_LABELS: [u8; 4] = [0; 4];
+
 /// Some bytes of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyPart {
@@ -84,7 +117,7 @@ pub enum Amount {
 pub struct LossSpec {
     /// What they are losses of: mostly a buffer.
     pub source: String,
-    /// The map that holds them, or the section of the variable.
+    /// The map that holds them; of a variable the one of its section.
     pub map: String,
     /// The first byte.
     pub offset: usize,
@@ -94,12 +127,4 @@ pub struct LossSpec {
     pub elements: usize,
     /// Each reason with its number in an element.
     pub reasons: Vec<(String, usize)>,
-}
-
-impl LossSpec {
-    /// Whether they lie in a loaded map; libbpf puts the object's name before a section's.
-    #[must_use]
-    pub fn is_in(&self, map: &str) -> bool {
-        if self.map.starts_with('.') { map.ends_with(&self.map) } else { map == self.map }
-    }
 }

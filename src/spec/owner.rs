@@ -48,6 +48,7 @@ const YIELDING: &[&str] = &[
     "ebpf_exporter_metric_skipped_label_sets_total",
     "ebpf_exporter_metric_untracked_keys",
     "ebpf_exporter_program_verdict",
+    "ebpf_exporter_program_places",
 ];
 
 /// Whom a name belongs to.

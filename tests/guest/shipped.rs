@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::net::{TcpListener, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 
@@ -30,6 +30,11 @@ mod interrupts;
 #[path = "../it/shipped/memory.rs"]
 mod memory;
 
+/// What goes over the network and between sockets.
+#[path = "../it/shipped/network.rs"]
+#[allow(dead_code)]
+mod network;
+
 /// Starts and ends of processes, and what is sent to them.
 #[path = "../it/shipped/processes.rs"]
 mod processes;
@@ -42,6 +47,10 @@ mod scheduler;
 #[path = "../it/shipped/support.rs"]
 mod support;
 
+/// Workloads that are told apart from all others.
+#[path = "../it/shipped/workloads.rs"]
+mod workloads;
+
 use support::{Held, assert_held, count, eventually, hold, in_page, run, shell, spinners, workload};
 
 /// These kernels show every event.
@@ -49,6 +58,11 @@ const LEFT_OUT: f64 = 0.0;
 
 /// The workload of these tests, linked statically.
 static WORKLOAD_PROGRAM: LazyLock<PathBuf> = LazyLock::new(|| PathBuf::from("/bin/workload"));
+
+/// There is no compiler here: programs were compiled where the tests were.
+fn compile(name: &str, _text: &str) -> PathBuf {
+    Path::new("/bin").join(name)
+}
 
 /// A machine without disks still has a serial line, which asks for more by an interrupt.
 fn cause_interrupts() {
@@ -329,5 +343,5 @@ fn tcp_connections_are_exact() {
     assert_eq!(results, expected.map(|(series, count)| (series.to_owned(), count)).into());
     let by_process = growth(&before, &after, "tcp_connects_by_process_total");
     assert_eq!(by_process.values().sum::<f64>(), 51.0, "{by_process:?}");
-    assert_eq!(growth(&before, &after, "tcp_connect_latency_seconds_count").values().sum::<f64>(), 31.0);
+    assert_eq!(growth(&before, &after, "tcp_handshake_latency_seconds_count").values().sum::<f64>(), 31.0);
 }

@@ -40,6 +40,9 @@ mod good;
 /// What bounds series and entries.
 mod limits;
 
+/// Where programs are attached.
+mod places;
+
 /// What is set before the load: globals, programs, choices, maps.
 mod load;
 

@@ -49,7 +49,7 @@ gcc -static -O1 -pthread -o "$root/bin/workload" tests/it/shipped/workload.c
 cp configs/*.yaml "$root/configs/"
 cp bpf-objects/*.bpf.o "$root/bpf-objects/"
 cp tests/guest/*.yaml "$root/guest/"
-gcc -static -O1 -Wall -o "$root/bin/network" tests/it/shipped/network.c
+gcc -static -O1 -Wall -o "$root/bin/shipped-network" tests/it/shipped/network.c
 for source in tests/guest/*.bpf.c; do
     object=$root/guest/$(basename "$source" .c).o
     clang -target bpf -D__TARGET_ARCH_x86 -mcpu=v3 -g -O2 -Wall -Wextra -Wno-unused-parameter -Werror \

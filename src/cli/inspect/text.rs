@@ -97,6 +97,10 @@ fn program(page: &mut Page, found: &ProgramReport) {
     page.field("type", &format!("{kind}{}", if found.sleepable { ", sleepable" } else { "" }));
     match &found.target {
         Some(target) if found.attaches => page.field("attaches to", &clean(target)),
+        None if found.attaches && matches!(found.kind, Some("sk_lookup" | "flow_dissector")) => {
+            page.field("attaches to", "the exporter's network namespace");
+        }
+        None if found.attaches => page.field("attaches to", "the root of the cgroups"),
         _ => page.field("attaches to", "nothing by itself"),
     }
     page.field("kernel", &found.kernel.as_ref().map_or("not known".to_owned(), since));
@@ -122,8 +126,11 @@ fn map(page: &mut Page, title: &str, found: &MapReport) {
         count => format!(", {count} entries"),
     };
     page.wrapped("", &format!("{title} {}: {}{entries}", clean(&found.name), found.kind));
-    if !found.readable {
-        page.field("metrics", "none: this kind of map is not read key by key");
+    match found.kind.as_str() {
+        "ringbuf" => page.field("metrics", &format!("of its events: `ringbuf: {}`", clean(&found.name))),
+        "perf_event_array" => page.field("metrics", "of its events: `perf_event_array: true`"),
+        _ if found.readable => {}
+        _ => page.field("metrics", "none: this kind of map is not read key by key"),
     }
     page.field("kernel", &found.kernel.as_ref().map_or("not known".to_owned(), since));
     page.list("flags", &found.flags);

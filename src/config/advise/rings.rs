@@ -1,4 +1,4 @@
-//! Sizes of ring buffers, of which the kernel takes few.
+//! Sizes of ring buffers, of which the kernel takes few, and whether somebody counts what they lose.
 
 use super::Subject;
 use crate::elf::{MapInfo, MapKind};
@@ -7,9 +7,28 @@ use crate::problem::Problem;
 /// Bytes of a page where pages are smallest.
 const PAGE: u32 = 4096;
 
-/// Says which ring buffers are made larger than they were written.
+/// Says which ring buffers are made larger than they were written, and which ones lose events that nobody counts.
 pub(super) fn advise(subject: &Subject<'_>) -> Vec<Problem> {
-    subject.info.maps.iter().filter_map(|map| size(subject, map)).collect()
+    let maps = &subject.info.maps;
+    let sizes = maps.iter().filter_map(|map| size(subject, map));
+    sizes.chain(maps.iter().filter_map(|map| uncounted(subject, map))).collect()
+}
+
+/// The kernel does not count what a ring buffer has no room for.
+fn uncounted(subject: &Subject<'_>, map: &MapInfo) -> Option<Problem> {
+    let spec = subject.spec?;
+    let is_read = spec.load.buffers.iter().any(|buffer| buffer.map == map.name);
+    let is_counted = spec.view.losses.iter().any(|losses| losses.source == map.name);
+    if map.kind != MapKind::RINGBUF || !is_read || is_counted {
+        return None;
+    }
+    let message = format!("nobody counts the events that `{}` has no room for", map.name);
+    let problem = Problem::note("uncounted-losses", subject.map_place(&map.name), message);
+    Some(problem.help(format!(
+        "count them where `bpf_ringbuf_reserve` or `bpf_ringbuf_output` fails: \
+         `struct event_losses {{ u64 ring_full; }}; struct event_losses {}_losses;`",
+        map.name
+    )))
 }
 
 fn size(subject: &Subject<'_>, map: &MapInfo) -> Option<Problem> {

@@ -14,12 +14,13 @@ const BESIDE_BOUNDS: u64 = 3;
 pub(super) fn advise(subject: &Subject<'_>) -> Vec<Problem> {
     let many = |metric: &MetricSpec| {
         let count = Count::of(metric, entries(subject, metric)?, subject.cpus);
+        let lower = if metric.events.is_some() { "" } else { ", lower max_entries of the map" };
         (count.total() > MANY).then(|| {
             let message = format!("`{}` can become {} series", metric.name, grouped(count.total()));
             Problem::warning("many-series", metric.place.clone(), message)
                 .expected(format!("{} at most", grouped(MANY)))
                 .found(count.describe(metric))
-                .help("set max_series, lower max_entries of the map, or drop labels: what is equal is summed")
+                .help(format!("set max_series{lower}, or drop labels: what is equal is summed"))
         })
     };
     subject.metrics().iter().filter_map(many).collect()
@@ -35,9 +36,10 @@ pub(super) fn total(subject: &Subject<'_>) -> u64 {
 
 /// How many entries there can be of what a metric is read from.
 fn entries(subject: &Subject<'_>, metric: &MetricSpec) -> Option<u64> {
-    match metric.area {
-        Some(area) => Some(area.rows as u64),
-        None => subject.info.map(&metric.map).map(|map| map.max_entries.into()),
+    match (&metric.events, metric.area) {
+        (Some(events), _) => Some(events.max_entries() as u64),
+        (None, Some(area)) => Some(area.rows as u64),
+        (None, None) => subject.info.map(&metric.map).map(|map| map.max_entries.into()),
     }
 }
 

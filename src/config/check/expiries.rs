@@ -6,19 +6,36 @@ use super::{Context, Sink};
 use crate::config::raw::{Group, RawConfig, RawMap};
 use crate::elf::{MapInfo, MapKind};
 use crate::problem::{Place, Problem};
-use crate::spec::MapExpiry;
+use crate::spec::{MapExpiry, MetricSpec};
 
 /// Looking at all entries more often would cost more than it is worth.
 const LEAST: Duration = Duration::from_secs(1);
 
 /// Maps whose entries are taken out when they have not changed for long. Maps that the object does not have
 /// were complained of.
-pub(crate) fn expiries(context: &Context<'_>, sink: &mut Sink<'_>, raw: &RawConfig) -> Vec<MapExpiry> {
+pub(crate) fn expiries(
+    context: &Context<'_>,
+    sink: &mut Sink<'_>,
+    raw: &RawConfig,
+    metrics: &[MetricSpec],
+) -> Vec<MapExpiry> {
     let mut expiries = Vec::new();
     for setting in &raw.maps {
         let Some(map) = context.object.map(&setting.name.value) else { continue };
         sink.map = Some(map.name.clone());
-        expiries.extend(expiry(sink, raw, setting, map));
+        let expiry = expiry(sink, raw, setting, map);
+        match map.kind {
+            // Of a buffer it is what its events are kept as.
+            MapKind::RINGBUF | MapKind::PERF_EVENT_ARRAY => {
+                let of_map = |metric: &&MetricSpec| {
+                    metric.events.as_ref().is_some_and(|events| events.buffer == map.name)
+                };
+                let kept = metrics.iter().filter(of_map).map(|metric| metric.map.clone());
+                let after = expiry.map(|expiry| expiry.after);
+                expiries.extend(kept.filter_map(|map| Some(MapExpiry { map, after: after? })));
+            }
+            _ => expiries.extend(expiry),
+        }
         sink.map = None;
     }
     expiries
@@ -27,12 +44,20 @@ pub(crate) fn expiries(context: &Context<'_>, sink: &mut Sink<'_>, raw: &RawConf
 fn expiry(sink: &mut Sink<'_>, raw: &RawConfig, setting: &RawMap, map: &MapInfo) -> Option<MapExpiry> {
     let expire = setting.expire.as_ref()?;
     let problem = |message: String| Problem::error("bad-expire", Place::default(), message);
-    if !matches!(
-        map.kind,
-        MapKind::HASH | MapKind::LRU_HASH | MapKind::PERCPU_HASH | MapKind::LRU_PERCPU_HASH
-    ) {
+    let is_counted = || {
+        let mut buffers = raw.metrics.iter().filter_map(|metric| metric.buffer());
+        buffers.any(|buffer| buffer.value == map.name)
+    };
+    let has_entries = match map.kind {
+        MapKind::HASH | MapKind::LRU_HASH | MapKind::PERCPU_HASH | MapKind::LRU_PERCPU_HASH => true,
+        MapKind::RINGBUF | MapKind::PERF_EVENT_ARRAY => is_counted(),
+        _ => false,
+    };
+    if !has_entries {
         let problem = problem(format!("entries of `{}` cannot be taken out", map.name));
-        let problem = problem.expected("a hash or LRU hash, per CPU or not").found(map.kind.to_string());
+        let problem = problem
+            .expected("a hash or LRU hash, per CPU or not, or a buffer whose events are counted")
+            .found(map.kind.to_string());
         sink.report(&expire.spot, problem.help("remove `expire`"));
         return None;
     }

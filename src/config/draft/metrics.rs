@@ -6,7 +6,7 @@ use super::labels::{self, is_integer};
 use super::words::{bare, leaf, metric_name, name, quoted};
 use super::{scratch, variables};
 use crate::btf::{Kind, Layout, Member, MemberKind, ScalarKind, TypeId};
-use crate::elf::{MapInfo, ObjectInfo, Variable};
+use crate::elf::{MapInfo, MapKind, ObjectInfo, Variable};
 use crate::spec::Owner;
 
 /// Metrics that one map makes at most.
@@ -41,6 +41,12 @@ pub(super) fn of(object: &ObjectInfo) -> (Vec<Metric>, Vec<String>) {
             left_out.push(format!("{}: another map has this name", map.name));
         } else if map.kind.is_scannable() && map.key_size == 0 {
             left_out.push(format!("{}: its key has no size", map.name));
+        } else if map.kind == MapKind::RINGBUF {
+            left_out
+                .push(format!("{0}: its events are counted by `ringbuf: {0}` and `type: STRUCT`", map.name));
+        } else if map.kind == MapKind::PERF_EVENT_ARRAY {
+            let how = "its events are counted by `perf_event_array: true` and `type: STRUCT`";
+            left_out.push(format!("{}: {how}", map.name));
         } else if !map.kind.is_scannable() {
             left_out.push(format!("{}: a map of the kind {} cannot be read key by key", map.name, map.kind));
         } else if draft.room == 0 {

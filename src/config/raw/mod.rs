@@ -14,7 +14,7 @@ mod metric;
 mod reader;
 mod top;
 
-pub(crate) use attach::RawCgroup;
+pub(crate) use attach::{RawAttach, RawKind};
 pub(crate) use keys::{Key, Keys, Shape};
 pub(crate) use load::{RawCgroups, RawChoice, RawGlobal, RawMap, RawProgram, RawValue, ValueShape};
 pub(crate) use reader::Reader;

@@ -6,10 +6,14 @@ use super::super::ReadConfig;
 use super::super::samples::{config, error, following, lost, setting, warning};
 use super::*;
 use crate::problem::Place;
+use crate::reload::kernel::Moved;
 use crate::scrape::{Live, Settings};
 use crate::snapshot::fixture::Literal;
-use crate::snapshot::{NamedSource, ProgramStatus, Programs, View};
-use crate::spec::{GlobalPatch, LoadSpec};
+use crate::snapshot::{
+    NamedSource, NamedStream, ProgramStatus, ProgramVerdict, Programs, ReadError, Sink, Stream, StreamCounts,
+    Verdict, View,
+};
+use crate::spec::{Amount, EventSpec, GlobalPatch, LoadSpec};
 
 /// What the kernel holds, and what was asked of it.
 #[derive(Default)]
@@ -24,6 +28,10 @@ struct State {
     operations: usize,
     /// Loading ends once this name was loaded.
     stops_at: Option<&'static str>,
+    /// Buffers by their names.
+    streams: Vec<(String, Arc<dyn Stream>)>,
+    /// What the next looks for places find; none when places neither come nor go.
+    moves: Option<Vec<Moved>>,
     /// The generation that is live, to see when it changes.
     live: Option<Arc<Live>>,
 }
@@ -93,6 +101,32 @@ impl Drop for Object {
     }
 }
 
+/// A buffer that writes down what is done with it.
+struct Listened {
+    name: String,
+    kernel: Recorder,
+}
+
+impl Stream for Listened {
+    fn connect(&self, sinks: Vec<Box<dyn Sink>>) -> Result<(), String> {
+        self.kernel.state().log.push(format!("connect {} to {}", self.name, sinks.len()));
+        Ok(())
+    }
+
+    fn drain(&self, _deadline: Instant) -> Result<(), ReadError> {
+        self.kernel.state().log.push(format!("drain {}", self.name));
+        if self.name.contains("slow") { Err(ReadError::Late) } else { Ok(()) }
+    }
+
+    fn counts(&self) -> StreamCounts {
+        StreamCounts::default()
+    }
+
+    fn unread(&self) -> Option<u64> {
+        None
+    }
+}
+
 fn version(spec: &LoadSpec) -> String {
     String::from_utf8(spec.object_bytes.to_vec()).unwrap()
 }
@@ -119,8 +153,22 @@ impl Kernel for Recorder {
         Ok(self.object(&spec.name, &version(spec)))
     }
 
+    /// Objects whose version says so have a buffer; that of a carried one is the same stream.
     fn view(&self, prepared: &Object) -> View {
-        view(&prepared.name)
+        let mut view = view(&prepared.name);
+        if let Some((_, name)) = prepared.version.split_once("buffer-") {
+            let mut state = self.state();
+            let known =
+                state.streams.iter().find(|(known, _)| known == name).map(|(_, stream)| Arc::clone(stream));
+            let stream = known.unwrap_or_else(|| {
+                let stream: Arc<dyn Stream> =
+                    Arc::new(Listened { name: name.to_owned(), kernel: self.clone() });
+                state.streams.push((name.to_owned(), Arc::clone(&stream)));
+                stream
+            });
+            view.streams.push(NamedStream { map: "events".to_owned(), stream });
+        }
+        view
     }
 
     fn probe(&self, view: &View) -> Vec<Problem> {
@@ -151,8 +199,16 @@ impl Kernel for Recorder {
         drop(state);
         let carried = if version.contains("fresh") { Vec::new() } else { vec!["counts".to_owned()] };
         let half = Problem::warning("half", Place { config: Some(name.clone()), ..Place::default() }, "half");
-        let view = view(name);
+        let view = self.view(&prepared);
         Ok(Started { loaded: prepared, view, problems: vec![half], programs: Vec::new(), carried })
+    }
+
+    fn follows(&self, loaded: &Object) -> bool {
+        self.state().moves.is_some() && loaded.name == "moving"
+    }
+
+    fn follow(&self, _loaded: &mut Object) -> Option<Moved> {
+        self.state().moves.as_mut()?.pop()
     }
 
     fn settle(&self, loaded: &mut Object) {
@@ -461,6 +517,31 @@ fn every_failure_leaves_the_last_good_one() {
     assert!(operations >= 8, "{operations}: three prepared, two probed, three committed");
 }
 
+/// What is found is published, and the problems that programs had give way to those that they have.
+#[test]
+fn places_that_come_are_published() {
+    let verdict = |places| ProgramVerdict::new("p", Verdict::Attached, "").at(places);
+    let problem = |code| Problem::warning(code, Place::default(), "of a program");
+    let moved = |before: &'static str, now: &'static str, places| Moved {
+        view: view("another name"),
+        before: vec![problem(before)],
+        problems: vec![problem(now)],
+        programs: vec![verdict(places)],
+    };
+    let mut stage = Stage::start(Recorder::default(), vec![good("moving", "1"), good("still", "1")]);
+    assert_eq!(stage.supervisor.follow(), None, "nothing can move");
+    stage.kernel.state().moves = Some(vec![moved("first", "second", 2), moved("none", "first", 1)]);
+    for (code, places) in [("first", 1), ("second", 2), ("second", 2)] {
+        assert!(stage.supervisor.follow().is_some_and(|wait| wait >= LOOK_EVERY));
+        let live = stage.live.current();
+        let state = live.configs().iter().find(|config| config.name == "moving").unwrap();
+        assert_eq!(state.programs, [verdict(places)]);
+        let codes: Vec<&str> = state.problems.iter().map(|problem| problem.code).collect();
+        assert_eq!(codes, ["half", code]);
+        assert!(live.views().iter().any(|view| view.config == "moving"), "it goes on under its name");
+    }
+}
+
 #[test]
 fn reloads_are_counted_by_their_result() {
     let mut stage = Stage::start(Recorder::default(), vec![good("a", "1"), good("b", "1")]);
@@ -520,4 +601,88 @@ fn what_scrapes_cannot_read_is_said() {
     }
     assert_eq!(stage.supervisor.probe().len(), 1);
     assert_eq!(stage.states(), ["a up [half refused] []", "b up [half] []"]);
+}
+
+/// A config with a counter of the events of its buffer, which has this meaning.
+fn of_events(object: &str, meaning: &str) -> ReadConfig {
+    let mut config = config("a", object, &[("a", meaning)], Vec::new());
+    let spec = config.spec.as_mut().unwrap();
+    let metric = spec.view.metrics.first_mut().unwrap();
+    metric.map = "events:a".to_owned();
+    metric.events = Some(EventSpec {
+        buffer: "events".to_owned(),
+        conditions: Vec::new(),
+        key: Vec::new(),
+        amount: Amount::One,
+        flush: None,
+        meaning: meaning.to_owned(),
+    });
+    config
+}
+
+/// What is done with buffers, in which order with everything else.
+#[track_caller]
+fn check_events(after: ReadConfig, log: &[&str], remarks: &[&str]) {
+    let mut stage = Stage::start(Recorder::default(), vec![of_events("buffer-one", "x")]);
+    let expected = ["prepare a buffer-one", "connect one to 1", "commit a buffer-one", "connect one to 1"];
+    assert_eq!(stage.kernel.log(), expected);
+    let report = stage.look(vec![after]);
+    assert_eq!(stage.kernel.log(), log);
+    let codes: Vec<&str> = report.remarks.iter().map(|problem| problem.code).collect();
+    assert_eq!(codes, remarks);
+}
+
+#[test]
+fn buffers_are_listened_to_before_their_programs_and_emptied_after_them() {
+    // Only what the numbers mean: other sinks, and the last word of a tally that begins anew.
+    check_events(of_events("buffer-one", "y"), &["connect one to 1", "drain one"], &[]);
+    // A buffer that goes on has other sinks once the new programs are at work.
+    check_events(
+        of_events("2 buffer-one", "x"),
+        &[
+            "prepare a 2 buffer-one beside buffer-one",
+            "probe a",
+            "commit a 2 buffer-one",
+            "connect one to 1",
+            "retire a buffer-one, served",
+        ],
+        &["half"],
+    );
+    // One that does not is emptied when the old programs have ended.
+    check_events(
+        of_events("buffer-two", "x"),
+        &[
+            "prepare a buffer-two beside buffer-one",
+            "probe a",
+            "connect two to 1",
+            "commit a buffer-two",
+            "connect two to 1",
+            "settle a buffer-one",
+            "drain one",
+            "retire a buffer-one, served",
+        ],
+        &["half"],
+    );
+}
+
+#[test]
+fn what_cannot_be_had_of_a_buffer_is_told() {
+    let mut stage = Stage::start(Recorder::default(), vec![of_events("buffer-slow", "x")]);
+    let report = stage.look(vec![of_events("buffer-two", "x")]);
+    let codes: Vec<&str> = report.remarks.iter().map(|problem| problem.code).collect();
+    assert_eq!(codes, ["events-lost", "half"]);
+}
+
+/// A successor that is refused has not changed who reads the buffer that goes on.
+#[test]
+fn a_refused_successor_leaves_the_buffer_alone() {
+    let kernel = Recorder::default();
+    let mut stage = Stage::start(kernel.clone(), vec![of_events("buffer-one", "x")]);
+    stage.kernel.log();
+    let operations = kernel.state().operations;
+    kernel.state().fails_at = Some(operations + 3);
+    stage.look(vec![of_events("2 buffer-one", "y")]);
+    let log = stage.kernel.log();
+    assert!(log.iter().any(|line| line == "commit a 2 buffer-one fails"), "{log:?}");
+    assert!(!log.iter().any(|line| line.starts_with("connect")), "{log:?}");
 }

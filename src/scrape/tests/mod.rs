@@ -2,6 +2,7 @@
 
 mod arrays;
 mod bases;
+mod events;
 mod failures;
 mod histograms;
 mod limits;

@@ -56,6 +56,24 @@ fn ring_buffers_are_powers_of_two_pages() {
     assert!(found[0]["help"].as_str().unwrap().contains("8192"), "{found:#}");
 }
 
+/// The kernel does not say what a ring buffer had no room for.
+#[test]
+fn losses_that_nobody_counts_are_told() {
+    let ring =
+        "struct { __uint(type, BPF_MAP_TYPE_RINGBUF); __uint(max_entries, 65536); } ring SEC(\".maps\");";
+    let losses = "struct event_losses { u64 full; }; struct event_losses ring_losses;";
+    let reads = "metrics: {counters: [{name: seen_total, help: h, ringbuf: ring}]}\n";
+    #[track_caller]
+    fn check(text: &str, source: &str, expected: &[&str]) {
+        let folder = Folder::new(&[]);
+        folder.add("a", text, &format!("{OBJECT}{source}"));
+        assert_eq!(folder.brief(&["."]), expected, "{source}");
+    }
+    check(reads, ring, &[".uncounted-losses -"]);
+    check(reads, &format!("{ring}{losses}"), &[]);
+    check("metrics: {gauges: [{name: queue_tasks, help: h}]}\n", ring, &[]);
+}
+
 #[test]
 fn maps_whose_names_are_cut_alike_are_told() {
     let map = |name: &str| {

@@ -233,6 +233,13 @@ fn losses_are_recognised_by_their_type() {
         let name = if loss.source == "execs" { "execs_losses" } else { "plain" };
         assert_eq!(info.variable(name).unwrap().offset as usize, loss.offset);
     }
-    assert!(losses[0].is_in("events_losses") && !losses[0].is_in("x.events_losses"));
-    assert!(losses[1].is_in("test.bss") && !losses[1].is_in("test.data"));
+}
+
+#[test]
+fn what_is_kept_of_events_can_expire() {
+    let metrics =
+        "metrics: {counters: [{name: a, help: h, ringbuf: events}, {name: b, help: h, ringbuf: events}]}";
+    let expiries = spec(&format!("maps: {{events: {{expire: 1h}}}}\n{metrics}")).view.expiries;
+    let shown: Vec<_> = expiries.iter().map(|expiry| (expiry.map.as_str(), expiry.after.as_secs())).collect();
+    assert_eq!(shown, [("events:a", 3600), ("events:b", 3600)]);
 }

@@ -308,6 +308,33 @@ fn all_series_begin_anew_when_they_are_flushed() {
     }
 }
 
+/// What is gone makes room, and merged series keep what it had counted.
+#[test]
+fn what_is_kept_of_events_expires() {
+    let calls = Workload::new();
+    let folder = Folder::new();
+    let yaml = "maps: {events: {expire: 1s}}
+metrics:
+  counters:
+    - {name: each_total, help: h, ringbuf: events, type: event, labels: [user]}
+    - {name: all_total, help: h, ringbuf: events, type: event, labels: [{name: user, decoders: [{name: static_map, static_map: {0: any, 1: any, 2: any, 3: any, 4: any}}]}]}
+";
+    folder.pair("events", yaml, &calls.object(&ring(1 << 20), WRITE));
+    let exporter = Exporter::start(&[&folder.argument()]);
+    calls.fire(100);
+    assert_eq!(exporter.values("ebpf_exporter_each_total").len(), 5);
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    while !exporter.values("ebpf_exporter_each_total").is_empty() {
+        assert!(std::time::Instant::now() < deadline, "{}", exporter.page());
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    let taken = "ebpf_exporter_map_expired_entries_total{config=\"events\",map=\"events:each_total\"}";
+    assert_eq!(exporter.value(taken), Some(5.0));
+    assert_eq!(exporter.value("ebpf_exporter_all_total{user=\"any\"}"), Some(100.0));
+    calls.fire(5);
+    assert_eq!(exporter.value("ebpf_exporter_all_total{user=\"any\"}"), Some(105.0));
+}
+
 fn resident(exporter: &Exporter) -> u64 {
     let text = std::fs::read_to_string(format!("/proc/{}/statm", exporter.pid())).unwrap();
     let pages: u64 = text.split(' ').nth(1).unwrap().parse().unwrap();

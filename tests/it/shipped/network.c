@@ -37,11 +37,28 @@ static void fail(const char *what)
         result;               \
     })
 
-static struct sockaddr_in address(int port)
-{
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
+/* Of those who connect and send, and of those who listen, who may take both. */
+static int family = AF_INET, listening_family = AF_INET;
 
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+union address {
+    struct sockaddr any;
+    struct sockaddr_in ipv4;
+    struct sockaddr_in6 ipv6;
+};
+
+/* This machine's own address. */
+static union address local(int family, int port)
+{
+    union address address = {};
+
+    if (family == AF_INET) {
+        address.ipv4.sin_port = htons(port);
+        address.ipv4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    } else {
+        address.ipv6.sin6_port = htons(port);
+        address.ipv6.sin6_addr = in6addr_loopback;
+    }
+    address.any.sa_family = family;
     return address;
 }
 
@@ -58,11 +75,13 @@ static void own_network(void)
 
 static int bound(int type, int port)
 {
-    struct sockaddr_in own = address(port);
-    int one = 1, listener = MUST(socket(AF_INET, type, 0));
+    union address own = local(listening_family, port);
+    int one = 1, listener = MUST(socket(listening_family, type, 0));
 
+    if (listening_family != family)
+        own.ipv6.sin6_addr = in6addr_any;
     MUST(setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)));
-    MUST(bind(listener, (void *) &own, sizeof(own)));
+    MUST(bind(listener, &own.any, sizeof(own)));
     if (type == SOCK_STREAM)
         MUST(listen(listener, 128));
     return listener;
@@ -70,10 +89,10 @@ static int bound(int type, int port)
 
 static int connected(int port)
 {
-    struct sockaddr_in peer = address(port);
-    int client = MUST(socket(AF_INET, SOCK_STREAM, 0));
+    union address peer = local(family, port);
+    int client = MUST(socket(family, SOCK_STREAM, 0));
 
-    MUST(connect(client, (void *) &peer, sizeof(peer)));
+    MUST(connect(client, &peer.any, sizeof(peer)));
     return client;
 }
 
@@ -109,12 +128,12 @@ static void connects(int times)
 
 static void refused(int times)
 {
-    struct sockaddr_in peer = address(CLOSED_PORT);
+    union address peer = local(family, CLOSED_PORT);
 
     for (int i = 0; i < times; i++) {
-        int client = MUST(socket(AF_INET, SOCK_STREAM, 0));
+        int client = MUST(socket(family, SOCK_STREAM, 0));
 
-        if (!connect(client, (void *) &peer, sizeof(peer)) || errno != ECONNREFUSED)
+        if (!connect(client, &peer.any, sizeof(peer)) || errno != ECONNREFUSED)
             fail("connect to a closed port");
         close(client);
     }
@@ -123,14 +142,14 @@ static void refused(int times)
 /* Connects that nobody answers: they time out after one more SYN, or their program gives up at once. */
 static void unanswered(int times, int give_up)
 {
-    struct sockaddr_in peer = address(PORT);
+    union address peer = local(family, PORT);
     int once = 1, clients[64];
 
     deafen(bound(SOCK_STREAM, PORT));
     for (int i = 0; i < times; i++) {
-        clients[i] = MUST(socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0));
+        clients[i] = MUST(socket(family, SOCK_STREAM | SOCK_NONBLOCK, 0));
         MUST(setsockopt(clients[i], IPPROTO_TCP, TCP_SYNCNT, &once, sizeof(once)));
-        if (!connect(clients[i], (void *) &peer, sizeof(peer)) || errno != EINPROGRESS)
+        if (!connect(clients[i], &peer.any, sizeof(peer)) || errno != EINPROGRESS)
             fail("connect to a deaf listener");
         if (give_up)
             close(clients[i]);
@@ -162,13 +181,13 @@ static void lost(int times)
 {
     int listener = bound(SOCK_STREAM, PORT), client = connected(PORT);
     int server = MUST(accept(listener, NULL, NULL)), deaf;
-    struct sockaddr_in peer = address(PORT);
+    union address peer = local(family, PORT);
 
     deafen(server);
     MUST(write(client, "x", 1));
-    deaf = MUST(socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0));
+    deaf = MUST(socket(family, SOCK_STREAM | SOCK_NONBLOCK, 0));
     deafen(deaf);
-    connect(deaf, (void *) &peer, sizeof(peer));
+    connect(deaf, &peer.any, sizeof(peer));
     while (info(client).tcpi_total_retrans < times || info(deaf).tcpi_total_retrans < 1)
         usleep(10000);
     close(listener);
@@ -244,11 +263,11 @@ static void traffic(int times)
 {
     int listener = bound(SOCK_STREAM, PORT), client = connected(PORT);
     int server = MUST(accept(listener, NULL, NULL));
-    int receiver = bound(SOCK_DGRAM, PORT), sender = MUST(socket(AF_INET, SOCK_DGRAM, 0)), pair[2];
-    struct sockaddr_in peer = address(PORT);
+    int receiver = bound(SOCK_DGRAM, PORT), sender = MUST(socket(family, SOCK_DGRAM, 0)), pair[2];
+    union address peer = local(family, PORT);
 
     messages(client, server, times, TCP_BYTES);
-    MUST(connect(sender, (void *) &peer, sizeof(peer)));
+    MUST(connect(sender, &peer.any, sizeof(peer)));
     messages(sender, receiver, times * 2, UDP_BYTES);
     MUST(socketpair(AF_UNIX, SOCK_STREAM, 0, pair));
     messages(pair[0], pair[1], times * 3, UNIX_BYTES);
@@ -257,14 +276,14 @@ static void traffic(int times)
 /* A receiver that takes nothing meanwhile, and says at last how much there was room for. */
 static void slow_receiver(int times)
 {
-    int receiver = bound(SOCK_DGRAM, PORT), sender = MUST(socket(AF_INET, SOCK_DGRAM, 0));
+    int receiver = bound(SOCK_DGRAM, PORT), sender = MUST(socket(family, SOCK_DGRAM, 0));
     int least = 1, received = 0;
-    struct sockaddr_in peer = address(PORT);
+    union address peer = local(family, PORT);
     char message[1000] = "";
 
     MUST(setsockopt(receiver, SOL_SOCKET, SO_RCVBUF, &least, sizeof(least)));
     for (int i = 0; i < times; i++)
-        MUST(sendto(sender, message, sizeof(message), 0, (void *) &peer, sizeof(peer)));
+        MUST(sendto(sender, message, sizeof(message), 0, &peer.any, sizeof(peer)));
     while (recv(receiver, message, sizeof(message), MSG_DONTWAIT) >= 0)
         received++;
     printf("received %d\n", received);
@@ -274,30 +293,30 @@ static void slow_receiver(int times)
 static void drops(int times)
 {
     int raw = MUST(socket(AF_INET, SOCK_RAW, IPPROTO_UDP));
-    int receiver = bound(SOCK_DGRAM, PORT), sender = MUST(socket(AF_INET, SOCK_DGRAM, 0));
-    struct sockaddr_in peer = address(PORT), ip = address(0);
+    int receiver = bound(SOCK_DGRAM, PORT), sender = MUST(socket(family, SOCK_DGRAM, 0));
+    union address peer = local(AF_INET, PORT), ip = local(AF_INET, 0);
     unsigned short datagram[5] = {htons(1), htons(PORT), htons(10), htons(0xbad1), 0};
 
     for (int i = 0; i < times; i++)
-        MUST(sendto(raw, datagram, sizeof(datagram), 0, (void *) &ip, sizeof(ip)));
+        MUST(sendto(raw, datagram, sizeof(datagram), 0, &ip.any, sizeof(ip)));
     /* Raw sockets see what comes in, too. */
     close(raw);
     deafen(receiver);
     for (int i = 0; i < times; i++)
-        MUST(sendto(sender, "x", 1, 0, (void *) &peer, sizeof(peer)));
+        MUST(sendto(sender, "x", 1, 0, &peer.any, sizeof(peer)));
 }
 
 /* More connections than the queue of a listener that accepts none has room for. */
 static void overflow(int times)
 {
-    struct sockaddr_in peer = address(PORT);
+    union address peer = local(family, PORT);
     int listener = bound(SOCK_STREAM, PORT);
 
     MUST(listen(listener, 1));
     for (int i = 0; i < times; i++) {
-        int client = MUST(socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0));
+        int client = MUST(socket(family, SOCK_STREAM | SOCK_NONBLOCK, 0));
 
-        if (connect(client, (void *) &peer, sizeof(peer)) && errno != EINPROGRESS)
+        if (connect(client, &peer.any, sizeof(peer)) && errno != EINPROGRESS)
             fail("connect to a full listener");
     }
     /* Each tries again after a second. */
@@ -325,6 +344,10 @@ int main(int count, char **words)
     char *what = words[1];
     int times = atoi(words[2]);
 
+    if (count > 3)
+        listening_family = AF_INET6;
+    if (count > 3 && !strcmp(words[3], "ipv6"))
+        family = AF_INET6;
     own_network();
     if (!strcmp(what, "connects"))
         connects(times);

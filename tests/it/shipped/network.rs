@@ -1,23 +1,38 @@
 //! The pairs of the network, against workloads in a network namespace and a control group of their
 //! own: whatever else this machine sends and receives is counted elsewhere.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::LazyLock;
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
 use super::workloads::{Group, check_events, since};
 use super::{assert_held, compile, count, hold, run, start};
+use crate::common::exporter::Exporter;
 
 static WORKLOAD: LazyLock<PathBuf> = LazyLock::new(|| compile("shipped-network", include_str!("network.c")));
 
 impl Group {
     #[track_caller]
-    fn network(&self, what: &str, times: u32) -> std::collections::BTreeMap<String, f64> {
+    fn network(&self, what: &str, times: u32) -> BTreeMap<String, f64> {
         self.run(&WORKLOAD, &[what, &times.to_string()])
     }
+
+    /// The same by `ipv6`, or by IPv4 to listeners of IPv6 (`both`).
+    #[track_caller]
+    fn network_by(&self, family: &str, what: &str, times: u32) -> BTreeMap<String, f64> {
+        self.run(&WORKLOAD, &[what, &times.to_string(), family])
+    }
+}
+
+/// Drops by filters have no control group: one test at a time causes them.
+fn alone_with_filters() -> MutexGuard<'static, ()> {
+    static FILTERS: Mutex<()> = Mutex::new(());
+    FILTERS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Something for each metric of these pairs, for the test that wants a series of all.
 pub fn exercise() {
+    let _alone = alone_with_filters();
     let group = Group::new();
     for what in ["connects", "refused", "given-up", "lost", "resets", "traffic", "drops"] {
         group.network(what, 2);
@@ -61,6 +76,7 @@ fn connects_that_fail_are_counted_by_their_error() {
         assert_eq!(failures.len(), 1, "{failures:?}");
         assert_eq!(group.sum(&exporter, "tcp_connect_latency_seconds_count"), 0.0);
     }
+    let _alone = alone_with_filters();
     check("refused", 100, "ECONNREFUSED");
     check("unanswered", 20, "ETIMEDOUT");
     check("given-up", 20, "none");
@@ -68,6 +84,7 @@ fn connects_that_fail_are_counted_by_their_error() {
 
 #[test]
 fn retransmits_are_those_of_the_kernel() {
+    let _alone = alone_with_filters();
     let exporter = start("tcpretransmits");
     let group = Group::new();
     let kernel = group.network("lost", 3)["TcpRetransSegs"];
@@ -101,39 +118,54 @@ fn resets_are_exact() {
 
 #[test]
 fn round_trips_are_those_of_the_connection() {
+    #[track_caller]
+    fn check(exporter: &Exporter, work: impl Fn(&Group) -> BTreeMap<String, f64>) {
+        let group = Group::new();
+        let known = work(&group);
+        let counted = group.series(exporter, "tcp_round_trip_time_seconds_count");
+        check_events("segments", "tcp_probe", counted["path=local"], known["segments"]);
+        assert_eq!(counted.len(), 1, "{counted:?}");
+        // The kernel's own numbers of the same connection, in microseconds, never were outside of these.
+        let mean = group.sum(exporter, "tcp_round_trip_time_seconds_sum") / counted["path=local"] * 1e6;
+        assert!(known["least_rtt"] <= mean && mean <= known["most_rtt"], "{mean}: {known:?}");
+        // An acknowledgement is delayed by 40 ms.
+        let slow = group.series(exporter, "tcp_round_trip_time_seconds_bucket");
+        assert!(slow["le=0.008388608,path=local"] < counted["path=local"], "{slow:?}");
+    }
     let exporter = start("tcprtt");
-    let group = Group::new();
-    let known = group.network("slow-acknowledgements", 30);
-    let counted = group.series(&exporter, "tcp_round_trip_time_seconds_count");
-    check_events("segments", "tcp_probe", counted["path=local"], known["segments"]);
-    assert_eq!(counted.len(), 1, "{counted:?}");
-    // The kernel's own numbers of the same connection, in microseconds, that never were outside of these.
-    let mean = group.sum(&exporter, "tcp_round_trip_time_seconds_sum") / counted["path=local"] * 1e6;
-    assert!(known["least_rtt"] <= mean && mean <= known["most_rtt"], "{mean}: {known:?}");
-    // An acknowledgement is delayed by 40 ms.
-    let slow = group.series(&exporter, "tcp_round_trip_time_seconds_bucket");
-    assert!(slow["le=0.008388608,path=local"] < counted["path=local"], "{slow:?}");
+    check(&exporter, |group| group.network("slow-acknowledgements", 30));
+    check(&exporter, |group| group.network_by("ipv6", "slow-acknowledgements", 30));
 }
 
 #[test]
 fn bytes_of_sockets_are_exact() {
     const TIMES: f64 = 50.0;
-    let exporter = start("socketbytes");
-    let group = Group::new();
-    group.network("traffic", TIMES as u32);
-    for (protocol, calls, bytes) in
-        [("tcp", TIMES, 3000.0), ("udp", TIMES * 2.0, 700.0), ("unix", TIMES * 3.0, 90.0)]
-    {
-        let of = |family: &str| group.series(&exporter, family)[&format!("protocol={protocol}")];
-        for (program, calls_family, bytes_family) in [
-            ("socket_sent", "socket_sends_total", "socket_sent_bytes_total"),
-            ("socket_received", "socket_receives_total", "socket_received_bytes_total"),
-        ] {
-            check_events(calls_family, program, of(calls_family), calls);
-            // What was not shown is missing in both.
-            assert_eq!(of(bytes_family), of(calls_family) * bytes, "{protocol}: {bytes_family}");
+    #[track_caller]
+    fn check(exporter: &Exporter, group: &Group, program: &str) {
+        for (protocol, calls, bytes) in
+            [("tcp", TIMES, 3000.0), ("udp", TIMES * 2.0, 700.0), ("unix", TIMES * 3.0, 90.0)]
+        {
+            // The functions that stand in before know only the protocols of the Internet.
+            if protocol == "unix" && !since(6, 3) {
+                continue;
+            }
+            let of = |family: &str| group.series(exporter, family)[&format!("protocol={protocol}")];
+            for (calls_family, bytes_family) in [
+                ("socket_sends_total", "socket_sent_bytes_total"),
+                ("socket_receives_total", "socket_received_bytes_total"),
+            ] {
+                check_events(calls_family, program, of(calls_family), calls);
+                // What was not shown is missing in both.
+                assert_eq!(of(bytes_family), of(calls_family) * bytes, "{protocol}: {bytes_family}");
+            }
         }
     }
+    let exporter = start("socketbytes");
+    let (ipv4, ipv6) = (Group::new(), Group::new());
+    ipv4.network("traffic", TIMES as u32);
+    check(&exporter, &ipv4, "socket_");
+    ipv6.network_by("ipv6", "traffic", TIMES as u32);
+    check(&exporter, &ipv6, "ipv6_socket_");
 }
 
 #[test]
@@ -153,22 +185,30 @@ fn datagrams_that_find_no_room_are_exact() {
 /// kernel, which not every kernel allows.
 #[test]
 fn connections_that_find_the_queue_full_are_exact() {
-    let exporter = start("listenqueue");
-    let group = Group::new();
-    let kernel = group.network("overflow", 20)["TcpExtListenOverflows"];
-    assert!(kernel >= 18.0, "{kernel}");
-    let overflows = group.series(&exporter, "tcp_listen_overflows_total");
-    if exporter.values("ebpf_exporter_ebpf_program_attached").iter().all(|(_, attached)| *attached == 0.0) {
-        assert_eq!(overflows.len(), 0, "{overflows:?}");
-    } else {
-        assert_eq!(overflows, [("port=7000".to_owned(), kernel)].into());
+    #[track_caller]
+    fn check(exporter: &Exporter, work: impl Fn(&Group) -> BTreeMap<String, f64>) {
+        let group = Group::new();
+        let kernel = work(&group)["TcpExtListenOverflows"];
+        assert!(kernel >= 18.0, "{kernel}");
+        let overflows = group.series(exporter, "tcp_listen_overflows_total");
+        let attached = exporter.values("ebpf_exporter_ebpf_program_attached");
+        if attached.iter().all(|(_, attached)| *attached == 0.0) {
+            assert_eq!(overflows.len(), 0, "{overflows:?}");
+        } else {
+            assert_eq!(overflows, [("port=7000".to_owned(), kernel)].into());
+        }
     }
+    let exporter = start("listenqueue");
+    check(&exporter, |group| group.network("overflow", 20));
+    check(&exporter, |group| group.network_by("ipv6", "overflow", 20));
+    check(&exporter, |group| group.network_by("both", "overflow", 20));
 }
 
 /// Of all machines' traffic only this has wrong checksums and filters that let nothing in.
 #[test]
 fn packets_that_are_dropped_are_exact() {
     const DROPS: u32 = 150;
+    let _alone = alone_with_filters();
     let exporter = start("packetdrops");
     let of = |reason: &str| {
         let series = format!("ebpf_exporter_packet_drops_total{{protocol=\"ipv4\",reason=\"{reason}\"}}");
@@ -183,8 +223,8 @@ fn packets_that_are_dropped_are_exact() {
         check_events("checksums", "kfree_skb", checksums, DROPS.into());
         check_events("filters", "kfree_skb", filters, DROPS.into());
     } else {
-        // Without reasons, packets that others freed so are among them: those of the page, for one.
-        assert!((300.0..=400.0).contains(&without_reason), "{without_reason} drops");
+        // Without reasons, what is left in the queue of a socket at its end is a drop, too: here of the raw one.
+        assert!((450.0..=500.0).contains(&without_reason), "{without_reason} drops");
         assert_eq!((checksums, filters), (0.0, 0.0));
     }
 }

@@ -3,38 +3,24 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
-use std::sync::atomic::{AtomicU32, Ordering};
 
+use super::groups::ControlGroup;
 use super::run;
 use crate::common::exporter::Exporter;
 
-/// A control group of the v2 hierarchy, wherever that is mounted.
-pub struct Group {
-    path: std::path::PathBuf,
-    name: String,
-}
+/// A control group and what belongs to it.
+pub struct Group(ControlGroup);
 
 impl Group {
     #[track_caller]
     pub fn new() -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
-        let root = mounts
-            .lines()
-            .find(|line| line.contains(" - cgroup2 "))
-            .and_then(|line| line.split(' ').nth(4))
-            .expect("cgroup v2 is mounted");
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("bpftally-workload-{}-{number}", std::process::id());
-        let path = Path::new(root).join(&name);
-        std::fs::create_dir(&path).unwrap();
-        Self { path, name }
+        Self(ControlGroup::new())
     }
 
     /// Runs a program as a member; what it prints are names and numbers.
     #[track_caller]
     pub fn run(&self, program: &Path, arguments: &[&str]) -> BTreeMap<String, f64> {
-        let procs = self.path.join("cgroup.procs");
+        let procs = self.0.path.join("cgroup.procs");
         let mut command = Command::new("sh");
         command.args(["-c", "echo $$ > \"$0\"; exec \"$@\""]).arg(procs).arg(program).args(arguments);
         let text = String::from_utf8(run(&mut command).stdout).unwrap();
@@ -50,7 +36,7 @@ impl Group {
     pub fn series(&self, exporter: &Exporter, family: &str) -> BTreeMap<String, f64> {
         let mut found = BTreeMap::new();
         for (mut labels, value) in exporter.values(&format!("ebpf_exporter_{family}")) {
-            if labels.remove("cgroup").is_some_and(|cgroup| cgroup.ends_with(&self.name)) {
+            if labels.remove("cgroup").is_some_and(|cgroup| cgroup.ends_with(&self.0.name)) {
                 let labels: Vec<String> =
                     labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
                 found.insert(labels.join(","), value);
@@ -66,20 +52,15 @@ impl Group {
     }
 }
 
-impl Drop for Group {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir(&self.path);
-    }
-}
-
-/// A program that counted all events, but for those that the kernel itself did not show it: one
-/// that is running on a CPU is not run again by an interrupt there, which the kernel counts.
+/// Programs (by how their names begin) that counted all events, but for those that the kernel itself did
+/// not show them: one that is running on a CPU is not run again by an interrupt there, which the kernel
+/// counts.
 #[track_caller]
-pub fn check_events(what: &str, program: &str, counted: f64, events: f64) {
-    // The kernel keeps 15 characters.
-    let program = &program[..program.len().min(15)];
+pub fn check_events(what: &str, programs: &str, counted: f64, events: f64) {
+    // Of names the kernel keeps 15 characters.
+    let begin = &programs[..programs.len().min(15)];
     let missed: u64 = libbpf_rs::query::ProgInfoIter::default()
-        .filter(|info| info.name.to_string_lossy() == program)
+        .filter(|info| info.name.to_string_lossy().starts_with(begin))
         .map(|info| info.recursion_misses)
         .sum();
     let range = events - missed as f64..=events;

@@ -2,7 +2,7 @@
 
 use super::super::Context;
 use crate::btf::{Kind, MemberKind, ScalarKind, TypeId};
-use crate::elf::MapKind;
+use crate::elf::{MapKind, section_map};
 use crate::spec::LossSpec;
 
 /// The struct whose members are reasons. `bpf-objects` has a header with it.
@@ -27,7 +27,7 @@ pub(crate) fn losses(context: &Context<'_>) -> Vec<LossSpec> {
         context.object.variables.iter().filter(|variable| !variable.section.starts_with(".rodata"));
     let of_variables = variables.filter_map(|variable| {
         let declared = context.object.btf.type_by_id(variable.type_id).ok()?.target();
-        let section = variable.section.clone();
+        let section = section_map(&variable.section).to_owned();
         spec(context, &variable.name, section, variable.offset as usize, declared, variable.size)
     });
     of_maps.chain(of_variables).collect()

@@ -16,7 +16,8 @@ use crate::config::raw::{Found, Group, RawMetric};
 use crate::problem::{Place, Problem};
 use crate::series::{BucketKind, Buckets, NumberKind};
 use crate::spec::{
-    Amount, EventSpec, Histogram, MetricKind, MetricSpec, Reduce, SlotArray, Slots, ValueKind, ValueSpec,
+    Amount, EventSpec, Histogram, KeyPart, MetricKind, MetricSpec, NO_LABELS, Reduce, SlotArray, Slots,
+    ValueKind, ValueSpec,
 };
 use key::EventKey;
 
@@ -93,7 +94,7 @@ pub(super) fn checked(
         name,
         help: help?,
         kind,
-        key_size: labels_size(&parts),
+        key_size: if parts.is_empty() { NO_LABELS.len() } else { parts.iter().map(KeyPart::width).sum() },
         labels,
         value,
         scale: scale?,
@@ -109,11 +110,6 @@ pub(super) fn checked(
             meaning: format!("{meaning} {meant} {conditioned}"),
         }),
     })
-}
-
-/// Bytes of the key; without labels it is one number.
-fn labels_size(parts: &[crate::spec::KeyPart]) -> usize {
-    if parts.is_empty() { 4 } else { parts.iter().map(crate::spec::KeyPart::width).sum() }
 }
 
 /// How the entries of the tally are read.
