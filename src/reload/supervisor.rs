@@ -27,6 +27,12 @@ const GRACE: Duration = Duration::from_secs(1);
 /// How long the last read of maps that are given up may take.
 const LAST_READ: Duration = Duration::from_secs(10);
 
+/// Places are looked for so often.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// Looking for places takes one part in so many of the time, at most.
+const SHARE: u32 = 20;
+
 /// When and why the files are looked at.
 #[derive(Clone, Copy, Debug)]
 pub struct Moment {
@@ -107,6 +113,29 @@ impl<K: Kernel> Supervisor<K> {
             self.publish(&Handover::default());
         }
         found
+    }
+
+    /// Looks for places that have come or are gone; when to look again, if there can be any.
+    pub fn follow(&mut self) -> Option<Duration> {
+        let began = Instant::now();
+        let (mut has_changed, mut is_needed) = (false, false);
+        for running in self.units.values_mut().filter_map(|unit| unit.running.as_mut()) {
+            if !self.kernel.follows(&running.loaded) {
+                continue;
+            }
+            is_needed = true;
+            let Some(mut moved) = self.kernel.follow(&mut running.loaded) else { continue };
+            has_changed = true;
+            moved.view.config.clone_from(&running.view.config);
+            running.problems.retain(|problem| !moved.before.contains(problem));
+            running.problems.extend(moved.problems);
+            running.view = running.tallies.complete(&moved.view);
+            (running.bare, running.programs) = (moved.view, moved.programs);
+        }
+        if has_changed {
+            self.publish(&Handover::default());
+        }
+        is_needed.then(|| LOOK_EVERY.max(began.elapsed().saturating_mul(SHARE)))
     }
 
     /// Ends the serving of numbers and then detaches and closes everything.

@@ -3,6 +3,7 @@
 //! Two halves: the load spec concerns the kernel, the view spec what the numbers
 //! mean. Equal load specs mean that the kernel is not touched.
 
+mod attach;
 mod cgroups;
 mod event;
 mod limit;
@@ -17,6 +18,10 @@ use crate::decode::Chain;
 use crate::problem::{Place, Position};
 use crate::series::Buckets;
 pub use crate::snapshot::{Area, Bits, Reduce, ValueKind, ValueSpec};
+pub use attach::{
+    Attach, Binaries, Cgroups, Direction, Netfilter, Netkit, PerfEvent, Sample, Tc, TcMode, Uprobe, Usdt,
+    Xdp, XdpMode,
+};
 pub use cgroups::{CgroupMap, CgroupMapKind};
 pub use event::{Amount, Condition, EventSpec, KeyPart, LossSpec, NO_LABELS};
 pub use limit::{MapExpiry, SeriesLimit};

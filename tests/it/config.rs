@@ -40,6 +40,9 @@ mod good;
 /// What bounds series and entries.
 mod limits;
 
+/// Where programs are attached.
+mod places;
+
 /// Spans, and what is wrong with them.
 mod spans;
 

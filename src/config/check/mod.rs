@@ -3,6 +3,7 @@
 //! What is wrong with a metric costs that metric; every check of it runs all the same,
 //! so that a user sees all that is wrong at once.
 
+mod attach;
 mod buckets;
 mod capacity;
 mod carry;

@@ -44,6 +44,8 @@ pub(crate) enum Shape {
     /// Any mapping.
     Anything,
     List(&'static Shape),
+    /// A text, or a list of texts.
+    TextOrTexts,
     Mapping(&'static Keys),
     /// A mapping from names to such mappings.
     Named(&'static Keys),
@@ -94,9 +96,9 @@ mod tests {
         collect(&TOP, "@", &mut tables);
         assert_eq!(
             tables.len(),
-            14,
-            "the file, metrics, three groups, labels and decoders: of counters alone, programs, `attach`, \
-             control groups, maps, the map of cgroups, tracing, spans"
+            26,
+            "the file, metrics, three groups, labels and decoders: of counters alone, programs, `attach` and its \
+             kinds, maps, the map of cgroups, tracing, spans"
         );
         tables
     }

@@ -11,13 +11,6 @@ pub(crate) struct Later {
     pub(crate) help: &'static str,
 }
 
-/// Of where a program is attached.
-pub(super) const ATTACH: &[Later] = &[Later {
-    key: "xdp",
-    what: "network interfaces of an XDP program",
-    help: "remove it and name one in the program's section, such as SEC(\"xdp/eth0\")",
-}];
-
 /// Of a map's options.
 pub(super) const MAP: &[Later] = &[
     Later {

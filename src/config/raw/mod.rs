@@ -15,7 +15,7 @@ mod reader;
 mod span;
 mod top;
 
-pub(crate) use attach::RawCgroup;
+pub(crate) use attach::{RawAttach, RawKind};
 pub(crate) use keys::{Key, Keys, Shape};
 pub(crate) use load::{RawCgroups, RawChoice, RawGlobal, RawMap, RawProgram, RawValue, ValueShape};
 pub(crate) use reader::Reader;

@@ -28,7 +28,9 @@ names! {
     PROGRAM_ATTACHED GAUGE "ebpf_exporter_ebpf_program_attached"
         "Whether a program is attached";
     PROGRAM_VERDICT GAUGE "ebpf_exporter_program_verdict"
-        "What became of a program: attached, unsupported, broken or disabled; the value is always 1";
+        "What became of a program: attached, waiting, unsupported, broken or disabled; the value is always 1";
+    PROGRAM_PLACES GAUGE "ebpf_exporter_program_places"
+        "At how many places a program is attached: interfaces, cgroups, CPUs, files";
     PROGRAM_RUN_TIME COUNTER "ebpf_exporter_ebpf_program_run_time_seconds"
         "How long has the program been executing";
     PROGRAM_RUN_COUNT COUNTER "ebpf_exporter_ebpf_program_run_count_total"

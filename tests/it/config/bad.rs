@@ -733,23 +733,10 @@ const WHAT_COMES_LATER: &[Case] = &[
     ("maps: {array: {pin_path: /x}}\nmetrics: {counters: []}\n", &["not-yet-supported 1:16"]),
     ("maps: {array: {from_pin: /x, max_entries: 5}}\nmetrics: {counters: []}\n", &["not-yet-supported 1:16"]),
     ("maps: {array: {carry: sometimes}}\nmetrics: {counters: []}\n", &["wrong-type 1:23"]),
+    ("programs: {probe: {attach: {cgroup: {}}}}\nmetrics: {counters: []}\n", &["attach-kind 1:29"]),
     (
-        "programs: {probe: {attach: {xdp: {}}}}
-metrics: {counters: []}
-",
-        &["not-yet-supported 1:29"],
-    ),
-    (
-        "programs: {probe: {attach: {cgroup: {}}}}
-metrics: {counters: []}
-",
-        &["wrong-attachment 1:29"],
-    ),
-    (
-        "programs: {probe: {attach: {cgroup: {path: [a]}}}}
-metrics: {counters: []}
-",
-        &["wrong-attachment 1:29", "wrong-type 1:44"],
+        "programs: {probe: {attach: {cgroup: {path: {a: b}}}}}\nmetrics: {counters: []}\n",
+        &["attach-kind 1:29", "wrong-type 1:44"],
     ),
 ];
 

@@ -71,9 +71,7 @@ fn probes_whose_targets_are_missing_are_explained() {
 
 #[test]
 fn sections_without_a_place_are_explained() {
-    for section in
-        ["socket", "tc", "kprobe", "tracepoint", "cgroup_skb/ingress", "perf_event", "syscall", "xdp"]
-    {
+    for section in ["socket", "tc", "kprobe", "tracepoint", "cgroup/skb", "perf_event", "syscall", "xdp"] {
         let problem = refused("not-attachable", &program(section));
         assert!(problem.message.contains(section), "{problem:#?}");
         assert!(problem.message.contains("no attachment by section name"), "{problem:#?}");
