@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-kernels bench fuzz lint objects check-objects image-proof build-packages test-packages
+.PHONY: help run build test test-kernels bench bench-dns bench-probes fuzz lint objects check-objects image-proof build-packages test-packages
 
 ARCHITECTURE := $(shell uname -m)
 TARGET := $(ARCHITECTURE)-unknown-linux-gnu
@@ -48,9 +48,19 @@ test-kernels: build ## Test the release binary on Debian's kernels in virtual ma
 
 bench: build-packages ## Measure scrapes and events beside bare programs, as root (CASES="hash-10k ...")
 	@tools/install-packages.sh $(OBJECT_PACKAGES)
-	cargo bench --locked --bench events --bench scrape --no-run
-	$(RUNNER)=$(CURDIR)/tools/as-root.sh cargo bench --locked --bench events
-	$(RUNNER)=$(CURDIR)/tools/as-root.sh cargo bench --locked --bench scrape -- $(CASES)
+	RUSTFLAGS="-C target-feature=+crt-static" cargo bench --locked --target $(TARGET) --bench events --bench scrape --no-run
+	$(RUNNER)=$(CURDIR)/tools/as-root.sh RUSTFLAGS="-C target-feature=+crt-static" \
+		cargo bench --locked --target $(TARGET) --bench events
+	$(RUNNER)=$(CURDIR)/tools/as-root.sh RUSTFLAGS="-C target-feature=+crt-static" \
+		cargo bench --locked --target $(TARGET) --bench scrape -- $(CASES)
+
+bench-probes: build ## Measure what each program of the shipped configs takes, under a load, as root (SECONDS=60)
+	@tools/install-packages.sh curl xz-utils
+	$(SUDO) tools/bench-probes.sh $(SECONDS)
+
+bench-dns: build-packages ## Offer 10,000 DNS queries a second to the DNS observer, and check every number, as root (SECONDS=60)
+	cargo bench --locked --bench dns --no-run
+	$(RUNNER)=$(CURDIR)/tools/as-root.sh cargo bench --locked --bench dns -- $(SECONDS)
 
 fuzz: build-packages ## Fuzz the readers of configs, objects, keys and events (SECONDS=60 each, TARGETS="config object decoder event")
 	@tools/install-packages.sh g++

@@ -124,6 +124,7 @@ fn member(config: &str, metric: MetricSpec, source: Arc<dyn Source>) -> Member {
             sources: vec![NamedSource { map: "bench".to_owned(), source }],
             streams: Vec::new(),
             programs: Arc::new(LiteralPrograms::default()),
+            cgroups: Arc::default(),
         },
     }
 }

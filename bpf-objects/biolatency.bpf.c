@@ -8,28 +8,11 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
 
+#include "include/block.bpf.h"
 #include "include/maps.bpf.h"
 
 /* 2^27 us is 134 s; a request that took longer counts in the last slot. */
 #define MAX_LATENCY_SLOT 27
-
-/* The low 8 bits of a request's flags are the operation. */
-#define REQ_OP_MASK 0xff
-
-/*
- * The kernel's numbers that are the same since Linux 4.8. Zone operations were
- * renumbered since, and passthrough commands (numbers from 34 up) mean what
- * their driver wants: they are one operation here. The names are the labels'.
- */
-enum block_operation {
-    OPERATION_READ = 0,
-    OPERATION_WRITE = 1,
-    OPERATION_FLUSH = 2,
-    OPERATION_DISCARD = 3,
-    OPERATION_SECURE_ERASE = 5,
-    OPERATION_WRITE_ZEROES = 9,
-    OPERATION_OTHER = 255,
-};
 
 extern int LINUX_KERNEL_VERSION __kconfig;
 
@@ -77,24 +60,6 @@ struct {
     __type(value, u64);
 } block_io_errors_total SEC(".maps");
 
-static __always_inline struct gendisk *disk_of(struct request *request)
-{
-    struct request___rq_disk *older = (void *) request;
-
-    if (bpf_core_field_exists(older->rq_disk))
-        return older->rq_disk;
-    return request->q->disk;
-}
-
-static __always_inline enum block_operation operation_of(struct request *request)
-{
-    u32 operation = request->cmd_flags & REQ_OP_MASK;
-
-    if (operation <= OPERATION_SECURE_ERASE || operation == OPERATION_WRITE_ZEROES)
-        return operation;
-    return OPERATION_OTHER;
-}
-
 static __always_inline int issued(struct request *request)
 {
     u64 key = (u64) request, now = bpf_ktime_get_ns();
@@ -124,7 +89,6 @@ int BPF_PROG(block_rq_complete, struct request *request, int error, unsigned int
     struct error_key error_key = {};
     u64 request_key = (u64) request, now = bpf_ktime_get_ns(), latency, *issued;
     struct gendisk *disk;
-    u32 minor;
 
     issued = bpf_map_lookup_elem(&issued_at, &request_key);
     if (!issued)
@@ -140,9 +104,7 @@ int BPF_PROG(block_rq_complete, struct request *request, int error, unsigned int
     if (!disk)
         return 0;
 
-    /* As user space encodes device numbers, which is what majorminor decodes. */
-    minor = disk->first_minor;
-    key.device = (minor & 0xff) | (disk->major << 8) | ((minor & ~0xffU) << 12);
+    key.device = device_of_disk(disk);
     key.operation = operation_of(request);
     increment_exp2_histogram_nosync(&block_io_latency_seconds, key, latency / 1000,
                                     MAX_LATENCY_SLOT);

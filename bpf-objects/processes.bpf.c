@@ -8,13 +8,12 @@
  * without ending the process.
  */
 #include "include/kernel_types.bpf.h"
-#include <bpf/bpf_core_read.h>
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
 
 #include "include/maps.bpf.h"
+#include "include/tasks.bpf.h"
 
-#define PF_KTHREAD 0x00200000
 #define SIGNAL_GROUP_EXIT 0x00000004
 
 enum kind {
@@ -128,7 +127,7 @@ int BPF_PROG(sched_process_fork, struct task_struct *parent, struct task_struct 
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(sched_process_exec, struct task_struct *task)
 {
-    u64 cgroup = task->cgroups->dfl_cgrp->kn->id;
+    u64 cgroup = cgroup_of(task);
 
     increment_map(&process_execs_total, &cgroup, 1);
     return 0;

@@ -8,16 +8,14 @@
  * was running meanwhile.
  */
 #include "include/kernel_types.bpf.h"
-#include <bpf/bpf_core_read.h>
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
 
 #include "include/maps.bpf.h"
+#include "include/tasks.bpf.h"
 
 /* 2^26 us is 67 s; whoever waited longer counts in the last slot. */
 #define MAX_LATENCY_SLOT 26
-
-#define TASK_RUNNING 0
 
 struct latency_key {
     u32 bucket;
@@ -55,15 +53,6 @@ static __always_inline void begin_wait(u32 pid)
         bpf_map_update_elem(&waiting_since, &pid, &now, BPF_ANY);
 }
 
-static __always_inline long state_of(struct task_struct *task)
-{
-    struct task_struct___state *older = (void *) task;
-
-    if (bpf_core_field_exists(task->__state))
-        return task->__state;
-    return older->state;
-}
-
 SEC("tp_btf/sched_wakeup")
 int BPF_PROG(woken, struct task_struct *task)
 {
@@ -86,8 +75,7 @@ int BPF_PROG(switched, bool preempt, struct task_struct *prev, struct task_struc
     u32 pid = next->pid;
     u64 now, waited, *since;
 
-    /* A preempted task stays on the queue whatever its state says. */
-    if (preempt || state_of(prev) == TASK_RUNNING)
+    if (!goes_to_sleep(preempt, prev))
         begin_wait(prev->pid);
 
     since = bpf_map_lookup_elem(&waiting_since, &pid);

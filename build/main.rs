@@ -2,10 +2,12 @@
 
 mod identity;
 mod libelf;
+mod relocations;
 
 fn main() {
     identity::tell_all();
     libelf::complete();
+    relocations::pack();
     // libbpf's updates of maps pass through src/bpf/usdt.rs, which says why.
     println!("cargo::rustc-link-arg=-Wl,--wrap=bpf_map_update_elem");
     // Objects attach to it by its name, which has to outlive the other symbols.

@@ -8,11 +8,13 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::os::fd::{AsFd, AsRawFd};
 
-use libbpf_rs::MapHandle;
+use libbpf_rs::{MapCore, MapHandle};
 
 /// Entries in one call.
 const ROWS: usize = 4096;
-const KEY: usize = 24;
+
+/// Histograms of `Content::Histograms`: buckets and the sum.
+const SLOTS: usize = 28;
 
 /// Serves one client after another, for ever.
 pub fn serve(map: u32) {
@@ -43,13 +45,32 @@ pub fn serve(map: u32) {
 }
 
 fn render(map: &MapHandle, page: &mut Vec<u8>) {
-    let (mut keys, mut values) = (vec![0u8; ROWS * KEY], vec![0u64; ROWS]);
-    let (mut token, mut next) = ([0u64; KEY], [0u64; KEY]);
+    let key_size = map.key_size() as usize;
+    let lanes = if map.map_type().is_percpu() { libbpf_rs::num_possible_cpus().unwrap() } else { 1 };
+    if key_size == 24 {
+        return read(map, key_size, lanes, |key, values| plain(key, values.iter().sum(), page));
+    }
+    let mut histograms = Vec::new();
+    read(map, key_size, lanes, |key, values| {
+        let slot = u64::from_ne_bytes(*key.last_chunk().unwrap()) as usize;
+        let place = (number(key, 0) as usize * 4 + usize::from(key[4])) * SLOTS + slot;
+        if histograms.len() <= place {
+            histograms.resize((place / SLOTS + 1) * SLOTS, 0);
+        }
+        histograms[place] += values[0];
+    });
+    for (nth, slots) in histograms.chunks_exact(SLOTS).enumerate() {
+        histogram(nth, slots, page);
+    }
+}
+
+fn read(map: &MapHandle, key_size: usize, lanes: usize, mut row: impl FnMut(&[u8], &[u64])) {
+    let (mut keys, mut values) = (vec![0u8; ROWS * key_size], vec![0u64; ROWS * lanes]);
+    let (mut token, mut next) = ([0u64; 24], [0u64; 24]);
     let options = libbpf_sys::bpf_map_batch_opts {
         sz: size_of::<libbpf_sys::bpf_map_batch_opts>() as libbpf_sys::size_t,
         ..Default::default()
     };
-    let mut number = itoa::Buffer::new();
     let mut is_first = true;
     loop {
         let mut count = ROWS as u32;
@@ -66,23 +87,55 @@ fn render(map: &MapHandle, page: &mut Vec<u8>) {
             )
         };
         assert!(result == 0 || result == -libc::ENOENT, "{result}");
-        for (key, value) in keys.chunks_exact(KEY).zip(&values).take(count as usize) {
-            let part = |at: usize| u32::from_ne_bytes([key[at], key[at + 1], key[at + 2], key[at + 3]]);
-            page.extend_from_slice(b"ebpf_exporter_bench_0_total{a=\"");
-            page.extend_from_slice(number.format(part(0)).as_bytes());
-            page.extend_from_slice(b"\",b=\"");
-            page.extend_from_slice(number.format(part(4)).as_bytes());
-            page.extend_from_slice(b"\",comm=\"");
-            let comm = &key[8..];
-            page.extend_from_slice(&comm[..memchr::memchr(0, comm).unwrap_or(comm.len())]);
-            page.extend_from_slice(b"\"} ");
-            page.extend_from_slice(number.format(*value).as_bytes());
-            page.push(b'\n');
-        }
+        let entries = keys.chunks_exact(key_size).zip(values.chunks_exact(lanes));
+        entries.take(count as usize).for_each(|(key, values)| row(key, values));
         if result != 0 {
             return;
         }
         is_first = false;
         std::mem::swap(&mut token, &mut next);
+    }
+}
+
+fn number(key: &[u8], at: usize) -> u32 {
+    u32::from_ne_bytes([key[at], key[at + 1], key[at + 2], key[at + 3]])
+}
+
+fn plain(key: &[u8], value: u64, page: &mut Vec<u8>) {
+    let mut digits = itoa::Buffer::new();
+    page.extend_from_slice(b"ebpf_exporter_bench_0_total{a=\"");
+    page.extend_from_slice(digits.format(number(key, 0)).as_bytes());
+    page.extend_from_slice(b"\",b=\"");
+    page.extend_from_slice(digits.format(number(key, 4)).as_bytes());
+    page.extend_from_slice(b"\",comm=\"");
+    let comm = &key[8..];
+    page.extend_from_slice(&comm[..memchr::memchr(0, comm).unwrap_or(comm.len())]);
+    page.extend_from_slice(b"\"} ");
+    page.extend_from_slice(digits.format(value).as_bytes());
+    page.push(b'\n');
+}
+
+fn histogram(nth: usize, slots: &[u64], page: &mut Vec<u8>) {
+    let mut digits = itoa::Buffer::new();
+    let labels = format!("{{device=\"{}\",operation=\"{}\"", nth / 4, nth % 4);
+    let mut total = 0;
+    for (exponent, count) in slots[..SLOTS - 1].iter().enumerate() {
+        total += count;
+        page.extend_from_slice(b"ebpf_exporter_bench_0_seconds_bucket");
+        page.extend_from_slice(labels.as_bytes());
+        page.extend_from_slice(b",le=\"");
+        // Bounds have about six digits.
+        page.extend_from_slice(digits.format(100_000 + (1u64 << exponent)).as_bytes());
+        page.extend_from_slice(b"\"} ");
+        page.extend_from_slice(digits.format(total).as_bytes());
+        page.push(b'\n');
+    }
+    for (name, number) in [("bucket", total), ("sum", slots[SLOTS - 1]), ("count", total)] {
+        page.extend_from_slice(b"ebpf_exporter_bench_0_seconds_");
+        page.extend_from_slice(name.as_bytes());
+        page.extend_from_slice(labels.as_bytes());
+        page.extend_from_slice(b"} ");
+        page.extend_from_slice(digits.format(number).as_bytes());
+        page.push(b'\n');
     }
 }

@@ -36,6 +36,9 @@ struct Case {
     coding: &'static str,
 }
 
+/// Launches of which the median is told.
+const LAUNCHES: usize = 21;
+
 const fn case(name: &'static str, content: Content) -> Case {
     Case { name, content, configs: 1, clients: 1, coding: "identity" }
 }
@@ -65,13 +68,31 @@ fn main() {
     {
         return bare::serve(id.parse().unwrap());
     }
-    println!("| case | ms | bare, ms | ratio | CPU, ms | bytes | system calls | resident, MB | peak, MB |");
-    println!("| --- | --- | --- | --- | --- | --- | --- | --- | --- |");
+    if arguments.is_empty() {
+        println!("{}\n", launches());
+    }
+    println!(
+        "| case | ms | bare, ms | ratio | CPU, ms | bare, CPU ms | bytes | system calls | resident, MB | peak, MB |"
+    );
+    println!("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |");
     for case in
         CASES.iter().filter(|case| arguments.is_empty() || arguments.iter().any(|name| name == case.name))
     {
         println!("{}", measure(case));
     }
+}
+
+/// The exporter before it is scraped.
+fn launches() -> String {
+    let launched: Vec<_> = (0..LAUNCHES).map(|_| subject::launch(&CASES[0])).collect();
+    let time = median(launched.iter().map(|(time, _)| *time).collect());
+    let resident = launched.iter().map(|(_, resident)| *resident).fold(0.0, f64::max);
+    let bytes = std::fs::metadata(subject::EXPORTER).unwrap().len() as f64;
+    let time = milliseconds(time);
+    format!(
+        "One config: {time} ms from the launch to the first page, {resident:.1} MB resident then; the binary has {:.2} MB.",
+        bytes / 1e6
+    )
 }
 
 /// Enough scrapes for a median, and not for ever.
@@ -92,22 +113,31 @@ fn measure(case: &Case) -> String {
     let mut floor = bare.as_ref().map(|bare| Client::new(&bare.address, "/", "identity"));
     let bytes = clients[0].get();
     client::all_at_once(&mut clients);
-    let (mut times, mut floors, mut cpu) = (Vec::new(), Vec::new(), Duration::ZERO);
+    let (mut times, mut floors, mut cpu, mut floor_cpu) =
+        (Vec::new(), Vec::new(), Duration::ZERO, Duration::ZERO);
     for _ in 0..rounds {
         let before = process::cpu_time(subject.pid());
         times.push(client::all_at_once(&mut clients));
         cpu += process::cpu_time(subject.pid()) - before;
-        floors.extend(floor.as_mut().map(|floor| client::timed(|| floor.get()).1));
+        if let (Some(floor), Some(bare)) = (&mut floor, &bare) {
+            let before = process::cpu_time(bare.pid());
+            floors.push(client::timed(|| floor.get()).1);
+            floor_cpu += process::cpu_time(bare.pid()) - before;
+        }
     }
     let calls = subject.system_calls(&mut clients[0]);
     let cpu = cpu / u32::try_from(rounds * case.clients).unwrap();
     let (time, memory) = (median(times), process::memory(subject.pid()));
-    let (floor, ratio) = match median_of(floors) {
-        Some(floor) => (milliseconds(floor), format!("{:.2}", time.as_secs_f64() / floor.as_secs_f64())),
-        None => ("".to_owned(), "".to_owned()),
+    let (floor, ratio, floor_cpu) = match median_of(floors) {
+        Some(floor) => (
+            milliseconds(floor),
+            format!("{:.2}", time.as_secs_f64() / floor.as_secs_f64()),
+            milliseconds(floor_cpu / u32::try_from(rounds).unwrap()),
+        ),
+        None => Default::default(),
     };
     format!(
-        "| {} | {} | {floor} | {ratio} | {} | {bytes} | {calls} | {:.1} | {:.1} |",
+        "| {} | {} | {floor} | {ratio} | {} | {floor_cpu} | {bytes} | {calls} | {:.1} | {:.1} |",
         case.name,
         milliseconds(time),
         milliseconds(cpu),

@@ -44,14 +44,26 @@ struct css_set {
     struct cgroup *dfl_cgrp;
 };
 
+struct cgroup_subsys_state {
+    struct cgroup *cgroup;
+};
+
 /* The run queue of one CPU, and the way to it from a task. */
 
 struct rq {
     unsigned int nr_running;
+    u64 clock;
+};
+
+/* What a control group has of its CPU controller. */
+struct task_group {
+    struct cgroup_subsys_state css;
 };
 
 struct cfs_rq {
     struct rq *rq;
+    struct task_group *tg;
+    u64 throttled_clock;
 };
 
 struct sched_entity {
@@ -107,10 +119,13 @@ struct trace_event_raw_sched_process_exit {
 
 struct pt_regs___x86 {
     unsigned long orig_ax;
+    unsigned long di, si;
 };
 
 struct pt_regs___arm64 {
     s32 syscallno;
+    u64 regs[31];
+    u64 orig_x0;
 };
 
 struct pt_regs;
@@ -137,6 +152,73 @@ struct request___rq_disk {
     struct gendisk *rq_disk;
 };
 
+/* Handlers of interrupts. */
+
+struct irqaction {
+    const char *name;
+};
+
+/* Since Linux 6.8 the tracepoint tells the victim itself, and its user; before that only its pid. */
+struct trace_event_raw_mark_victim {
+    u32 uid;
+};
+
+/* Files in memory. */
+
+struct super_block {
+    u32 s_dev;
+};
+
+struct inode {
+    unsigned short i_mode;
+    u32 i_rdev;
+    struct super_block *i_sb;
+};
+
+struct address_space {
+    struct inode *host;
+};
+
+struct page {
+    unsigned long flags;
+    struct address_space *mapping;
+};
+
+/* Before Linux 6.2 the second page of a large one has its order. */
+struct page___tail {
+    unsigned char compound_order;
+};
+
+/* Since Linux 5.16. */
+struct folio {
+    unsigned long flags;
+    struct address_space *mapping;
+};
+
+/* From Linux 6.2 to 6.5. */
+struct folio___order {
+    unsigned char _folio_order;
+};
+
+/* Since Linux 6.6: the low 8 bits are the order. */
+struct folio___flags_1 {
+    unsigned long _flags_1;
+};
+
+/* Since Linux 6.18. */
+typedef struct {
+    unsigned long f;
+} memdesc_flags_t___6_18;
+
+struct folio___memdesc {
+    memdesc_flags_t___6_18 flags;
+};
+
 #pragma clang attribute pop
+
+/* Numbers of the kernel that move: libbpf fills in those of the one that runs. */
+enum pageflags {
+    PG_head = 6,
+};
 
 #endif

@@ -10,7 +10,6 @@ use bpftally::config::{self, Checked, ConfigFile, Insecure, ObjectFile, Options}
 use bpftally::elf::ObjectInfo;
 use bpftally::host::{Host, Roots};
 use bpftally::problem::Problem;
-use bpftally::scrape;
 
 /// The object that texts are checked against, and the frame for BTF that comes without an object.
 pub const OBJECT: &[u8] = include_bytes!("../seeds/object/layouts.bpf.o");
@@ -48,7 +47,7 @@ pub fn check(text: &str, object: &ObjectFile<'_>, options: &Options, kernel: Opt
         advise::Subject { file: &file, object: object.path, info: object.info, spec, cpus: 4, kernel };
     let advice = advise::advise(&subject);
     let _ = advise::needs(&subject).to_string();
-    let conflicts = config::settle_families(&mut Vec::from_iter(spec.cloned()), &scrape::reserved);
+    let conflicts = config::settle_families(&mut Vec::from_iter(spec.cloned()));
     for problem in checked.problems.iter().chain(&advice).chain(&conflicts) {
         render(problem, Some(text));
     }

@@ -8,7 +8,7 @@ use crate::bpf::{self, Attaching, Loaded, Prepared};
 use crate::cli::{Keep, Options};
 use crate::host::Host;
 use crate::problem::{Place, Problem};
-use crate::reload::{Kernel, Started};
+use crate::reload::{Kernel, Moved, Started};
 use crate::snapshot::View;
 use crate::spec::{GlobalPatch, LoadSpec};
 
@@ -37,6 +37,27 @@ impl BpfKernel {
     /// True once the capabilities that are not kept were given up.
     pub fn reduced_flag(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.is_reduced)
+    }
+
+    /// Has a thread keep a map in step with cgroups, where one is to be. It has the rights that reading takes,
+    /// before anybody looks at what threads have.
+    fn follow(&self, loaded: &mut Loaded) -> Result<(), String> {
+        let Some(follower) = loaded.take_follower() else { return Ok(()) };
+        let (tell, told) = std::sync::mpsc::sync_channel(1);
+        let keep = privileges::for_reading(&self.keep);
+        let work = move || {
+            let reduced = privileges::reduce_this_thread(&keep).map_err(|error| error.to_string());
+            let is_good = reduced.is_ok();
+            let _ = tell.send(reduced);
+            if is_good {
+                follower.run();
+            }
+        };
+        std::thread::Builder::new()
+            .name("cgroup-map".into())
+            .spawn(work)
+            .map_err(|error| format!("its thread cannot start: {error}"))?;
+        told.recv().unwrap_or_else(|_| Err("its thread ended".to_owned()))
     }
 
     fn is_reduced(&self) -> bool {
@@ -89,14 +110,36 @@ impl Kernel for BpfKernel {
         running: Option<&mut Loaded>,
     ) -> Result<Started<Loaded>, Vec<Problem>> {
         let attaching = if strictly { Attaching::Strictly } else { Attaching::AsFarAsPossible };
-        let loaded = prepared.commit(&self.host, &self.options, attaching, running)?;
-        let (view, problems) = (loaded.view(), loaded.problems().to_vec());
+        let mut loaded = prepared.commit(&self.host, &self.options, attaching, running)?;
+        let (view, mut problems) = (loaded.view(), loaded.problems().to_vec());
+        if let Err(reason) = self.follow(&mut loaded) {
+            let place = Place { config: Some(view.config.clone()), ..Place::default() };
+            let message = "the map of `cgroup_id_map` does not follow changes of cgroups";
+            let problem = Problem::error("cgroup-map", place, message).found(reason);
+            problems.push(problem.help("it holds those that matched at the load; reload to try again"));
+        }
         let (programs, carried) = (loaded.verdicts().to_vec(), loaded.carried().to_vec());
         Ok(Started { loaded, view, problems, programs, carried })
     }
 
+    fn follows(&self, loaded: &Loaded) -> bool {
+        loaded.follows()
+    }
+
+    fn follow(&self, loaded: &mut Loaded) -> Option<Moved> {
+        let before = loaded.problems().to_vec();
+        let has_changed = loaded.follow(&self.host);
+        has_changed.then(|| Moved {
+            view: loaded.view(),
+            before,
+            problems: loaded.problems().to_vec(),
+            programs: loaded.verdicts().to_vec(),
+        })
+    }
+
     fn set(&self, loaded: &mut Loaded, spec: &LoadSpec, changes: &[GlobalPatch]) -> Result<(), String> {
-        loaded.set(spec, changes)
+        loaded.set(spec, changes, &self.host)?;
+        self.follow(loaded)
     }
 
     fn settle(&self, loaded: &mut Loaded) {

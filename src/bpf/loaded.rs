@@ -4,27 +4,40 @@ use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
-use libbpf_rs::{Link, Object};
+use libbpf_rs::Object;
 
+use crate::host::{CgroupFollower, Host};
 use crate::problem::Problem;
-use crate::snapshot::{NamedSource, NamedStream, ProgramVerdict, Verdict, View};
+use crate::snapshot::{CgroupTally, NamedSource, NamedStream, ProgramVerdict, Verdict, View};
 use crate::spec::{GlobalPatch, LoadSpec};
 
-use super::attach::Attached;
+use super::attach::{Attached, Target};
 use super::buffer::Buffer;
+use super::cgroups::Following;
 use super::exchange::Attachment;
+use super::follow::Follower;
+use super::judge::Failure;
 use super::programs::ProgramTable;
-use super::{globals, raw};
+use super::select::Selection;
+use super::{cgroups, globals, raw};
 
 /// Object and attachments of one config. The supervisor owns it alone; dropping it detaches.
 pub struct Loaded {
+    /// The map that follows cgroups: it does so no longer than the programs are there that ask for it.
+    pub(super) following: Option<Following>,
     pub(super) spec: LoadSpec,
     pub(super) held: Held<Attachments, Vec<OpenBuffer>, Vec<NamedSource>, Object>,
     pub(super) programs: Arc<ProgramTable>,
     pub(super) verdicts: Vec<ProgramVerdict>,
     pub(super) problems: Vec<Problem>,
+    pub(super) selection: Selection,
+    /// Places that refused a program.
+    pub(super) failures: Vec<Failure>,
+    /// Programs whose places come and go.
+    pub(super) followers: Vec<Follower>,
     /// Maps that were its predecessor's.
     pub(super) carried: Vec<String>,
+    pub(super) tally: Arc<CgroupTally>,
 }
 
 /// What is freed field by field, from the top: libbpf frees an object's USDT manager with the
@@ -55,7 +68,7 @@ impl OpenBuffer {
 /// The links of one object.
 #[derive(Debug, Default)]
 pub(super) struct Attachments {
-    pub(super) held: Vec<Attachment<Attached>>,
+    pub(super) held: Vec<Attachment<Attached, Target>>,
     /// What is being detached already.
     pub(super) detaching: Detaching,
 }
@@ -92,6 +105,8 @@ impl Detaching {
     }
 
     fn start(&mut self, work: impl FnOnce() + Send + 'static) -> bool {
+        // What was let go of long ago is of no interest.
+        self.threads.retain(|thread| !thread.is_finished());
         let thread = thread::Builder::new().name("detach".into()).spawn(work);
         thread.map(|thread| self.threads.push(thread)).is_ok()
     }
@@ -139,14 +154,37 @@ impl Loaded {
         &self.carried
     }
 
-    /// Sets variables while the programs run, so that it is as if it had been loaded by another spec.
+    /// Sets variables and follows other cgroups while the programs run, so that it is as if it had been loaded by
+    /// another spec.
     ///
     /// # Errors
     /// Why not; nothing changed then.
-    pub fn set(&mut self, spec: &LoadSpec, changes: &[GlobalPatch]) -> Result<(), String> {
-        globals::set_in_place(&self.held.object, changes)?;
+    pub fn set(&mut self, spec: &LoadSpec, changes: &[GlobalPatch], host: &Host) -> Result<(), String> {
+        let follows_on = self.spec.cgroups == spec.cgroups;
+        let following = if follows_on {
+            None
+        } else {
+            let started = Following::start(spec, &self.held.object, host, &self.tally);
+            started.map_err(|problem| problem.message)?
+        };
+        if let Err(reason) = globals::set_in_place(&self.held.object, changes) {
+            drop(following);
+            self.following.iter().for_each(Following::again);
+            return Err(reason);
+        }
+        if !follows_on {
+            let old = self.following.take();
+            cgroups::hand_over(old, following.as_ref(), &self.spec, spec, &self.tally);
+            self.following = following;
+        }
         self.spec = spec.clone();
         Ok(())
+    }
+
+    /// What keeps the map of cgroups in step, to be run by a thread of its own; it ends by itself when it is
+    /// not needed any more. None when there is nothing to do, or one runs it already.
+    pub fn take_follower(&mut self) -> Option<CgroupFollower> {
+        self.following.as_mut().and_then(Following::take_follower)
     }
 
     /// Waits until the programs that are being detached have run for the last time.
@@ -163,6 +201,7 @@ impl Loaded {
             sources: self.held.maps.clone(),
             streams: self.held.buffers.iter().map(OpenBuffer::stream).collect(),
             programs: Arc::clone(&self.programs) as _,
+            cgroups: Arc::clone(&self.tally),
         }
     }
 
@@ -193,7 +232,7 @@ impl Loaded {
     /// How many links hold its programs.
     #[must_use]
     pub fn link_count(&self) -> usize {
-        self.held.links.held.iter().map(|attachment| attachment.link.link_count()).sum()
+        self.held.links.held.len()
     }
 
     /// Detaches all programs and frees the object. Takes about as long as detaching one program.
@@ -224,13 +263,13 @@ pub fn retire_all(all: Vec<Loaded>) {
 
 impl Drop for Attachments {
     fn drop(&mut self) {
-        let mut groups: Vec<Vec<Link>> = Vec::new();
+        let mut groups: Vec<Vec<Attached>> = Vec::new();
         // Links that share the object's USDT manager, which takes no lock.
         let mut usdt = Vec::new();
         for attachment in self.held.drain(..) {
             match attachment.link {
-                Attached::Links(links) => groups.extend(links.into_iter().map(|link| vec![link])),
-                Attached::Usdt(link) => usdt.push(link),
+                Attached::Usdt(_) => usdt.push(attachment.link),
+                link => groups.push(vec![link]),
             }
         }
         groups.push(usdt);

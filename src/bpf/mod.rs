@@ -3,17 +3,20 @@
 //! [`prepare`] turns checked bytes into programs and maps, and committing that makes a [`Loaded`] of it, which
 //! takes over from its predecessor if there is one. The supervisor owns it alone;
 //! what a scrape may see of it is a [`crate::snapshot::View`] with descriptors of its
-//! own. This is the only room that names libbpf, and only its files `raw`,
+//! own. This is the only room that names libbpf, and only its files `raw`, `raw/links`,
 //! `mapping`, `print`, `mark` and `usdt` hold `unsafe`.
 
 mod attach;
 mod buffer;
 mod carry;
+mod cgroups;
 mod commit;
 mod ending;
 mod exchange;
 mod explain;
+mod follow;
 mod globals;
+mod judge;
 mod listen;
 mod load;
 mod loaded;

@@ -28,14 +28,17 @@ pub(super) fn possible(section: &str, kind: ProgramType, host: &Host) -> Result<
     match base {
         "tracepoint" | "tp" => tracepoint(target)?,
         "raw_tracepoint" | "raw_tp" | "raw_tracepoint.w" | "raw_tp.w" => raw_tracepoint(target, host)?,
-        "tp_btf" => typed(host, &format!("btf_trace_{target}"), Kind::Typedef, "raw tracepoint", target)?,
+        // Of these two's kind an empty fentry would be tried, which some kernels refuse that take both.
+        "tp_btf" => {
+            return typed(host, &format!("btf_trace_{target}"), Kind::Typedef, "raw tracepoint", target);
+        }
         "fentry" | "fexit" | "fmod_ret" | "fsession" => {
             // A module may be named before the function.
             let function = target.rsplit(':').next().unwrap_or(target);
             typed(host, function, Kind::Func, "function (that BTF describes)", function)?;
         }
         "lsm" => lsm(target, host)?,
-        "iter" => typed(host, &format!("bpf_iter_{target}"), Kind::Func, "iterator", target)?,
+        "iter" => return typed(host, &format!("bpf_iter_{target}"), Kind::Func, "iterator", target),
         "kprobe" | "kretprobe" => {
             kprobes(host)?;
             symbol(host, &[target.split('+').next().unwrap_or(target).to_owned()], target)?;
@@ -187,6 +190,15 @@ mod tests {
         check(&host, "raw_tracepoint/no_such", Some("no raw tracepoint `no_such`"));
         check(&host, "lsm/file_open", Some("no LSM hook `file_open`"));
         check(&host, "iter/task", Some("no iterator `task`"));
+    }
+
+    /// Not even where the kernel refuses fentry, which is of the same kind.
+    #[test]
+    fn tracepoints_are_possible_without_fentry() {
+        let (_folder, host) = machine();
+        for section in ["tp_btf/sched_switch", "tp_btf.s/sched_switch"] {
+            assert_eq!(possible(section, ProgramType::Tracing, &host), Ok(()), "{section}");
+        }
     }
 
     #[test]

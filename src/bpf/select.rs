@@ -185,6 +185,7 @@ mod tests {
                     name: (*name).to_owned(),
                     enabled: *enabled,
                     optional: *optional,
+                    attach: None,
                 })
                 .collect(),
             ..LoadSpec::default()

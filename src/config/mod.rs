@@ -247,6 +247,7 @@ fn checked(
         globals: check::globals(&context, &mut sink, raw),
         programs: check::programs(&context, &mut sink, raw),
         choices: check::choices(&context, &mut sink, raw),
+        cgroups: check::cgroups(&context, &mut sink, raw),
         carried: check::carried(&context, raw, &maps),
         maps,
         buffers: Vec::new(),

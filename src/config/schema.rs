@@ -75,6 +75,10 @@ fn of(shape: &Shape, definitions: &mut Map<String, Value>) -> Value {
             json!({"type": "object", "additionalProperties": {"type": ["string", "number", "boolean", "null"]}})
         }
         Shape::Anything => json!({"type": "object"}),
+        Shape::TextOrTexts => {
+            let text = json!({"type": ["string", "number", "boolean"]});
+            json!({"anyOf": [text, {"type": "array", "items": text}]})
+        }
         Shape::List(item) => json!({"type": "array", "items": of(item, definitions)}),
         Shape::Named(keys) => {
             json!({"type": "object", "additionalProperties": of(&Shape::Mapping(keys), definitions)})

@@ -134,8 +134,8 @@ impl Chain {
             };
             match value {
                 Value::Bytes(bytes) => out.extend_from_slice(bytes),
-                Value::Unsigned(number) => text::push_number(out, number),
-                Value::Signed(number) => text::push_number(out, number),
+                Value::Unsigned(number) => text::push_decimal(out, number),
+                Value::Signed(number) => text::push_signed_decimal(out, number),
             }
             return Ok(Outcome::Label);
         }

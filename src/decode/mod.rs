@@ -17,6 +17,7 @@ mod bool;
 mod cgroup;
 mod chain;
 mod dname;
+mod dns_name;
 mod enums;
 mod errno;
 mod hex;
@@ -56,7 +57,8 @@ mod vectors;
 
 pub use chain::{Chain, Outcome};
 pub use number::parse_unsigned;
-pub use regexp::{SIZE_LIMIT, can_match_number};
+pub use regexp::{Matcher, SIZE_LIMIT, can_match_number};
+pub use text::{push_decimal, push_signed_decimal};
 
 use plain::Plain;
 
@@ -233,6 +235,7 @@ pub const DECODERS: &[Entry] = &[
     bool::ENTRY,
     cgroup::ENTRY,
     dname::ENTRY,
+    dns_name::ENTRY,
     enums::ENTRY,
     errno::ENTRY,
     hex::ENTRY,

@@ -82,6 +82,8 @@ impl MapKind {
     pub const RINGBUF: Self = Self(27);
     /// `BPF_MAP_TYPE_USER_RINGBUF`
     pub const USER_RINGBUF: Self = Self(31);
+    /// `BPF_MAP_TYPE_CGRP_STORAGE`
+    pub const CGRP_STORAGE: Self = Self(32);
     /// `BPF_MAP_TYPE_ARENA`
     pub const ARENA: Self = Self(33);
     /// `BPF_MAP_TYPE_INSN_ARRAY`

@@ -335,7 +335,8 @@ fn check_next(before: &[(&str, &str)], next: &[(&str, &str)], expected: &[u64], 
     let stream = Arc::new(Written::default());
     let streams = vec![NamedStream { map: "events".to_owned(), stream: Arc::clone(&stream) as _ }];
     let programs = Arc::new(LiteralPrograms::default());
-    let view = View { config: "c".to_owned(), sources: Vec::new(), streams, programs };
+    let view =
+        View { config: "c".to_owned(), sources: Vec::new(), streams, programs, cgroups: Arc::default() };
     let old = Tallies::new(&view_spec(before), &Tallies::default());
     stream.connect(old.sinks("events")).unwrap();
     stream.write(&[]);
@@ -371,7 +372,13 @@ fn a_tally_goes_on_while_it_means_the_same() {
 fn without_its_buffer_a_tally_is_no_source() {
     let tallies = Tallies::new(&view_spec(&[("a", "x")]), &Tallies::default());
     let programs = Arc::new(LiteralPrograms::default());
-    let view = View { config: "c".to_owned(), sources: Vec::new(), streams: Vec::new(), programs };
+    let view = View {
+        config: "c".to_owned(),
+        sources: Vec::new(),
+        streams: Vec::new(),
+        programs,
+        cgroups: Arc::default(),
+    };
     assert!(tallies.complete(&view).sources.is_empty());
     assert!(tallies.sinks("another").is_empty());
 }

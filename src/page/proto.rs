@@ -1,36 +1,43 @@
 //! Families of the `prometheus` crate, which the exporter's own metrics are made of.
 
+use bytes::Bytes;
 use prometheus::proto::{Metric, MetricFamily, MetricType};
 
-use super::{Chunks, Family, TextPage, Type};
+use super::Type;
+use super::text::{push_head, push_row};
 use crate::series::Number;
+
+/// Room for what the exporter says of one config and itself.
+const USUAL: usize = 8 * 1024;
 
 /// Renders families one by one, in the order given; each comes with its name.
 ///
 /// Own metrics are counters and gauges; others are left out.
 #[must_use]
-pub fn encode_families(families: &[MetricFamily]) -> Vec<(String, Chunks)> {
-    let kind = |family: &MetricFamily| match family.get_field_type() {
-        MetricType::COUNTER => Some(Type::Counter),
-        MetricType::GAUGE => Some(Type::Gauge),
-        _ => None,
-    };
-    let known = families.iter().filter_map(|family| Some((family, kind(family)?)));
-    known.map(|(family, kind)| (family.name().to_owned(), encode(family, kind))).collect()
+pub fn encode_families(families: &[MetricFamily]) -> Vec<(String, Bytes)> {
+    let mut out = Vec::with_capacity(USUAL);
+    let mut scratch = Vec::new();
+    let mut places = Vec::with_capacity(families.len());
+    for family in families {
+        let kind = match family.get_field_type() {
+            MetricType::COUNTER => Type::Counter,
+            MetricType::GAUGE => Type::Gauge,
+            _ => continue,
+        };
+        let start = out.len();
+        encode(family, kind, &mut out, &mut scratch);
+        places.push((family.name().to_owned(), start..out.len()));
+    }
+    let all = Bytes::from(out);
+    places.into_iter().map(|(name, place)| (name, all.slice(place))).collect()
 }
 
-fn encode(family: &MetricFamily, kind: Type) -> Chunks {
-    let mut page = TextPage::default();
-    for (index, metric) in family.get_metric().iter().enumerate() {
-        let labels = metric.get_label();
-        let frame = Family::new(family.name(), family.help(), kind, labels.iter().map(|label| label.name()));
-        if index == 0 {
-            page.begin_family(&frame);
-        }
-        let values = labels.iter().map(|label| label.value().as_bytes());
-        page.row(&frame, values, number(metric, kind));
+fn encode(family: &MetricFamily, kind: Type, out: &mut Vec<u8>, scratch: &mut Vec<u8>) {
+    push_head(out, family.name(), family.help(), kind);
+    for metric in family.get_metric() {
+        let labels = metric.get_label().iter().map(|label| (label.name(), label.value()));
+        push_row(out, family.name(), labels, number(metric, kind), scratch);
     }
-    page.finish()
 }
 
 fn number(metric: &Metric, kind: Type) -> Number {
@@ -68,10 +75,10 @@ mod tests {
         family.set_help("Whether".to_owned());
         family.set_field_type(MetricType::GAUGE);
         family.set_metric(vec![metric(1.0, "a"), metric(0.25, "b\"")]);
-        let (name, chunks) = encode_families(&[family]).pop().unwrap();
+        let (name, text) = encode_families(&[family]).pop().unwrap();
         assert_eq!(name, "up");
         assert_eq!(
-            String::from_utf8(chunks.finish().concat()).unwrap(),
+            std::str::from_utf8(&text).unwrap(),
             "# HELP up Whether\n# TYPE up gauge\nup{config=\"a\"} 1\nup{config=\"b\\\"\"} 0.25\n"
         );
     }

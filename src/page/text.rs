@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{Chunks, push_float};
+use crate::decode::{push_decimal, push_signed_decimal};
 use crate::series::{Number, replace_invalid};
 
 /// The media type, as the reference names it.
@@ -108,6 +109,13 @@ impl Family {
 }
 
 fn head(name: &str, help: &str, kind: Type) -> Vec<u8> {
+    let mut head = Vec::new();
+    push_head(&mut head, name, help, kind);
+    head
+}
+
+/// Appends the head of a family.
+pub(super) fn push_head(out: &mut Vec<u8>, name: &str, help: &str, kind: Type) {
     let kind = match kind {
         Type::Counter => "counter",
         Type::Gauge => "gauge",
@@ -115,7 +123,34 @@ fn head(name: &str, help: &str, kind: Type) -> Vec<u8> {
         Type::Untyped => "untyped",
     };
     let help = help.replace('\\', "\\\\").replace('\n', "\\n");
-    format!("# HELP {name} {help}\n# TYPE {name} {kind}\n").into_bytes()
+    for text in ["# HELP ", name, " ", &help, "\n# TYPE ", name, " ", kind, "\n"] {
+        out.extend_from_slice(text.as_bytes());
+    }
+}
+
+/// Appends a row of a family that has too few of them to be worth a [`Family`].
+pub(super) fn push_row<'a>(
+    out: &mut Vec<u8>,
+    name: &str,
+    labels: impl Iterator<Item = (&'a str, &'a str)>,
+    number: Number,
+    scratch: &mut Vec<u8>,
+) {
+    out.extend_from_slice(name.as_bytes());
+    let mut open = b"{";
+    for (label, value) in labels {
+        out.extend_from_slice(open);
+        out.extend_from_slice(label.as_bytes());
+        out.extend_from_slice(b"=\"");
+        let start = out.len();
+        out.extend_from_slice(value.as_bytes());
+        escape(out, start, scratch);
+        out.push(b'"');
+        open = b",";
+    }
+    out.extend_from_slice(if open == b"{" { b" " } else { b"} " });
+    push_number(out, number);
+    out.push(b'\n');
 }
 
 /// A page in the making.
@@ -280,8 +315,8 @@ impl TextPage {
 #[inline]
 fn push_number(out: &mut Vec<u8>, number: Number) {
     match number {
-        Number::U64(number) => out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes()),
-        Number::I64(number) => out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes()),
+        Number::U64(number) => push_decimal(out, number),
+        Number::I64(number) => push_signed_decimal(out, number),
         Number::F64(number) => push_float(out, number),
     }
 }

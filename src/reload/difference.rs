@@ -3,7 +3,6 @@
 use super::found::{Provenance, ReadConfig, Seen};
 use crate::config::settle_in_order;
 use crate::problem::Problem;
-use crate::scrape::reserved;
 use crate::spec::{LoadSpec, Spec};
 
 /// How a config stands before anything is done.
@@ -157,7 +156,7 @@ fn settle(
 ) {
     loop {
         let mut specs = claims(staying, candidates);
-        let refused = settle_in_order(&mut specs, &reserved);
+        let refused = settle_in_order(&mut specs);
         let told = with_what_a_restart_decides(candidates, unchanged, refused);
         let mut is_again = false;
         for candidate in candidates.iter_mut().filter(|candidate| candidate.is_accepted()) {
@@ -165,7 +164,9 @@ fn settle(
                 told.iter().filter(|problem| problem.place.config.as_ref() == Some(&candidate.config.name));
             let own: Vec<Problem> = own.cloned().collect();
             let is_borne = |problem: &Problem| {
-                !rules.strict && candidate.standing.is_none_or(|standing| is_bearable(&standing, problem))
+                !rules.strict
+                    && (!problem.is_error()
+                        || candidate.standing.is_none_or(|standing| is_bearable(&standing, problem)))
             };
             let settled = specs.iter().find(|spec| spec.load.name == candidate.config.name);
             let nothing_left = settled.is_none_or(|spec| spec.view.metrics.is_empty());
@@ -228,7 +229,7 @@ fn with_what_a_restart_decides(
     let files = candidates.iter().map(|candidate| &candidate.config).chain(unchanged);
     let mut specs: Vec<Spec> = files.filter_map(|config| config.spec.clone()).collect();
     specs.sort_by(|one, other| one.load.name.cmp(&other.load.name));
-    let at_restart = settle_in_order(&mut specs, &reserved);
+    let at_restart = settle_in_order(&mut specs);
     let is_same = |one: &Problem, other: &Problem| {
         one.code == other.code
             && one.place.config == other.place.config

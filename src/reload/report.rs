@@ -19,7 +19,7 @@ pub enum Change {
     },
     /// Its numbers mean something else now; programs and maps stayed.
     Viewed,
-    /// Variables were set while its programs ran; its numbers may mean something else, too.
+    /// Variables were set, or other cgroups are followed, while its programs ran; its numbers may mean something else, too.
     Set,
     /// It has another name; programs and maps stayed.
     Moved {
@@ -78,7 +78,7 @@ impl fmt::Display for Change {
                 write!(out, "object replaced, {carried} maps go on and {fresh} begin anew")
             }
             Self::Viewed => out.write_str("metrics changed, programs and maps stayed"),
-            Self::Set => out.write_str("variables set, programs and maps stayed"),
+            Self::Set => out.write_str("settings changed, programs and maps stayed"),
             Self::Moved { from } => write!(out, "renamed from {from}, programs and maps stayed"),
             Self::Removed => out.write_str("removed"),
             Self::Refused { goes_on: true, .. } => out.write_str("refused, the last good one goes on"),

@@ -1,10 +1,15 @@
 //! Configs for tests of what is pure here.
 #![cfg(test)]
 
+use std::sync::Arc;
+
+use crate::decode::Matcher;
 use crate::problem::{Place, Problem};
 use crate::reload::{Provenance, ReadConfig};
 use crate::snapshot::{Reduce, ValueSpec};
-use crate::spec::{GlobalPatch, LoadSpec, MetricKind, MetricSpec, SeriesLimit, Spec, ViewSpec};
+use crate::spec::{
+    CgroupMap, CgroupMapKind, GlobalPatch, LoadSpec, MetricKind, MetricSpec, SeriesLimit, Spec, ViewSpec,
+};
 
 /// A counter read from the map `counts`.
 pub(super) fn metric(config: &str, name: &str, help: &str) -> MetricSpec {
@@ -86,6 +91,23 @@ pub(super) fn setting(config: ReadConfig, globals: &[(&str, u8)]) -> ReadConfig 
     };
     let spec = config.spec.map(|mut spec| {
         spec.load.globals = globals.iter().map(patch).collect();
+        spec
+    });
+    ReadConfig { spec, provenance, ..config }
+}
+
+/// The same with a map of the cgroups whose path matches.
+pub(super) fn following(config: ReadConfig, pattern: &str) -> ReadConfig {
+    let cgroups = CgroupMap {
+        map: "cgroups".to_owned(),
+        kind: CgroupMapKind::Hash,
+        patterns: vec![pattern.to_owned()],
+        matcher: Arc::new(Matcher::new([pattern]).unwrap()),
+    };
+    let provenance =
+        Provenance { config: Some(format!("{:?} {pattern}", config.provenance.config)), ..config.provenance };
+    let spec = config.spec.map(|mut spec| {
+        spec.load.cgroups = Some(cgroups);
         spec
     });
     ReadConfig { spec, provenance, ..config }

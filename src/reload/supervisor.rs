@@ -26,6 +26,12 @@ const GRACE: Duration = Duration::from_secs(1);
 /// How long the last read of maps that are given up may take.
 const LAST_READ: Duration = Duration::from_secs(10);
 
+/// Places are looked for so often.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// Looking for places takes one part in so many of the time, at most.
+const SHARE: u32 = 20;
+
 /// When and why the files are looked at.
 #[derive(Clone, Copy, Debug)]
 pub struct Moment {
@@ -106,6 +112,29 @@ impl<K: Kernel> Supervisor<K> {
             self.publish(&Handover::default());
         }
         found
+    }
+
+    /// Looks for places that have come or are gone; when to look again, if there can be any.
+    pub fn follow(&mut self) -> Option<Duration> {
+        let began = Instant::now();
+        let (mut has_changed, mut is_needed) = (false, false);
+        for running in self.units.values_mut().filter_map(|unit| unit.running.as_mut()) {
+            if !self.kernel.follows(&running.loaded) {
+                continue;
+            }
+            is_needed = true;
+            let Some(mut moved) = self.kernel.follow(&mut running.loaded) else { continue };
+            has_changed = true;
+            moved.view.config.clone_from(&running.view.config);
+            running.problems.retain(|problem| !moved.before.contains(problem));
+            running.problems.extend(moved.problems);
+            running.view = running.tallies.complete(&moved.view);
+            (running.bare, running.programs) = (moved.view, moved.programs);
+        }
+        if has_changed {
+            self.publish(&Handover::default());
+        }
+        is_needed.then(|| LOOK_EVERY.max(began.elapsed().saturating_mul(SHARE)))
     }
 
     /// Ends the serving of numbers and then detaches and closes everything.
@@ -259,13 +288,12 @@ impl<K: Kernel> Supervisor<K> {
         }
         let load = &accepted.spec.load;
         let changes = running.spec.load.changes_in_place(load).unwrap_or_default();
-        if !changes.is_empty()
-            && let Err(reason) = self.kernel.set(&mut running.loaded, load, &changes)
-        {
+        let is_set = !changes.is_empty() || running.spec.load.cgroups != load.cgroups;
+        if is_set && let Err(reason) = self.kernel.set(&mut running.loaded, load, &changes) {
             tracing::info!(
                 config = name,
                 reason,
-                "variables cannot be set in place: the object is loaded again"
+                "what changed cannot be set in place: the object is loaded again"
             );
             return Some(Box::new(accepted));
         }
@@ -280,7 +308,7 @@ impl<K: Kernel> Supervisor<K> {
         running.provenance = accepted.provenance;
         unit.succeed(turn.moment.time, turn.is_reload);
         unit.is_in_the_way = accepted.is_in_the_way;
-        let change = if changes.is_empty() { Change::Viewed } else { Change::Set };
+        let change = if is_set { Change::Set } else { Change::Viewed };
         turn.changes.insert(name.to_owned(), change);
         None
     }

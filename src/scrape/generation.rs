@@ -8,7 +8,7 @@ use super::losses::{self, PlannedLoss};
 use super::plan::{FamilyPlan, PlannedSource, Planner};
 use crate::problem::{Problem, Severity};
 use crate::snapshot::{ProgramVerdict, View};
-use crate::spec::{MapExpiry, ViewSpec};
+use crate::spec::{MapExpiry, MetricKind, ViewSpec};
 
 /// One loaded config.
 #[derive(Clone)]
@@ -147,6 +147,17 @@ impl Generation {
     /// Whether a metric is read from a map.
     pub(super) fn is_scraped(&self, config: &str, map: &str) -> bool {
         self.sources.iter().any(|source| source.config == config && source.map == map)
+    }
+
+    /// Whether a config has a metric of this name, or one that writes it.
+    pub(super) fn writes(&self, name: &str) -> bool {
+        let writes = |family: &FamilyPlan| {
+            let rest = name.strip_prefix(family.name.as_str());
+            rest == Some("")
+                || (matches!(family.kind, MetricKind::Histogram(_))
+                    && matches!(rest, Some("_bucket" | "_sum" | "_count")))
+        };
+        self.families.iter().any(writes)
     }
 
     /// What can be seen of each loaded config.

@@ -8,6 +8,7 @@
 //! A family is published whole or not at all: when one of its sources could not be read it is
 //! left out and that is said, because a gap is honest and a smaller sum is a false reset.
 
+mod cores;
 mod distinct;
 mod fold;
 mod fullness;
@@ -43,7 +44,7 @@ use bytes::Bytes;
 
 pub use generation::{ConfigState, Generation, Live, Member, Reloads};
 pub use publish::{Handover, Replaced};
-pub use self_metrics::{BuildInfo, reserved};
+pub use self_metrics::BuildInfo;
 pub use stream::{Broken, PageStream};
 pub use upkeep::Upkeep;
 
@@ -168,7 +169,10 @@ impl Scraper {
         let own = page::encode_families(&own);
         if rendered.chunks.flows() {
             // Where they belong is on its way already.
-            own.into_iter().for_each(|(_, family)| rendered.chunks.append(family));
+            for (_, family) in own {
+                rendered.chunks.open().extend_from_slice(&family);
+                rendered.chunks.close_when_full();
+            }
             return rendered.chunks.finish();
         }
         weave::weave(rendered.chunks, &rendered.marks, own)

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use super::Settings;
+use super::cores::cores;
 use super::fold::{Folded, fold};
 use super::generation::Generation;
 use super::losses::{self, Reason};
@@ -15,9 +16,6 @@ use crate::snapshot::{Limits, NamedStream, ReadError, ReadStatistics, Snapshot, 
 
 /// Below this it does not pay to start a second thread.
 const WORTH_A_THREAD: Duration = Duration::from_millis(2);
-
-/// More threads than this do not read.
-const MOST_THREADS: usize = 4;
 
 /// What all sources of a generation held at one time.
 pub(super) struct Reading {
@@ -132,29 +130,25 @@ fn streams(generation: &Generation, unread: Vec<Option<u64>>) -> Vec<StreamRead>
 /// Reads all sources, quick ones first, so that a slow one can make nobody late but itself. Each is read by one
 /// thread; after them large ones that threads can share are read one by one, each on all cores.
 pub(super) fn read_sources(planned: &[&PlannedSource], limits: &Limits) -> Vec<SourceRead> {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS);
     let is_shared = |source: &PlannedSource| {
-        cores > 1 && source.last_read() > WORTH_A_THREAD && source.source.is_divisible()
+        source.last_read() > WORTH_A_THREAD && source.source.is_divisible() && cores() > 1
     };
     let (mut shared, mut alone): (Vec<_>, Vec<_>) =
         planned.iter().copied().enumerate().partition(|(_, source)| is_shared(source));
     for order in [&mut alone, &mut shared] {
         order.sort_by_key(|(_, source)| (source.last_read(), source.source.max_entries().unwrap_or(0)));
     }
-    let mut done = read_side_by_side(&alone, cores, limits);
-    done.extend(shared.iter().map(|(index, source)| (*index, SourceRead::of(source, limits, cores))));
+    let mut done = read_side_by_side(&alone, limits);
+    done.extend(shared.iter().map(|(index, source)| (*index, SourceRead::of(source, limits, cores()))));
     done.sort_unstable_by_key(|(index, _)| *index);
     done.into_iter().map(|(_, read)| read).collect()
 }
 
-fn read_side_by_side(
-    order: &[(usize, &PlannedSource)],
-    cores: usize,
-    limits: &Limits,
-) -> Vec<(usize, SourceRead)> {
+fn read_side_by_side(order: &[(usize, &PlannedSource)], limits: &Limits) -> Vec<(usize, SourceRead)> {
     let known: Duration = order.iter().map(|(_, source)| source.last_read()).sum();
     let new = order.iter().any(|(_, source)| source.last_read().is_zero());
-    let threads = if new || known > WORTH_A_THREAD { cores.min(order.len()) } else { 1 };
+    let is_worth_it = order.len() > 1 && (new || known > WORTH_A_THREAD);
+    let threads = if is_worth_it { cores().min(order.len()) } else { 1 };
     let next = AtomicUsize::new(0);
     let done = std::sync::Mutex::new(Vec::with_capacity(order.len()));
     let work = || {

@@ -6,7 +6,7 @@ use crate::page::Chunks;
 
 /// Puts each of `own` where its name belongs between the families that begin at `marks`.
 /// Chunks are cut, not copied.
-pub(super) fn weave(page: Chunks, marks: &[(String, usize)], mut own: Vec<(String, Chunks)>) -> Vec<Bytes> {
+pub(super) fn weave(page: Chunks, marks: &[(String, usize)], mut own: Vec<(String, Bytes)>) -> Vec<Bytes> {
     own.sort_by(|left, right| left.0.cmp(&right.0));
     let end = page.len();
     let mut rest = page.finish().into_iter();
@@ -27,7 +27,7 @@ pub(super) fn weave(page: Chunks, marks: &[(String, usize)], mut own: Vec<(Strin
     for (name, family) in own {
         let next = marks.partition_point(|(other, _)| *other < name);
         copy_until(marks.get(next).map_or(end, |(_, offset)| *offset), &mut woven);
-        woven.extend(family.finish());
+        woven.push(family);
     }
     copy_until(end, &mut woven);
     woven
@@ -35,15 +35,7 @@ pub(super) fn weave(page: Chunks, marks: &[(String, usize)], mut own: Vec<(Strin
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
-
     use super::*;
-
-    fn chunks(text: &str) -> Chunks {
-        let mut chunks = Chunks::default();
-        chunks.write_all(text.as_bytes()).unwrap();
-        chunks
-    }
 
     #[test]
     fn families_come_in_the_order_of_names() {
@@ -58,7 +50,7 @@ mod tests {
                     page.close_when_full();
                 }
             }
-            let own = own.iter().map(|name| ((*name).to_owned(), chunks(name))).collect();
+            let own = own.iter().map(|name| ((*name).to_owned(), Bytes::from((*name).to_owned()))).collect();
             let woven = weave(page, &marks, own).concat();
             assert!(woven == expected.as_bytes(), "{}", woven.len());
         }

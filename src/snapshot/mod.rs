@@ -6,6 +6,7 @@
 
 mod area;
 mod bits;
+mod cgroups;
 mod column;
 pub mod fixture;
 mod held;
@@ -19,6 +20,7 @@ use std::time::{Duration, Instant};
 use crate::problem::{Place, Problem};
 pub use area::Area;
 pub use bits::Bits;
+pub use cgroups::{CgroupCounts, CgroupTally};
 pub use column::{Column, Reduce, ValueKind, ValueSpec};
 pub use held::{Numbers, Snapshot};
 pub use room::{Room, Taken};
@@ -233,6 +235,8 @@ pub struct View {
     pub streams: Vec<NamedStream>,
     /// What the programs say of themselves.
     pub programs: Arc<dyn Programs>,
+    /// How the map fares that follows cgroups.
+    pub cgroups: Arc<CgroupTally>,
 }
 
 impl View {

@@ -3,9 +3,12 @@
 //! Two halves: the load spec concerns the kernel, the view spec what the numbers
 //! mean. Equal load specs mean that the kernel is not touched.
 
+mod attach;
+mod cgroups;
 mod event;
 mod limit;
 mod load;
+mod owner;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,9 +17,15 @@ use crate::decode::Chain;
 use crate::problem::{Place, Position};
 use crate::series::Buckets;
 pub use crate::snapshot::{Area, Bits, Reduce, ValueKind, ValueSpec};
+pub use attach::{
+    Attach, Binaries, Cgroups, Direction, Netfilter, Netkit, PerfEvent, Sample, Tc, TcMode, Uprobe, Usdt,
+    Xdp, XdpMode,
+};
+pub use cgroups::{CgroupMap, CgroupMapKind};
 pub use event::{Amount, Condition, EventSpec, KeyPart, LossSpec, NO_LABELS};
 pub use limit::{MapExpiry, SeriesLimit};
 pub use load::{BufferSpec, GlobalPatch, MapDefinition, MapSetting, ProgramSetting};
+pub use owner::Owner;
 
 /// A config after it was checked against its object.
 #[derive(Clone, Debug)]
@@ -57,6 +66,8 @@ pub struct LoadSpec {
     pub choices: Vec<Vec<String>>,
     /// Maps that are not as the object defines them.
     pub maps: Vec<MapSetting>,
+    /// The map that holds which cgroups are meant.
+    pub cgroups: Option<CgroupMap>,
     /// Buffers whose events are read.
     pub buffers: Vec<BufferSpec>,
     /// Maps that a reload may hand over, when the other object's definition is equal.
@@ -65,7 +76,7 @@ pub struct LoadSpec {
 
 impl LoadSpec {
     /// Whether the kernel would be asked for the same: then what is loaded can stay. Where the object
-    /// lies does not matter, nor what a later reload may hand over.
+    /// lies does not matter, nor which cgroups are meant, nor what a later reload may hand over.
     #[must_use]
     pub fn loads_the_same(&self, other: &Self) -> bool {
         let Self {
@@ -78,6 +89,7 @@ impl LoadSpec {
             choices,
             maps,
             buffers,
+            cgroups: _,
             carried: _,
         } = self;
         *name == other.name

@@ -78,6 +78,7 @@ fn member(config: &str, metric: MetricSpec, source: Arc<Literal>) -> Member {
             sources: vec![NamedSource { map: "m".to_owned(), source: source as Arc<dyn Source> }],
             streams: Vec::new(),
             programs: Arc::new(LiteralPrograms::default()),
+            cgroups: Arc::default(),
         },
     }
 }

@@ -14,6 +14,9 @@ mod read;
 /// Programs on a function of the kernel: what they count, and that nothing of them stays.
 mod probes;
 
+/// Functions that the config names.
+mod places;
+
 /// Objects that are replaced while their programs count.
 mod reload;
 
@@ -25,6 +28,12 @@ mod lacking;
 
 /// The shipped configs with known workloads.
 mod shipped;
+
+/// What stands still because its quota is used up.
+mod throttling;
+
+/// Those of block devices and files.
+mod files;
 
 use std::fs::File;
 

@@ -16,6 +16,9 @@ use crate::common::objects::{self, Object};
 /// Files that are wrong: each says what, and where.
 pub mod bad;
 
+/// The map that follows cgroups.
+mod cgroups;
+
 /// Enums by name, and metrics that start at zero.
 mod enums;
 
@@ -36,6 +39,9 @@ mod good;
 
 /// What bounds series and entries.
 mod limits;
+
+/// Where programs are attached.
+mod places;
 
 /// What is set before the load: globals, programs, choices, maps.
 mod load;

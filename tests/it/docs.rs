@@ -14,11 +14,17 @@ use bpftally::elf::ObjectInfo;
 use crate::common::folder::Folder;
 use crate::common::objects;
 
+/// Dashboards and alerts.
+mod boards;
+
 /// Each example passes `bpftally check`.
 mod checked;
 
 /// Every key, decoder and kind of source is in an example and in a table.
 mod complete;
+
+/// The shipped probes: their page, and the table in README.
+mod probes;
 
 /// Each example is served.
 mod served;
@@ -32,6 +38,9 @@ pub struct Example {
     /// The C above it; none where the object is a shipped one.
     pub c: Option<String>,
 }
+
+/// What the lines begin with that stand before all other C.
+const FIRST: &str = "#include \"kernel_types.bpf.h\"";
 
 /// One fenced block of a page.
 struct Block {
@@ -85,7 +94,7 @@ fn blocks(page: &str) -> Vec<Block> {
 fn beginning() -> &'static str {
     static BEGINNING: OnceLock<String> = OnceLock::new();
     BEGINNING.get_or_init(|| {
-        let is_beginning = |block: &Block| block.language == "c" && block.text.contains("#include");
+        let is_beginning = |block: &Block| block.language == "c" && block.text.contains(FIRST);
         let mut found = blocks(&reference()).into_iter().filter(is_beginning).map(|block| block.text);
         let text = found.next().expect("docs/config.md shows the lines that C begins with");
         assert_eq!(found.next(), None, "they stand there once");
@@ -101,7 +110,7 @@ pub fn examples() -> Vec<Example> {
         let mut c = None;
         for block in blocks(&std::fs::read_to_string(&page).unwrap()) {
             match block.language.as_str() {
-                "c" if !block.text.contains("#include") => c = Some(block.text),
+                "c" if !block.text.contains(FIRST) => c = Some(block.text),
                 "yaml" => {
                     let place = format!("{name}:{}", block.line);
                     examples.push(Example { place, yaml: block.text, c: c.clone() });

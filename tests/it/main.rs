@@ -53,5 +53,11 @@ mod exporter;
 /// The shipped objects and configs against known workloads.
 mod shipped;
 
+/// The shipped DNS observer: every message, every loss, hostile packets.
+mod dns;
+
+/// The shipped pair for TCP connections.
+mod tcpconnect;
+
 /// Hot reload: files change under a running exporter, and nothing is lost.
 mod reload;

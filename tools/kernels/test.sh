@@ -4,7 +4,7 @@
 #   test.sh 5.10 6.12
 #
 # Each guest gets the binary, the shipped configs and objects, the objects of tests/guest
-# compiled here, and the tests of tests/guest linked statically. Whatever cannot be done
+# and the workload of the network compiled here, and the tests of tests/guest linked statically. Whatever cannot be done
 # (no download, no QEMU, no boot) is a failure.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -45,9 +45,11 @@ cp tests/guest/init "$root/init"
 cp "$(command -v busybox)" "$root/bin/busybox"
 cp "$binary" "$root/bin/bpftally"
 strip -o "$root/bin/guest" "$tests"
+gcc -static -O1 -pthread -o "$root/bin/workload" tests/it/shipped/workload.c
 cp configs/*.yaml "$root/configs/"
 cp bpf-objects/*.bpf.o "$root/bpf-objects/"
 cp tests/guest/*.yaml "$root/guest/"
+gcc -static -O1 -Wall -o "$root/bin/shipped-network" tests/it/shipped/network.c
 for source in tests/guest/*.bpf.c; do
     object=$root/guest/$(basename "$source" .c).o
     clang -target bpf -D__TARGET_ARCH_x86 -mcpu=v3 -g -O2 -Wall -Wextra -Wno-unused-parameter -Werror \

@@ -16,7 +16,6 @@ use crate::config::advise::{self, Kernel};
 use crate::config::{self, ConfigFile};
 use crate::host::{Host, Roots};
 use crate::problem::{Problem, Severity};
-use crate::scrape;
 use crate::spec::Spec;
 
 /// Something is wrong with what was checked.
@@ -88,7 +87,7 @@ impl<'a> Checker<'a> {
         let (mut specs, mut reports): (Vec<Option<Spec>>, Vec<ConfigReport>) =
             folder.files.iter().map(|file| self.config(file)).unzip();
         let mut all: Vec<Spec> = specs.iter_mut().filter_map(Option::take).collect();
-        let conflicts = config::settle_families(&mut all, &scrape::reserved);
+        let conflicts = config::settle_families(&mut all);
         // What is refused without the kernel would be refused again by it.
         let is_good = |spec: &&Spec| reports.iter().any(|report| report.is_loadable(&spec.load.name));
         let loaded = if self.options.load { self.load(all.iter().filter(is_good)) } else { Vec::new() };

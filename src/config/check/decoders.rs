@@ -15,6 +15,7 @@ const NEVER_NUMBERS: &[&str] = &[
     "bool",
     "cgroup",
     "dname",
+    "dns_name",
     "enum",
     "errno",
     "ifname",

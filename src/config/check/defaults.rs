@@ -31,7 +31,7 @@ pub(super) fn before(default: Option<&'static str>, first: &str) -> Option<&'sta
     let default = default?;
     let reads_bytes = match first {
         "uint" | "int" | "bool" | "hex" | "string" | "inet_ip" | "inet_union" | "mac" | "port" | "ksym"
-        | "kstack" => true,
+        | "kstack" | "dns_name" => true,
         // A name in wire format is text that ends with its first zero.
         "dname" if matches!(default, "string" | "hex") => return Some("string"),
         // Whether bytes are text or a number is for the decoder to say.

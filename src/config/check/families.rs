@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use crate::problem::{Place, Problem};
-use crate::spec::{Area, MetricKind, MetricSpec, Spec, ValueSpec};
+use crate::spec::{Area, MetricKind, MetricSpec, Owner, Spec, ValueSpec};
 
 /// Names that a histogram writes beside its own.
 const SUFFIXES: [&str; 3] = ["_bucket", "_count", "_sum"];
@@ -24,19 +24,22 @@ struct Claim {
 
 /// Removes metrics whose family is another's, or the exporter's own, and says so. Configs come in the order
 /// of their names.
-pub fn settle_families(specs: &mut [Spec], reserved: &dyn Fn(&str) -> bool) -> Vec<Problem> {
+pub fn settle_families(specs: &mut [Spec]) -> Vec<Problem> {
     specs.sort_by(|one, other| one.view.name.cmp(&other.view.name));
-    settle_in_order(specs, reserved)
+    settle_in_order(specs)
 }
 
 /// The same among configs in the order of their precedence.
-pub fn settle_in_order(specs: &mut [Spec], reserved: &dyn Fn(&str) -> bool) -> Vec<Problem> {
+pub fn settle_in_order(specs: &mut [Spec]) -> Vec<Problem> {
     let mut registry = Registry::default();
     let mut problems = Vec::new();
     for spec in specs {
         let config = spec.view.name.clone();
-        spec.view.metrics.retain(|metric| match registry.claim(&config, metric, reserved) {
-            Ok(()) => true,
+        spec.view.metrics.retain(|metric| match registry.claim(&config, metric) {
+            Ok(warning) => {
+                problems.extend(warning);
+                true
+            }
             Err(problem) => {
                 problems.push(*problem);
                 false
@@ -54,25 +57,13 @@ struct Registry {
 }
 
 impl Registry {
-    fn claim(
-        &mut self,
-        config: &str,
-        metric: &MetricSpec,
-        reserved: &dyn Fn(&str) -> bool,
-    ) -> Result<(), Box<Problem>> {
+    /// A warning, or why it cannot be.
+    fn claim(&mut self, config: &str, metric: &MetricSpec) -> Result<Option<Problem>, Box<Problem>> {
         let family = metric.family.as_str();
         let derived = derived(metric);
-        if let Some(name) =
-            std::iter::once(family).chain(derived.iter().map(String::as_str)).find(|name| reserved(name))
-        {
-            let message = format!("`{name}` is one of the exporter's own metrics");
-            let problem = Problem::error("reserved-metric", metric.place.clone(), message);
-            return Err(Box::new(
-                problem.help("rename the metric, or give the config a `namespace` of its own"),
-            ));
-        }
+        let warning = owned(metric, &derived)?;
         if let Some(claim) = self.claims.get_mut(family) {
-            return claim.join(config, metric);
+            return claim.join(config, metric).map(|()| None);
         }
         if let Some(histogram) = self.derived.get(family) {
             return Err(self.collision(metric, family, histogram));
@@ -89,7 +80,7 @@ impl Registry {
             self.derived.insert(name, family.to_owned());
         }
         self.claims.insert(family.to_owned(), Claim::new(config, metric));
-        Ok(())
+        Ok(warning)
     }
 
     fn collision(&self, metric: &MetricSpec, name: &str, other: &str) -> Box<Problem> {
@@ -161,6 +152,22 @@ impl Claim {
         }
         differences
     }
+}
+
+/// What there is to say of a metric that has a name of the exporter's own.
+fn owned(metric: &MetricSpec, derived: &[String]) -> Result<Option<Problem>, Box<Problem>> {
+    const HELP: &str = "rename the metric, or give the config a `namespace` of its own";
+    let names = || std::iter::once(&metric.family).chain(derived);
+    if let Some(name) = names().find(|name| Owner::of(name) == Owner::Exporter) {
+        let message = format!("`{name}` is one of the exporter's own metrics");
+        return Err(Box::new(Problem::error("reserved-metric", metric.place.clone(), message).help(HELP)));
+    }
+    let warning = |name: &String| {
+        let message =
+            format!("`{name}` is also one of the exporter's own metrics, which is left out for this one");
+        Problem::warning("own-metric-hidden", metric.place.clone(), message).help(HELP)
+    };
+    Ok(names().find(|name| Owner::of(name) == Owner::ConfigFirst).map(warning))
 }
 
 fn derived(metric: &MetricSpec) -> Vec<String> {

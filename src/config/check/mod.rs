@@ -3,9 +3,11 @@
 //! What is wrong with a metric costs that metric; every check of it runs all the same,
 //! so that a user sees all that is wrong at once.
 
+mod attach;
 mod buckets;
 mod capacity;
 mod carry;
+mod cgroups;
 mod decoders;
 mod defaults;
 mod enums;
@@ -34,6 +36,7 @@ use std::sync::Arc;
 
 pub(crate) use capacity::capacities;
 pub(crate) use carry::carried;
+pub(crate) use cgroups::cgroups;
 pub(crate) use events::{buffers, losses, tell_apart};
 pub(crate) use expiries::expiries;
 pub use families::{settle_families, settle_in_order};

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{Context, Sink};
+use super::{Context, Sink, attach};
 use crate::config::raw::{Found, RawChoice, RawConfig, RawProgram};
 use crate::config::suggest;
 use crate::problem::{Place, Problem};
@@ -10,14 +10,23 @@ use crate::spec::ProgramSetting;
 
 /// `programs`
 pub(crate) fn programs(context: &Context<'_>, sink: &mut Sink<'_>, raw: &RawConfig) -> Vec<ProgramSetting> {
-    let known =
-        raw.programs.iter().filter(|program| !sink.is_full() && is_there(context, sink, &program.name));
-    let setting = |program: &RawProgram| ProgramSetting {
+    let mut settings = Vec::new();
+    for program in &raw.programs {
+        if !sink.is_full() && is_there(context, sink, &program.name) {
+            settings.push(setting(context, sink, program));
+        }
+    }
+    settings
+}
+
+fn setting(context: &Context<'_>, sink: &mut Sink<'_>, program: &RawProgram) -> ProgramSetting {
+    let info = context.object.programs.iter().find(|info| info.name == program.name.value);
+    ProgramSetting {
         name: program.name.value.clone(),
         enabled: program.enabled.as_ref().map(|enabled| enabled.value),
         optional: program.optional,
-    };
-    known.map(setting).collect()
+        attach: info.zip(program.attach.as_ref()).and_then(|(info, raw)| attach::attach(sink, info, raw)),
+    }
 }
 
 /// `choose`

@@ -103,7 +103,28 @@ pub(super) fn find<'o>(context: &Context<'o>, sink: &mut Sink<'_>, raw: &RawMetr
     if !is_in_its_place(context, sink, raw, global, variable) {
         return None;
     }
+    begins_at_zero(context, sink, raw, global, (variable, &member));
     Finder { context, sink, raw, global, variable }.table(&member)
+}
+
+/// Warns of what counts from another number than 0: after a reload it is counted once more.
+fn begins_at_zero(
+    context: &Context<'_>,
+    sink: &mut Sink<'_>,
+    raw: &RawMetric,
+    global: &Found<String>,
+    (variable, member): (&Variable, &Member),
+) {
+    let offset = (variable.offset as usize).saturating_add(member.offset);
+    let is_count = raw.group != Group::Gauges && !matches!(member.kind, MemberKind::Aggregate);
+    let begins = || context.object.section_bytes(&variable.section, offset, member.size);
+    if is_count && member.bits.is_none() && begins().iter().any(|byte| *byte != 0) {
+        let message = format!("`{}` does not begin with 0", global.value);
+        let problem = Problem::warning("counter-begins", Place::default(), message)
+            .expected("0, from which a program counts on")
+            .help("a reload adds what the variable begins with once more: count in one of its own, or show it as a gauge");
+        sink.report(&global.spot, problem);
+    }
 }
 
 /// What is no mistake of the type.

@@ -7,6 +7,7 @@ use super::words::{bare, leaf, metric_name, name, quoted};
 use super::{scratch, variables};
 use crate::btf::{Kind, Layout, Member, MemberKind, ScalarKind, TypeId};
 use crate::elf::{MapInfo, MapKind, ObjectInfo, Variable};
+use crate::spec::Owner;
 
 /// Metrics that one map makes at most.
 const MAX_METRICS: usize = 64;
@@ -244,7 +245,9 @@ impl Draft<'_> {
             if group == "histograms" {
                 all.extend(["_bucket", "_sum", "_count"].map(|part| format!("{found}{part}")));
             }
-            if all.iter().all(|name| !self.taken.contains(name)) {
+            // With the usual namespace.
+            let is_free = |name: &String| Owner::of(&format!("ebpf_exporter_{name}")) == Owner::Free;
+            if all.iter().all(|name| !self.taken.contains(name) && is_free(name)) {
                 self.taken.extend(all);
                 return found;
             }

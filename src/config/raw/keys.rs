@@ -42,6 +42,8 @@ pub(crate) enum Shape {
     /// Any mapping.
     Anything,
     List(&'static Shape),
+    /// A text, or a list of texts.
+    TextOrTexts,
     Mapping(&'static Keys),
     /// A mapping from names to such mappings.
     Named(&'static Keys),
@@ -86,8 +88,9 @@ mod tests {
         collect(&TOP, "@", &mut tables);
         assert_eq!(
             tables.len(),
-            9,
-            "the file, metrics, three groups, labels and decoders: of counters alone, programs, maps"
+            24,
+            "the file, metrics, three groups, labels and decoders: of counters alone, programs, `attach` and its \
+             kinds, maps, the map of cgroups"
         );
         tables
     }

@@ -11,13 +11,6 @@ pub(crate) struct Later {
     pub(crate) help: &'static str,
 }
 
-/// Of a program's options.
-pub(super) const PROGRAM: &[Later] = &[Later {
-    key: "attach",
-    what: "where a program is attached",
-    help: "remove it and name the place in the program's section",
-}];
-
 /// Of a map's options.
 pub(super) const MAP: &[Later] = &[
     Later {
@@ -46,11 +39,5 @@ const COUNT_EVENTS: &str =
 pub(super) const TRACING: Later = Later {
     key: "tracing",
     what: "spans from ring buffers",
-    help: "keep this config with the old exporter for now",
-};
-
-pub(super) const CGROUP_ID_MAP: Later = Later {
-    key: "cgroup_id_map",
-    what: "a map that follows the cgroups whose path matches",
     help: "keep this config with the old exporter for now",
 };

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::attach::{ATTACH, RawAttach, attach};
 use super::fields::{Field, join};
 use super::keys::{Key, Keys, Shape};
 use super::reader::{Reader, spot};
@@ -15,8 +16,9 @@ pub(super) const PROGRAM: Keys = Keys {
     known: &[&[
         Key::new("enabled", Shape::Boolean, "Whether it is loaded, whatever its section says"),
         Key::new("optional", Shape::Boolean, "Whether it may be missing where the kernel does not take it"),
+        Key::new("attach", Shape::Mapping(&ATTACH), "Where it is attached, whatever its section says"),
     ]],
-    later: later::PROGRAM,
+    later: &[],
 };
 
 pub(super) const MAP: Keys = Keys {
@@ -30,6 +32,39 @@ pub(super) const MAP: Keys = Keys {
     ]],
     later: later::MAP,
 };
+
+pub(super) const CGROUPS: Keys = Keys {
+    what: "a map of cgroups",
+    example: "{name: my_map, regexps: [^/sys/fs/cgroup/system.slice/]}",
+    known: &[&[
+        Key::required("name", Shape::Text, "The map"),
+        Key::new("type", Shape::Choice(cgroup_maps), "What kind of map it is"),
+        Key::required(
+            "regexps",
+            Shape::List(&Shape::Text),
+            "Paths of cgroups match one of these (RE2 syntax)",
+        ),
+    ]],
+    later: &[],
+};
+
+fn cgroup_maps() -> Vec<(&'static str, &'static str)> {
+    vec![
+        ("hash", "A hash by the cgroup's id"),
+        ("cgrp_storage", "A BPF_MAP_TYPE_CGRP_STORAGE, which the kernel keeps with the cgroup"),
+    ]
+}
+
+/// A map that follows the cgroups whose path matches.
+#[derive(Debug)]
+pub(crate) struct RawCgroups {
+    pub(crate) spot: Spot,
+    pub(crate) name: Option<Found<String>>,
+    pub(crate) kind: Option<Found<String>>,
+    pub(crate) regexps: Vec<Found<String>>,
+    /// Whether reading it found an error.
+    pub(crate) broken: bool,
+}
 
 /// A variable, or a member of one, and what it shall be.
 #[derive(Debug)]
@@ -60,6 +95,7 @@ pub(crate) struct RawProgram {
     pub(crate) name: Found<String>,
     pub(crate) enabled: Option<Found<bool>>,
     pub(crate) optional: bool,
+    pub(crate) attach: Option<RawAttach>,
 }
 
 /// Alternatives, the best one first.
@@ -132,18 +168,38 @@ fn value(reader: &mut Reader, node: &Node, path: &str) -> RawValue {
     RawValue { spot: spot(node, path), found: node.describe(), shape }
 }
 
+/// A mapping without keys is none, as with the reference.
+pub(super) fn cgroups(reader: &mut Reader, node: &Node, path: &str) -> Option<RawCgroups> {
+    let mark = reader.mark();
+    let (mut name, mut kind, mut regexps, mut is_given) = (None, None, Vec::new(), false);
+    for field in reader.fields(node, path, &CGROUPS) {
+        is_given = true;
+        let path = join(path, field.name);
+        match field.name {
+            "name" => name = reader.text(field.value, &path),
+            "type" if field.value.is_null() => kind = None,
+            "type" => kind = reader.text(field.value, &path),
+            _ => regexps = reader.texts(field.value, &path, "regular expressions"),
+        }
+    }
+    let broken = reader.mark().1 > mark.1;
+    is_given.then(|| RawCgroups { spot: spot(node, path), name, kind, regexps, broken })
+}
+
 pub(super) fn programs(reader: &mut Reader, node: &Node, path: &str) -> Vec<RawProgram> {
     let what = "a mapping from programs to their options, such as {my_program: {optional: true}}";
     let mut programs = Vec::new();
     for (name, field) in named(reader, node, path, what) {
-        let mut program = RawProgram { name, enabled: None, optional: false };
+        let mut program = RawProgram { name, enabled: None, optional: false, attach: None };
         let path = program.name.spot.path.clone();
         for option in reader.fields(field.value, &path, &PROGRAM) {
-            let found = reader.boolean(option.value, &join(&path, option.name));
+            let (node, path) = (option.value, join(&path, option.name));
             match option.name {
                 // Nothing is no decision.
-                "enabled" => program.enabled = found.filter(|_| !option.value.is_null()),
-                _ => program.optional = found.is_some_and(|found| found.value),
+                "attach" if !node.is_null() => program.attach = Some(attach(reader, node, &path)),
+                "attach" => program.attach = None,
+                "enabled" => program.enabled = reader.boolean(node, &path).filter(|_| !node.is_null()),
+                _ => program.optional = reader.boolean(node, &path).is_some_and(|found| found.value),
             }
         }
         programs.push(program);

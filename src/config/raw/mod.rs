@@ -3,6 +3,7 @@
 //! Reading collects every problem instead of stopping at the first. Each value keeps
 //! its [`Spot`], so that the checks that follow can point at it too.
 
+mod attach;
 mod decoder;
 mod fields;
 mod keys;
@@ -13,8 +14,9 @@ mod metric;
 mod reader;
 mod top;
 
+pub(crate) use attach::{RawAttach, RawKind};
 pub(crate) use keys::{Key, Keys, Shape};
-pub(crate) use load::{RawChoice, RawGlobal, RawMap, RawProgram, RawValue, ValueShape};
+pub(crate) use load::{RawCgroups, RawChoice, RawGlobal, RawMap, RawProgram, RawValue, ValueShape};
 pub(crate) use reader::Reader;
 pub(crate) use top::{TOP, config};
 
@@ -40,6 +42,7 @@ pub(crate) struct RawConfig {
     pub(crate) programs: Vec<RawProgram>,
     pub(crate) choices: Vec<RawChoice>,
     pub(crate) maps: Vec<RawMap>,
+    pub(crate) cgroups: Option<RawCgroups>,
     pub(crate) metrics: Vec<RawMetric>,
     /// Whether any of the lists that make a config was written, even an empty one.
     pub(crate) has_lists: bool,

@@ -28,7 +28,11 @@ pub(crate) const TOP: Keys = Keys {
         ),
         Key::new("maps", Shape::Named(&load::MAP), "Capacities of maps"),
         Key::new("tracing", Shape::Anything, "Spans: not supported yet"),
-        Key::new("cgroup_id_map", Shape::Anything, "A map of cgroups: not supported yet"),
+        Key::new(
+            "cgroup_id_map",
+            Shape::Mapping(&load::CGROUPS),
+            "A map that follows cgroups by their paths",
+        ),
     ]],
     later: &[],
 };
@@ -67,11 +71,8 @@ pub(crate) fn config(reader: &mut Reader, root: &Node) -> RawConfig {
                 let at = spot(field.key, path);
                 reader.not_yet(&at, &later::TRACING);
             }
-            "cgroup_id_map" if matches!(&node.kind, Kind::Mapping(entries) if !entries.is_empty()) => {
-                let at = spot(field.key, path);
-                reader.not_yet(&at, &later::CGROUP_ID_MAP);
-            }
-            "tracing" | "cgroup_id_map" if !node.is_null() && !matches!(node.kind, Kind::Mapping(_)) => {
+            "cgroup_id_map" => raw.cgroups = load::cgroups(reader, node, path),
+            "tracing" if !node.is_null() && !matches!(node.kind, Kind::Mapping(_)) => {
                 reader.wrong_type(node, path, "a mapping");
             }
             _ => {}

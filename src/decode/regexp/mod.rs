@@ -86,6 +86,35 @@ fn bad_regexp(index: usize, pattern: &str, why: &str) -> BuildError {
     }
 }
 
+/// Patterns of which a text matches one, or none.
+#[derive(Debug)]
+pub struct Matcher {
+    patterns: Vec<Pattern>,
+}
+
+impl Matcher {
+    /// Compiles patterns in RE2 syntax.
+    ///
+    /// # Errors
+    /// The index of the first that cannot be used, and why.
+    pub fn new<'p>(patterns: impl IntoIterator<Item = &'p str>) -> Result<Self, (usize, String)> {
+        let mut left = SIZE_LIMIT;
+        let mut compiled = Vec::new();
+        for (index, pattern) in patterns.into_iter().enumerate() {
+            let pattern = Pattern::compile(pattern, left).map_err(|why| (index, why))?;
+            left = left.saturating_sub(pattern.regex.memory_usage());
+            compiled.push(pattern);
+        }
+        Ok(Self { patterns: compiled })
+    }
+
+    /// Whether a text matches one of them, anywhere.
+    #[must_use]
+    pub fn is_match(&self, text: &str) -> bool {
+        self.patterns.iter().any(|pattern| pattern.regex.is_match(text))
+    }
+}
+
 fn compile(hir: &Hir, limit: usize) -> Result<meta::Regex, String> {
     let config = meta::Config::new().nfa_size_limit(Some(limit));
     meta::Builder::new()

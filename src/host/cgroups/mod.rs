@@ -9,6 +9,7 @@
 
 use std::collections::HashMap;
 use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -17,10 +18,13 @@ use super::cache::TtlCache;
 use super::clock::Clock;
 use super::pace::Pace;
 
+mod follow;
 mod hierarchy;
+pub(super) mod select;
 mod walk;
 mod watch;
 
+pub use follow::{Cgroup, CgroupFollower, CgroupFollowing, CgroupListener};
 use hierarchy::{Hierarchy, Kind};
 use walk::{Found, Place};
 
@@ -54,6 +58,11 @@ struct Live {
     place: Place,
     /// When it was last seen under its path.
     seen: Duration,
+}
+
+/// The root of the hierarchy of version 2.
+pub(super) fn root(roots: &Roots) -> Option<PathBuf> {
+    hierarchy::find(roots).into_iter().find(|found| found.kind == Kind::Unified).map(|found| found.root)
 }
 
 impl Cgroups {

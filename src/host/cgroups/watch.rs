@@ -4,9 +4,10 @@
 //! went between two scrapes would never have a name. So every directory of the
 //! cgroup v2 tree is watched with inotify, which needs no privilege and works on
 //! every kernel. Nothing depends on it: where it cannot run, or has too much to
-//! watch, unknown ids are found by walks.
+//! watch, unknown ids are found by walks. Others follow the tree in the same way,
+//! each with a table of its own.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
@@ -29,21 +30,57 @@ const MOST_WATCHED: usize = 32_768;
 /// How soon the thread notices that nobody needs it any more.
 const LOOK_UP_EVERY: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
 
+/// Who learns what is seen.
+pub(super) trait Table {
+    /// Takes in a cgroup that was just seen.
+    fn learn(&mut self, id: u64, hierarchy: &Hierarchy, path: &str);
+
+    /// Remembers that a cgroup is gone.
+    fn lose(&mut self, id: u64);
+
+    /// Whether anybody still wants to know.
+    fn is_wanted(&self) -> bool;
+}
+
+/// The table of paths, for as long as it is there.
+struct Names(Weak<Mutex<Cgroups>>);
+
+impl Table for Names {
+    fn learn(&mut self, id: u64, hierarchy: &Hierarchy, path: &str) {
+        if let Some(cgroups) = self.0.upgrade() {
+            lock(&cgroups).learn(id, hierarchy, path);
+        }
+    }
+
+    fn lose(&mut self, id: u64) {
+        if let Some(cgroups) = self.0.upgrade() {
+            lock(&cgroups).lose(id);
+        }
+    }
+
+    fn is_wanted(&self) -> bool {
+        self.0.strong_count() > 0
+    }
+}
+
 /// Starts the thread; it ends when the table is dropped.
 pub(super) fn start(cgroups: Weak<Mutex<Cgroups>>, hierarchy: Hierarchy) -> io::Result<()> {
     let mut watch = Watch::new(hierarchy)?;
-    std::thread::Builder::new().name("cgroup-watch".into()).spawn(move || watch.run(&cgroups))?;
+    let work = move || watch.run(&mut Names(cgroups));
+    std::thread::Builder::new().name("cgroup-watch".into()).spawn(work)?;
     Ok(())
 }
 
 /// What is watched.
-struct Watch {
+pub(super) struct Watch {
     hierarchy: Hierarchy,
     inotify: OwnedFd,
     /// Path below the root and id, by the number of the watch.
     folders: HashMap<i32, (String, u64)>,
     numbers: HashMap<String, i32>,
     buffer: Vec<MaybeUninit<u8>>,
+    /// Whether there are cgroups that could not be watched.
+    is_partial: bool,
 }
 
 /// What happened to a directory in a watched one.
@@ -55,29 +92,60 @@ enum Event {
 }
 
 impl Watch {
-    fn new(hierarchy: Hierarchy) -> io::Result<Self> {
+    pub(super) fn new(hierarchy: Hierarchy) -> io::Result<Self> {
         let inotify = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
         let buffer = vec![MaybeUninit::uninit(); 32 << 10];
-        Ok(Self { hierarchy, inotify, folders: HashMap::new(), numbers: HashMap::new(), buffer })
+        let (folders, numbers) = (HashMap::new(), HashMap::new());
+        Ok(Self { hierarchy, inotify, folders, numbers, buffer, is_partial: false })
     }
 
-    fn run(&mut self, cgroups: &Weak<Mutex<Cgroups>>) {
-        self.enter(String::new(), cgroups);
-        while cgroups.strong_count() > 0 {
+    fn run(&mut self, table: &mut dyn Table) {
+        self.enter_all(table);
+        while table.is_wanted() {
             let mut descriptors = [PollFd::new(&self.inotify, PollFlags::IN)];
             match poll(&mut descriptors, Some(&LOOK_UP_EVERY)) {
                 Ok(_) | Err(Errno::INTR) => {}
                 Err(_) => return,
             }
-            for event in self.events() {
-                match event {
-                    Event::Created(path) => self.enter(path, cgroups),
-                    Event::Removed(path) => self.leave(&path, cgroups),
-                    Event::Lost if self.start_again(cgroups).is_err() => return,
-                    Event::Lost => {}
-                }
+            if self.take_in(table).is_err() {
+                return;
             }
         }
+    }
+
+    /// What becomes readable when something happens.
+    pub(super) fn descriptor(&self) -> &OwnedFd {
+        &self.inotify
+    }
+
+    /// The tree.
+    pub(super) fn hierarchy(&self) -> &Hierarchy {
+        &self.hierarchy
+    }
+
+    /// Whether all cgroups are watched.
+    pub(super) fn is_whole(&self) -> bool {
+        !self.is_partial
+    }
+
+    /// Watches the whole tree.
+    pub(super) fn enter_all(&mut self, table: &mut dyn Table) {
+        self.enter(String::new(), table);
+    }
+
+    /// Takes in what happened.
+    ///
+    /// # Errors
+    /// When events were lost and the tree cannot be watched anew.
+    pub(super) fn take_in(&mut self, table: &mut dyn Table) -> io::Result<()> {
+        for event in self.events() {
+            match event {
+                Event::Created(path) => self.enter(path, table),
+                Event::Removed(path) => self.leave(&path, table),
+                Event::Lost => self.start_again(table)?,
+            }
+        }
+        Ok(())
     }
 
     /// What there is to read now.
@@ -106,11 +174,14 @@ impl Watch {
 
     /// Watches a directory and what is in it. What is created in it before the
     /// watch is there is found by reading it, what is created after that by an event.
-    fn enter(&mut self, path: String, cgroups: &Weak<Mutex<Cgroups>>) {
+    fn enter(&mut self, path: String, table: &mut dyn Table) {
         let mut open = vec![path];
         while let Some(path) = open.pop() {
-            let Some(cgroups) = cgroups.upgrade() else { return };
+            if !table.is_wanted() {
+                return;
+            }
             if self.folders.len() >= MOST_WATCHED {
+                self.is_partial = true;
                 return;
             }
             // The id first: a cgroup that is gone a moment later should still have a name.
@@ -118,10 +189,15 @@ impl Watch {
             let Ok(id) = std::fs::metadata(&full).map(|found| found.ino()) else { continue };
             let flags = WatchFlags::CREATE | WatchFlags::DELETE | WatchFlags::ONLYDIR;
             let number = inotify::add_watch(&self.inotify, &full, flags);
-            lock(&cgroups).learn(id, &self.hierarchy, &path);
-            let Ok(number) = number else {
-                lock(&cgroups).lose(id);
-                continue;
+            table.learn(id, &self.hierarchy, &path);
+            let number = match number {
+                Ok(number) => number,
+                Err(error) => {
+                    // Anything but that it is gone already.
+                    self.is_partial |= error != Errno::NOENT;
+                    table.lose(id);
+                    continue;
+                }
             };
             self.numbers.insert(path.clone(), number);
             self.folders.insert(number, (path.clone(), id));
@@ -130,7 +206,7 @@ impl Watch {
         }
     }
 
-    fn leave(&mut self, path: &str, cgroups: &Weak<Mutex<Cgroups>>) {
+    fn leave(&mut self, path: &str, table: &mut dyn Table) {
         // By now another cgroup can have the path; its own event is still to come, or was handled before.
         let Some(number) = self.numbers.get(path).copied() else { return };
         let id = self.folders.get(&number).map(|&(_, id)| id);
@@ -142,18 +218,17 @@ impl Watch {
         self.folders.remove(&number);
         // The kernel removes the watch of what is gone by itself; both orders are fine.
         let _ = inotify::remove_watch(&self.inotify, number);
-        if let (Some(id), Some(cgroups)) = (id, cgroups.upgrade()) {
-            lock(&cgroups).lose(id);
+        if let Some(id) = id {
+            table.lose(id);
         }
     }
 
-    fn start_again(&mut self, cgroups: &Weak<Mutex<Cgroups>>) -> io::Result<()> {
+    /// What is still there is never lost meanwhile.
+    fn start_again(&mut self, table: &mut dyn Table) -> io::Result<()> {
         let before = std::mem::replace(self, Self::new(self.hierarchy.clone())?);
-        if let Some(cgroups) = cgroups.upgrade() {
-            let mut cgroups = lock(&cgroups);
-            before.folders.values().for_each(|&(_, id)| cgroups.lose(id));
-        }
-        self.enter(String::new(), cgroups);
+        self.enter_all(table);
+        let now: HashSet<u64> = self.folders.values().map(|&(_, id)| id).collect();
+        before.folders.values().filter(|(_, id)| !now.contains(id)).for_each(|&(_, id)| table.lose(id));
         Ok(())
     }
 

@@ -3,13 +3,15 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::super::ReadConfig;
-use super::super::samples::{config, error, lost, setting, warning};
+use super::super::samples::{config, error, following, lost, setting, warning};
 use super::*;
 use crate::problem::Place;
+use crate::reload::kernel::Moved;
 use crate::scrape::{Live, Settings};
 use crate::snapshot::fixture::Literal;
 use crate::snapshot::{
-    NamedSource, NamedStream, ProgramStatus, Programs, ReadError, Sink, Stream, StreamCounts, View,
+    NamedSource, NamedStream, ProgramStatus, ProgramVerdict, Programs, ReadError, Sink, Stream, StreamCounts,
+    Verdict, View,
 };
 use crate::spec::{Amount, EventSpec, GlobalPatch, LoadSpec};
 
@@ -28,6 +30,8 @@ struct State {
     stops_at: Option<&'static str>,
     /// Buffers by their names.
     streams: Vec<(String, Arc<dyn Stream>)>,
+    /// What the next looks for places find; none when places neither come nor go.
+    moves: Option<Vec<Moved>>,
     /// The generation that is live, to see when it changes.
     live: Option<Arc<Live>>,
 }
@@ -130,7 +134,13 @@ fn version(spec: &LoadSpec) -> String {
 fn view(name: &str) -> View {
     let source = Arc::new(Literal::from_numbers([(0, 1)]));
     let sources = vec![NamedSource { map: "counts".to_owned(), source }];
-    View { config: name.to_owned(), sources, streams: Vec::new(), programs: Arc::new(NoPrograms) }
+    View {
+        config: name.to_owned(),
+        sources,
+        streams: Vec::new(),
+        programs: Arc::new(NoPrograms),
+        cgroups: Arc::default(),
+    }
 }
 
 impl Kernel for Recorder {
@@ -191,6 +201,14 @@ impl Kernel for Recorder {
         let half = Problem::warning("half", Place { config: Some(name.clone()), ..Place::default() }, "half");
         let view = self.view(&prepared);
         Ok(Started { loaded: prepared, view, problems: vec![half], programs: Vec::new(), carried })
+    }
+
+    fn follows(&self, loaded: &Object) -> bool {
+        self.state().moves.is_some() && loaded.name == "moving"
+    }
+
+    fn follow(&self, _loaded: &mut Object) -> Option<Moved> {
+        self.state().moves.as_mut()?.pop()
     }
 
     fn settle(&self, loaded: &mut Object) {
@@ -346,7 +364,16 @@ fn variables_are_set_in_place_where_that_is_possible() {
     assert_eq!(kernel.log(), expected);
     // The one that was set is the one that is at work.
     assert!(stage.look(vec![files(2)]).is_empty() && kernel.log().is_empty());
-    assert_eq!(changes(&stage.look(vec![files(3)])), ["a: variables set, programs and maps stayed"]);
+    assert_eq!(changes(&stage.look(vec![files(3)])), ["a: settings changed, programs and maps stayed"]);
+}
+
+/// Nothing is loaded for other cgroups, and nothing is asked of the kernel for the same ones.
+#[test]
+fn other_cgroups_are_followed_in_place() {
+    let files = |pattern: &str| following(good("a", "1"), pattern);
+    check(vec![files("x")], vec![files("y")], &["set  of a"], &["a up [] []"]);
+    check(vec![files("x")], vec![good("a", "1")], &["set  of a"], &["a up [] []"]);
+    check(vec![files("x")], vec![setting(files("x"), &[])], &[], &["a up [] []"]);
 }
 
 #[test]
@@ -488,6 +515,31 @@ fn every_failure_leaves_the_last_good_one() {
         assert_eq!(stage.kernel.attached(), ["a 2", "b fresh 2", "c 1", "new 3"], "{log}");
     }
     assert!(operations >= 8, "{operations}: three prepared, two probed, three committed");
+}
+
+/// What is found is published, and the problems that programs had give way to those that they have.
+#[test]
+fn places_that_come_are_published() {
+    let verdict = |places| ProgramVerdict::new("p", Verdict::Attached, "").at(places);
+    let problem = |code| Problem::warning(code, Place::default(), "of a program");
+    let moved = |before: &'static str, now: &'static str, places| Moved {
+        view: view("another name"),
+        before: vec![problem(before)],
+        problems: vec![problem(now)],
+        programs: vec![verdict(places)],
+    };
+    let mut stage = Stage::start(Recorder::default(), vec![good("moving", "1"), good("still", "1")]);
+    assert_eq!(stage.supervisor.follow(), None, "nothing can move");
+    stage.kernel.state().moves = Some(vec![moved("first", "second", 2), moved("none", "first", 1)]);
+    for (code, places) in [("first", 1), ("second", 2), ("second", 2)] {
+        assert!(stage.supervisor.follow().is_some_and(|wait| wait >= LOOK_EVERY));
+        let live = stage.live.current();
+        let state = live.configs().iter().find(|config| config.name == "moving").unwrap();
+        assert_eq!(state.programs, [verdict(places)]);
+        let codes: Vec<&str> = state.problems.iter().map(|problem| problem.code).collect();
+        assert_eq!(codes, ["half", code]);
+        assert!(live.views().iter().any(|view| view.config == "moving"), "it goes on under its name");
+    }
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::scrape::plan::Contributor;
 use crate::scrape::reading::Reading;
 use crate::scrape::render::Rendered;
 use crate::scrape::state::{SourceStates, States};
-use crate::snapshot::{Loss, Room, Source};
+use crate::snapshot::{Loss, Room, Source, View};
 
 pub(super) fn collect(reading: &Reading, rendered: &Rendered, states: &States, families: &mut Families) {
     for config in reading.generation.configs() {
@@ -29,6 +29,7 @@ pub(super) fn collect(reading: &Reading, rendered: &Rendered, states: &States, f
         families.add(&names::CONFIG_SCRAPE_DURATION, &labels, seconds);
         families.add(&names::CONFIG_SCRAPE_SUCCESS, &labels, flag(is_whole(reading, &view.config)));
         families.add(&names::DECODER_ERRORS, &labels, 0.0);
+        cgroups(view, families);
     }
     for contributor in reading.generation.families.iter().flat_map(|family| &family.contributors) {
         metric(contributor, rendered, states, families);
@@ -136,6 +137,18 @@ fn maps(reading: &Reading, states: &States, families: &mut Families) {
     for ((config, map, reason), errors) in &states.errors {
         let labels = [("config", config.as_str()), ("map", map), ("reason", reason)];
         families.add(&names::CONFIG_READ_ERRORS, &labels, count(*errors));
+    }
+}
+
+/// How the map fares that follows cgroups.
+fn cgroups(view: &View, families: &mut Families) {
+    let Some(counts) = view.cgroups.counts() else { return };
+    let labels = [("config", view.config.as_str()), ("map", counts.map.as_str())];
+    families.add(&names::CGROUP_MAP_CGROUPS, &labels, count(counts.cgroups));
+    for reason in ["full", "kernel"] {
+        let errors = counts.errors.get(reason).copied().unwrap_or_default();
+        let [config, map] = labels;
+        families.add(&names::CGROUP_MAP_ERRORS, &[config, map, ("reason", reason)], count(errors));
     }
 }
 

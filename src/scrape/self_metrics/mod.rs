@@ -43,13 +43,7 @@ impl Default for BuildInfo {
     }
 }
 
-/// Whether a name belongs to the exporter's own metrics.
-#[must_use]
-pub fn reserved(name: &str) -> bool {
-    names::ALL.iter().any(|metric| metric.name == name)
-}
-
-/// All own families that have something to say.
+/// All own families that have something to say, but for those whose name a config has.
 pub(super) fn families(
     reading: &Reading,
     rendered: &Rendered,
@@ -64,7 +58,9 @@ pub(super) fn families(
     }
     programs::collect(&reading.generation, (settings.stats_enabled)(), &mut families);
     configs::collect(reading, rendered, states, &mut families);
-    families.finish()
+    let mut families = families.finish();
+    families.retain(|family| !reading.generation.writes(family.name()));
+    families
 }
 
 fn build_info(build: &BuildInfo, families: &mut Families) {

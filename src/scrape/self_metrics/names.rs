@@ -1,4 +1,4 @@
-//! The names of own metrics. They are reserved: no config can have them.
+//! The names of own metrics; whom they belong to says [`crate::spec::Owner`].
 
 use prometheus::proto::MetricType;
 
@@ -15,6 +15,7 @@ macro_rules! names {
         $(pub(super) const $constant: Name = Name { name: $name, help: $help, kind: MetricType::$kind };)*
 
         /// All of them.
+        #[cfg(test)]
         pub(super) const ALL: &[Name] = &[$($constant),*];
     };
 }
@@ -27,7 +28,9 @@ names! {
     PROGRAM_ATTACHED GAUGE "ebpf_exporter_ebpf_program_attached"
         "Whether a program is attached";
     PROGRAM_VERDICT GAUGE "ebpf_exporter_program_verdict"
-        "What became of a program: attached, unsupported, broken or disabled; the value is always 1";
+        "What became of a program: attached, waiting, unsupported, broken or disabled; the value is always 1";
+    PROGRAM_PLACES GAUGE "ebpf_exporter_program_places"
+        "At how many places a program is attached: interfaces, cgroups, CPUs, files";
     PROGRAM_RUN_TIME COUNTER "ebpf_exporter_ebpf_program_run_time_seconds"
         "How long has the program been executing";
     PROGRAM_RUN_COUNT COUNTER "ebpf_exporter_ebpf_program_run_count_total"
@@ -82,6 +85,10 @@ names! {
         "Whether more than 90 % of the entries that a map can hold are taken; when all are it refuses new keys";
     MAP_EXPIRED COUNTER "ebpf_exporter_map_expired_entries_total"
         "Entries that were taken out of a map because they had not changed for the time that its config says";
+    CGROUP_MAP_CGROUPS GAUGE "ebpf_exporter_cgroup_map_cgroups"
+        "Cgroups that are in the map of cgroup_id_map because their paths match";
+    CGROUP_MAP_ERRORS COUNTER "ebpf_exporter_cgroup_map_errors_total"
+        "Cgroups that could not be put into the map of cgroup_id_map or taken out of it, by reason: full or kernel";
     PROCESS_CPU COUNTER "process_cpu_seconds_total"
         "Total user and system CPU time spent in seconds.";
     PROCESS_MAX_FDS GAUGE "process_max_fds"
@@ -103,6 +110,7 @@ names! {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::spec::Owner;
 
     #[test]
     fn names_follow_the_conventions_but_for_the_one_that_is_kept() {
@@ -111,6 +119,7 @@ mod tests {
             let kept = metric.name == "ebpf_exporter_ebpf_program_run_time_seconds";
             assert_eq!(total, metric.kind == MetricType::COUNTER && !kept, "{}", metric.name);
             assert!(!metric.help.is_empty());
+            assert_ne!(Owner::of(metric.name), Owner::Free, "{}", metric.name);
         }
         let mut names: Vec<_> = ALL.iter().map(|metric| metric.name).collect();
         names.sort_unstable();

@@ -122,7 +122,13 @@ fn member(config: &str, metrics: Vec<MetricSpec>, sources: Vec<(&str, Arc<dyn So
     let programs: Arc<dyn Programs> = Arc::new(LiteralPrograms::default());
     Member {
         view_spec: ViewSpec { name: config.to_owned(), metrics, expiries: Vec::new(), losses: Vec::new() },
-        view: View { config: config.to_owned(), sources, streams: Vec::new(), programs },
+        view: View {
+            config: config.to_owned(),
+            sources,
+            streams: Vec::new(),
+            programs,
+            cgroups: Arc::default(),
+        },
     }
 }
 

@@ -189,3 +189,19 @@ fn maps_are_described_for_people() {
 "#
     );
 }
+
+/// Nobody's config breaks because an own metric was given its name.
+#[test]
+fn a_config_goes_before_the_exporters_own_metric() {
+    let entries = |scraper: &Scraper| lines(&text(&scraper.scrape(&plain())), "ebpf_exporter_map_entries");
+    let with = |family: &str| {
+        let source = rows(4, &[(&[0; 4], 7)]);
+        scraper(vec![member(
+            "c",
+            vec![metric(family, MetricKind::Counter, 4, Vec::new())],
+            vec![(family, source)],
+        )])
+    };
+    assert_eq!(entries(&with("other")), [r#"ebpf_exporter_map_entries{config="c",map="other"} 1"#]);
+    assert_eq!(entries(&with("map_entries")), ["ebpf_exporter_map_entries 7"]);
+}

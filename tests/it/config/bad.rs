@@ -685,14 +685,14 @@ fn events() {
 
 const WHAT_COMES_LATER: &[Case] = &[
     ("tracing: {spans: [{ringbuf: ring, labels: []}]}\n", &["not-yet-supported 1:1"]),
-    (
-        "metrics: {counters: []}\ncgroup_id_map: {name: array, type: hash, regexps: [a]}\n",
-        &["not-yet-supported 2:1"],
-    ),
     ("maps: {array: {pin_path: /x}}\nmetrics: {counters: []}\n", &["not-yet-supported 1:16"]),
     ("maps: {array: {from_pin: /x, max_entries: 5}}\nmetrics: {counters: []}\n", &["not-yet-supported 1:16"]),
     ("maps: {array: {carry: sometimes}}\nmetrics: {counters: []}\n", &["wrong-type 1:23"]),
-    ("programs: {probe: {attach: {}}}\nmetrics: {counters: []}\n", &["not-yet-supported 1:20"]),
+    ("programs: {probe: {attach: {cgroup: {}}}}\nmetrics: {counters: []}\n", &["attach-kind 1:29"]),
+    (
+        "programs: {probe: {attach: {cgroup: {path: {a: b}}}}}\nmetrics: {counters: []}\n",
+        &["attach-kind 1:29", "wrong-type 1:44"],
+    ),
 ];
 
 #[test]

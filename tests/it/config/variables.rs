@@ -229,6 +229,18 @@ fn what_is_no_number_of_the_objects_own_is_refused() {
     bad("histograms", &format!("global: latency, slots: total, {log2}"), "unknown-member", "`total`");
 }
 
+/// What the object sets would be counted with each load.
+#[test]
+fn a_counter_that_does_not_begin_with_zero_is_told() {
+    let told = |group: &str| {
+        let checked = checked(&metrics(group, "global: in_data"));
+        assert!(checked.spec.is_some());
+        brief(&checked.problems)
+    };
+    assert_eq!(told("counters"), ["?counter-begins 1:49 (n)"]);
+    assert_eq!(told("gauges"), [""; 0]);
+}
+
 /// Without a value the key means nothing, so that a merged mapping can take it back.
 #[test]
 fn null_is_not_given() {
@@ -244,7 +256,7 @@ fn a_family_of_variables_counts_none_twice() {
         let metric = |keys: &str| format!("{{name: n, help: h, {keys}}}");
         let text = format!("metrics: {{counters: [{}, {}]}}\n", metric(one), metric(other));
         let mut specs = vec![checked(&text).spec.unwrap()];
-        let problems = bpftally::config::settle_families(&mut specs, &|_| false);
+        let problems = bpftally::config::settle_families(&mut specs);
         problems.iter().map(|problem| problem.code).collect::<Vec<_>>()
     };
     assert_eq!(of("global: total_events", "global: padding"), [""; 0]);

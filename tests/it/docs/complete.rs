@@ -10,7 +10,7 @@ use super::{Example, examples, info, reference};
 use crate::config::schema::json;
 
 /// Known, and not supported yet: an example would be an error.
-const LATER: [&str; 2] = ["tracing", "cgroup_id_map"];
+const LATER: [&str; 1] = ["tracing"];
 
 /// The examples of the reference.
 fn own_examples() -> Vec<Example> {

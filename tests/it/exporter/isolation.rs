@@ -140,7 +140,7 @@ fn bad_texts() -> Vec<Bad> {
             "t22_cgroup_map",
             counter(LABEL) + "cgroup_id_map: {name: m, regexps: ['.*']}\n",
             plain(),
-            "not-yet-supported",
+            "cgroup-map",
             "cgroup_id_map",
         ),
         bad("t23_binary", yaml("metrics: \u{1}\u{0}\n"), plain(), "", ""),

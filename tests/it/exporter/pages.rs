@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use super::{Workload, good_yaml};
 use crate::common::exporter::Exporter;
 use crate::common::folder::Folder;
+use crate::common::promtool;
 
 fn good() -> (Folder, Exporter) {
     let calls = Workload::new();
@@ -119,22 +120,7 @@ fn promtool_accepts_the_page() {
     calls.fire(3);
     let page = exporter.page();
     assert!(page.contains("ebpf_exporter_ebpf_program_run_count_total"), "statistics are on:\n{page}");
-    let mut promtool = Command::new("promtool")
-        .args(["check", "metrics"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("promtool is needed (apt-get install prometheus)");
-    promtool.stdin.take().unwrap().write_all(page.as_bytes()).unwrap();
-    let output = promtool.wait_with_output().unwrap();
-    let said =
-        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-    let complaints: Vec<&str> = said
-        .lines()
-        .filter(|line| !line.is_empty() && !line.contains("ebpf_exporter_ebpf_program_run_time_seconds"))
-        .collect();
-    assert!(complaints.is_empty(), "{said}\n{page}");
+    promtool::assert_accepts(&page);
 }
 
 /// A real Prometheus scrapes it, and a query returns the true value.

@@ -18,6 +18,9 @@ use crate::common::objects::Object;
 /// Which maps go on in the next object, and which begin anew.
 mod carry;
 
+/// Programs of control groups, which the config places.
+mod cgroups;
+
 /// Each kind of hook under load: nothing is missed, and little counts twice.
 mod hooks;
 

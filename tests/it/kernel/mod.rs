@@ -10,6 +10,9 @@ mod churn;
 /// Arrays whose memory is mapped, and which are made so.
 mod mapped;
 
+/// Programs at the places that their config names.
+mod places;
+
 /// Globals, capacities, programs and choices of a config at work.
 mod settings;
 
@@ -24,6 +27,9 @@ mod load;
 
 /// Reading maps that stand still: every kind, size and bound.
 mod read;
+
+/// Streams of events by the header: what is delivered and what is lost are all.
+mod streams;
 
 /// Taking entries out, and counting them beside scrapes.
 mod take;

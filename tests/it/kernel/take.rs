@@ -101,6 +101,7 @@ fn scraper(spec: Spec, sources: Vec<(&str, &MapHandle)>) -> Scraper {
         sources: sources.collect(),
         streams: Vec::new(),
         programs: Arc::new(bpftally::snapshot::fixture::LiteralPrograms::default()),
+        cgroups: Arc::default(),
     };
     let generation = Generation::plan(vec![Member { view_spec: spec.view, view }], Vec::new());
     Scraper::new(Arc::new(Live::new(generation)), Settings::default())

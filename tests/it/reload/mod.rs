@@ -15,6 +15,9 @@ mod counts;
 /// Variables as sources, and variables that are set while programs run.
 mod variables;
 
+/// Maps that follow cgroups.
+mod cgroups;
+
 /// The same of events.
 mod events;
 

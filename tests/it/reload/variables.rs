@@ -185,7 +185,7 @@ fn what_changes_in_globals_takes_effect_and_counts_go_on() {
         assert_eq!((of("counted"), of("step"), of("initial")), (counted as f64, step, initial), "{globals}");
     };
     check("", "", 20, 2.0, 5.0);
-    let in_place = "v: variables set, programs and maps stayed";
+    let in_place = "v: settings changed, programs and maps stayed";
     check("{step: 3}", in_place, 50, 3.0, 5.0);
     check("{step: 3, initial: 77, bits.low: 4}", in_place, 80, 3.0, 77.0);
     // What is no longer set is as the object has it.
