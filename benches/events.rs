@@ -3,6 +3,7 @@
 //! `cargo bench --bench events`, as root. The process is kept on one CPU. Each round fills a ring buffer of 32 MiB with
 //! a million events of 16 bytes and empties it: once with libbpf alone and somebody who only reads each event,
 //! and then with what an exporter does for a config. The best of all rounds counts: whatever else runs makes it slower.
+//! `cargo bench --bench events -- sinks` measures by itself, without rights, what is done for events that were read.
 
 // A benchmark may stop where a program must not.
 #![allow(clippy::unwrap_used)]
@@ -18,7 +19,7 @@ use bpftally::config::{ConfigFile, Insecure, ObjectFile, Options, check_text};
 use bpftally::elf::ObjectInfo;
 use bpftally::events::Tallies;
 use bpftally::host::{Host, Roots};
-use bpftally::snapshot::Limits;
+use bpftally::snapshot::{Limits, Losses, Records};
 use bpftally::spec::Spec;
 use libbpf_rs::query::MapInfoIter;
 use libbpf_rs::{MapHandle, RingBufferBuilder};
@@ -59,6 +60,9 @@ fn main() {
     let bytes: Arc<[u8]> = std::fs::read(&object).unwrap().into();
     let info = ObjectInfo::parse(&bytes).unwrap();
     let file = ObjectFile { path: &object, bytes: &bytes, info: &info };
+    if std::env::args().any(|argument| argument == "sinks") {
+        return CASES.iter().for_each(|(what, metrics)| sinks(what, &spec(&file, metrics)));
+    }
     println!("| what is counted | million events a second | bare | ratio |");
     println!("| --- | --- | --- | --- |");
     for (what, metrics) in CASES {
@@ -71,6 +75,26 @@ fn main() {
         let rate = |took: Duration| EVENTS as f64 / took.as_secs_f64() / 1e6;
         println!("| {what} | {:.1} | {:.1} | {:.2} |", rate(counted), rate(bare), rate(counted) / rate(bare));
     }
+}
+
+/// What the sinks take by themselves, of events that lie in memory: no kernel, no rights.
+fn sinks(what: &str, spec: &Spec) {
+    let tallies = Tallies::new(&spec.view, &Tallies::default());
+    let (mut sinks, mut losses) = (tallies.sinks("events"), Losses::default());
+    let mut records = Records::new();
+    for nth in 0..1000u32 {
+        let event = [u64::from(nth % 61) | u64::from(nth % 7) << 32, nth.into()];
+        records.push_words(event.into_iter(), 16);
+    }
+    let mut best = Duration::MAX;
+    for _ in 0..200 {
+        let began = Instant::now();
+        for _ in 0..100 {
+            sinks.iter_mut().for_each(|sink| sink.record(std::hint::black_box(&records), began, &mut losses));
+        }
+        best = best.min(began.elapsed());
+    }
+    println!("{what}: {:.1} ns an event", best.as_secs_f64() * 1e9 / 100_000.0);
 }
 
 fn stay_on_one_cpu() {

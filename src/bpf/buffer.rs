@@ -6,7 +6,7 @@
 use std::cell::RefCell;
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError, Weak};
 use std::time::Instant;
 
 use libbpf_rs::{Map, MapCore, MapHandle, PerfBuffer, PerfBufferBuilder};
@@ -151,12 +151,21 @@ impl Buffer {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The same, if nobody else is at it: waiting for each other would cost more than reading.
+    fn state_if_free(&self) -> Option<MutexGuard<'_, State>> {
+        match self.state.try_lock() {
+            Ok(state) => Some(state),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+
     /// Takes a batch of what is there; `is_ready` says whether the kernel told of it.
     pub(super) fn take_some(&self, is_ready: bool) -> Progress {
-        let mut state = self.state();
-        if state.sinks.is_empty() {
+        // Whoever scrapes is reading it, and has this thread look again afterwards.
+        let Some(mut state) = self.state_if_free().filter(|state| !state.sinks.is_empty()) else {
             return Progress::Easy;
-        }
+        };
         let taken = state.batch(&self.counts, None);
         // The kernel wakes nobody for what came while an older event was being read here; when it told of
         // that one, it looks again by itself.

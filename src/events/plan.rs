@@ -1,7 +1,7 @@
 //! What is looked at in a record.
 
 use crate::series::NumberKind;
-use crate::spec::{Amount, Condition, EventSpec, KeyPart, NO_LABELS, ValueSpec};
+use crate::spec::{Amount, Condition, EventSpec, KeyPart, ValueSpec};
 
 /// Which records count.
 #[derive(Debug)]
@@ -39,6 +39,8 @@ pub(super) struct Plan {
     conditions: Conditions,
     key: Vec<KeyPart>,
     amount: Added,
+    /// Whether its keys are short.
+    is_short: bool,
     /// How far it looks into a record.
     pub(super) needs: usize,
 }
@@ -70,7 +72,56 @@ pub(super) enum Taken<'r> {
     /// It cannot be read.
     Broken,
     /// It adds to an entry.
-    Adds(&'r [u8], Addend),
+    Adds(Key<'r>, Addend),
+}
+
+/// Bytes that a short key has at the most.
+const SHORT: usize = 16;
+
+/// The key of an entry.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Key<'r> {
+    /// Its bytes as one number, the first in the lowest place: it never goes through memory.
+    Short(u128),
+    /// One that has more than 16 bytes.
+    Long(&'r [u8]),
+}
+
+impl<'r> Key<'r> {
+    /// The key that has these bytes.
+    pub(super) fn new(bytes: &'r [u8]) -> Self {
+        if bytes.len() > SHORT { Self::Long(bytes) } else { Self::Short(packed(bytes)) }
+    }
+}
+
+/// The number that some bytes, 16 at most, are.
+fn packed(bytes: &[u8]) -> u128 {
+    let mut all = [0; SHORT];
+    for (to, from) in all.iter_mut().zip(bytes) {
+        *to = *from;
+    }
+    u128::from_le_bytes(all)
+}
+
+/// The bytes of a part as a number; the usual sizes are loaded at once.
+#[inline]
+fn short(part: &KeyPart, record: &[u8]) -> Option<u128> {
+    let (offset, size) = match *part {
+        KeyPart::Bytes { offset, size } => (offset, size),
+        KeyPart::Bits { offset, size, bits } => {
+            let number = bits.number(record.get(offset..offset + size)?);
+            return Some(u64::from_le_bytes(number.to_ne_bytes()).into());
+        }
+    };
+    let from = record.get(offset..)?;
+    Some(match size {
+        1 => (*from.first()?).into(),
+        2 => u16::from_le_bytes(*from.first_chunk()?).into(),
+        4 => u32::from_le_bytes(*from.first_chunk()?).into(),
+        8 => u64::from_le_bytes(*from.first_chunk()?).into(),
+        16 => u128::from_le_bytes(*from.first_chunk()?),
+        _ => packed(from.get(..size)?),
+    })
 }
 
 impl Plan {
@@ -84,6 +135,7 @@ impl Plan {
             conditions: Conditions::new(&spec.conditions),
             key: spec.key.clone(),
             amount,
+            is_short: spec.key_size() <= SHORT,
             needs: needs(spec),
         }
     }
@@ -103,22 +155,21 @@ impl Plan {
     }
 
     #[inline]
-    fn key<'r>(&self, record: &'r [u8], room: &'r mut Vec<u8>) -> Option<&'r [u8]> {
-        match self.key.as_slice() {
-            [] => return Some(&NO_LABELS),
-            [KeyPart::Bytes { offset, size }] => return record.get(*offset..offset + size),
-            _ => {}
+    fn key<'r>(&self, record: &'r [u8], room: &'r mut Vec<u8>) -> Option<Key<'r>> {
+        if self.is_short {
+            let (mut packed, mut shift) = (0, 0);
+            for part in &self.key {
+                packed |= short(part, record)? << shift;
+                shift += part.width() * 8;
+            }
+            return Some(Key::Short(packed));
+        }
+        if let [KeyPart::Bytes { offset, size }] = self.key.as_slice() {
+            return record.get(*offset..offset + size).map(Key::Long);
         }
         room.clear();
         for part in &self.key {
             match *part {
-                // The usual sizes are copied without a call.
-                KeyPart::Bytes { offset, size: 4 } => {
-                    room.extend_from_slice(record.get(offset..)?.first_chunk::<4>()?);
-                }
-                KeyPart::Bytes { offset, size: 8 } => {
-                    room.extend_from_slice(record.get(offset..)?.first_chunk::<8>()?);
-                }
                 KeyPart::Bytes { offset, size } => room.extend_from_slice(record.get(offset..offset + size)?),
                 KeyPart::Bits { offset, size, bits } => {
                     let number = bits.number(record.get(offset..offset + size)?);
@@ -126,7 +177,7 @@ impl Plan {
                 }
             }
         }
-        Some(room)
+        Some(Key::Long(room))
     }
 
     #[inline]

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 
-use super::plan::{Addend, Plan, Taken as Read};
+use super::plan::{Addend, Key, Plan, Taken as Read};
 use crate::snapshot::{
     Batch, Limits, Loss, Losses, ReadError, ReadStatistics, Records, Room, Shape, Sink, Source, Stream, Taken,
 };
@@ -27,8 +27,8 @@ pub struct Tally {
 /// Rows lie side by side in the order in which their keys came; the index finds them.
 #[derive(Debug, Default)]
 struct Table {
-    /// Rows with the hashes of their keys.
-    index: HashTable<(u64, u32)>,
+    /// Rows with their keys, or with the hashes of long ones.
+    index: HashTable<(u128, u32)>,
     seed: Seed,
     keys: Vec<u8>,
     values: Vec<[u8; 8]>,
@@ -54,40 +54,19 @@ impl Default for Seed {
 }
 
 impl Seed {
-    /// Most keys are some numbers: their two halves are multiplied, as the hasher for longer ones does it.
+    /// A short key: its halves are multiplied, as the hasher for longer ones does it.
     #[inline]
-    fn hash(&self, key: &[u8]) -> u64 {
-        let Some((first, last)) = halves(key) else {
-            let mut hasher = self.long.build_hasher();
-            hasher.write(key);
-            return hasher.finish();
-        };
+    #[allow(clippy::cast_possible_truncation, reason = "both halves count, of the key and of the product")]
+    fn fold(&self, packed: u128) -> u64 {
         let [one, other] = self.words;
-        let product = u128::from(first ^ one) * u128::from(last ^ other);
-        #[allow(clippy::cast_possible_truncation, reason = "both halves of it count")]
-        let folded = (product as u64) ^ ((product >> 64) as u64);
-        folded
+        let product = u128::from(packed as u64 ^ one) * u128::from((packed >> 64) as u64 ^ other);
+        (product as u64) ^ ((product >> 64) as u64)
     }
-}
 
-/// Of a key of 4 to 16 bytes its first and its last ones, which together are all of it.
-#[inline]
-fn halves(key: &[u8]) -> Option<(u64, u64)> {
-    let long = |chunk: &[u8; 8]| u64::from_ne_bytes(*chunk);
-    let short = |chunk: &[u8; 4]| u64::from(u32::from_ne_bytes(*chunk));
-    match key.len() {
-        8..=16 => Some((long(key.first_chunk()?), long(key.last_chunk()?))),
-        4..=7 => Some((short(key.first_chunk()?), short(key.last_chunk()?))),
-        _ => None,
-    }
-}
-
-/// Whether two keys of one length are the same.
-#[inline]
-fn same(one: &[u8], other: &[u8]) -> bool {
-    match (halves(one), halves(other)) {
-        (Some(one), Some(other)) => one == other,
-        _ => one == other,
+    fn hash(&self, key: &[u8]) -> u64 {
+        let mut hasher = self.long.build_hasher();
+        hasher.write(key);
+        hasher.finish()
     }
 }
 
@@ -124,25 +103,54 @@ impl Table {
         self.keys.get(start..start + size).unwrap_or_default()
     }
 
-    fn find(&self, key: &[u8]) -> Option<u32> {
-        let hash = self.seed.hash(key);
-        self.index
-            .find(hash, |(known, row)| *known == hash && same(self.key(*row, key.len()), key))
-            .map(|(_, row)| *row)
+    /// What the index has of a key: its hash, and what tells it from others of that hash.
+    #[inline]
+    fn tag(&self, key: Key<'_>) -> (u64, u128) {
+        match key {
+            Key::Short(packed) => (self.seed.fold(packed), packed),
+            Key::Long(bytes) => {
+                let hash = self.seed.hash(bytes);
+                (hash, hash.into())
+            }
+        }
+    }
+
+    #[inline]
+    fn find(&self, key: Key<'_>, (hash, tag): (u64, u128)) -> Option<u32> {
+        let is_it = |(known, row): &(u128, u32)| {
+            *known == tag
+                && match key {
+                    Key::Short(_) => true,
+                    Key::Long(bytes) => self.key(*row, bytes.len()) == bytes,
+                }
+        };
+        self.index.find(hash, is_it).map(|(_, row)| *row)
     }
 
     /// The row of a key, a new one when there is none; none when there is no room for it.
     #[inline]
-    fn row(&mut self, key: &[u8], tally: &Tally) -> Option<usize> {
-        if let Some(row) = self.find(key) {
-            return Some(row as usize);
+    fn row(&mut self, key: Key<'_>, tally: &Tally) -> Option<usize> {
+        let tag = self.tag(key);
+        match self.find(key, tag) {
+            Some(row) => Some(row as usize),
+            None => self.new_row(key, tag, tally),
         }
+    }
+
+    #[cold]
+    fn new_row(&mut self, key: Key<'_>, (hash, tag): (u64, u128), tally: &Tally) -> Option<usize> {
         let row = u32::try_from(self.rows).ok().filter(|row| (*row as usize) < tally.limit)?;
-        self.keys.extend_from_slice(key);
-        self.values.resize(self.values.len() + tally.shape.value_size / 8, [0; 8]);
+        let Shape { key_size, value_size, .. } = tally.shape;
+        match key {
+            Key::Short(packed) => self.keys.extend(packed.to_le_bytes().iter().take(key_size)),
+            Key::Long(bytes) => self.keys.extend_from_slice(bytes),
+        }
+        self.values.resize(self.values.len() + value_size / 8, [0; 8]);
         self.rows += 1;
-        let hash = self.seed.hash(key);
-        self.index.insert_unique(hash, (hash, row), |(hash, _)| *hash);
+        let (seed, is_short) = (&self.seed, matches!(key, Key::Short(_)));
+        #[allow(clippy::cast_possible_truncation, reason = "of long keys it is the hash")]
+        let hash_of = |(tag, _): &(u128, u32)| if is_short { seed.fold(*tag) } else { *tag as u64 };
+        self.index.insert_unique(hash, (tag, row), hash_of);
         Some(row as usize)
     }
 
@@ -171,16 +179,16 @@ impl Table {
     /// Forgets a row; the last one takes its place.
     fn remove(&mut self, key: &[u8], words: usize) {
         let size = key.len();
-        let hash = self.seed.hash(key);
-        let is_it = |(known, row): &(u64, u32)| {
-            *known == hash && self.keys.get(*row as usize * size..(*row as usize + 1) * size) == Some(key)
+        let (hash, _) = self.tag(Key::new(key));
+        let is_it = |(_, row): &(u128, u32)| {
+            self.keys.get(*row as usize * size..(*row as usize + 1) * size) == Some(key)
         };
         let Ok(found) = self.index.find_entry(hash, is_it) else { return };
         let ((_, row), _) = found.remove();
         self.rows -= 1;
         let last = u32::try_from(self.rows).unwrap_or(u32::MAX);
         if row != last {
-            let hash = self.seed.hash(self.key(last, size));
+            let (hash, _) = self.tag(Key::new(self.key(last, size)));
             if let Some((_, moved)) = self.index.find_mut(hash, |(_, row)| *row == last) {
                 *moved = row;
             }
@@ -270,7 +278,9 @@ impl Source for TallySource {
     fn take(&self, key: &[u8], expected: &[u8], last: &mut Vec<u8>) -> Result<Taken, ReadError> {
         let words = self.tally.shape.value_size / 8;
         let mut table = self.tally.table();
-        let Some(row) = table.find(key).map(|row| row as usize) else { return Ok(Taken::Gone) };
+        let wanted = Key::new(key);
+        let found = table.find(wanted, table.tag(wanted));
+        let Some(row) = found.map(|row| row as usize) else { return Ok(Taken::Gone) };
         let value = table.values.get(row * words..(row + 1) * words).unwrap_or_default().as_flattened();
         if value != expected {
             return Ok(Taken::Changed);
