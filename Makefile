@@ -91,3 +91,4 @@ build-packages:
 
 test-packages:
 	@tools/install-packages.sh $(OBJECT_PACKAGES) $(TEST_PACKAGES)
+	@tools/otlp-python.sh

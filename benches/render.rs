@@ -118,6 +118,7 @@ fn member(config: &str, metric: MetricSpec, source: Arc<dyn Source>) -> Member {
             metrics: vec![metric],
             expiries: Vec::new(),
             losses: Vec::new(),
+            spans: Vec::new(),
         },
         view: View {
             config: config.to_owned(),

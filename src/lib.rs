@@ -27,6 +27,8 @@ pub mod events;
 
 pub mod page;
 
+pub mod spans;
+
 pub mod scrape;
 
 pub mod reload;

@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use super::spans;
 use crate::bpf;
 use crate::cli::{Options, Require};
 use crate::host::Host;
@@ -17,6 +18,7 @@ use crate::server::{
     Rest, Status, landing_page,
 };
 use crate::snapshot::{ProgramVerdict, Verdict};
+use crate::spans::Spans;
 
 /// Who asks for a reload waits so long for its outcome.
 const RELOAD_TIME: Duration = Duration::from_secs(60);
@@ -36,6 +38,7 @@ pub struct Handler {
     debug: bool,
     scrape_timeout: Duration,
     cuts: Arc<Cuts>,
+    spans: Arc<Spans>,
 }
 
 impl Handler {
@@ -47,6 +50,7 @@ impl Handler {
         reloader: Reloader,
         statistics: Option<bpf::StatisticsGuard>,
     ) -> Self {
+        let spans = spans::spans(&options.keep);
         let roots = host.roots.clone();
         let cuts = Arc::new(Cuts::default());
         let counted = Arc::clone(&cuts);
@@ -55,6 +59,7 @@ impl Handler {
             skip_cache_size: options.config.skip_cache_size,
             stats_enabled: Box::new(move || statistics.is_some() || bpf::statistics_enabled(&roots)),
             clients_cut: Box::new(move || counted.counts()),
+            spans: Arc::clone(&spans),
             build: build_info(),
             ..Settings::default()
         };
@@ -70,6 +75,7 @@ impl Handler {
             debug: options.debug,
             scrape_timeout: options.scrape_timeout,
             cuts,
+            spans,
         }
     }
 
@@ -86,6 +92,11 @@ impl Handler {
     /// Says that the first generation is live.
     pub fn begin(&self) {
         self.serving.store(true, Ordering::Release);
+    }
+
+    /// Sends the spans that wait, within bounds; the last thing to be done.
+    pub fn flush_spans(&self) {
+        self.spans.stop(spans::FLUSH);
     }
 
     fn is_serving(&self) -> bool {
@@ -154,6 +165,7 @@ impl Handler {
             ready: self.is_ready(&generation),
             configs: config_statuses(&generation),
             problems: generation.problems().iter().map(ToString::to_string).collect(),
+            spans: spans::sentence(&self.spans),
             watching: self.watcher.get().map(|watcher| watching(&watcher.manner())).unwrap_or_default(),
         };
         landing_page(&status)

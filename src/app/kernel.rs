@@ -8,7 +8,7 @@ use crate::bpf::{self, Attaching, Loaded, Prepared};
 use crate::cli::{Keep, Options};
 use crate::host::Host;
 use crate::problem::{Place, Problem};
-use crate::reload::{Kernel, Started};
+use crate::reload::{Kernel, Moved, Started};
 use crate::snapshot::View;
 use crate::spec::{GlobalPatch, LoadSpec};
 
@@ -120,6 +120,21 @@ impl Kernel for BpfKernel {
         }
         let (programs, carried) = (loaded.verdicts().to_vec(), loaded.carried().to_vec());
         Ok(Started { loaded, view, problems, programs, carried })
+    }
+
+    fn follows(&self, loaded: &Loaded) -> bool {
+        loaded.follows()
+    }
+
+    fn follow(&self, loaded: &mut Loaded) -> Option<Moved> {
+        let before = loaded.problems().to_vec();
+        let has_changed = loaded.follow(&self.host);
+        has_changed.then(|| Moved {
+            view: loaded.view(),
+            before,
+            problems: loaded.problems().to_vec(),
+            programs: loaded.verdicts().to_vec(),
+        })
     }
 
     fn set(&self, loaded: &mut Loaded, spec: &LoadSpec, changes: &[GlobalPatch]) -> Result<(), String> {

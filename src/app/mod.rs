@@ -10,6 +10,7 @@ pub mod logging;
 pub mod notify;
 pub mod privileges;
 pub mod signals;
+mod spans;
 mod supervise;
 mod upkeep;
 

@@ -13,6 +13,7 @@ use super::handler::Handler;
 use super::kernel::BpfKernel;
 use super::listeners::HandedOver;
 use super::signals::{Signal, Signals};
+use super::spans;
 use super::supervise::Supervising;
 use super::upkeep::Upkeeping;
 use super::verdict::{self, Tolerance};
@@ -69,6 +70,7 @@ fn statistics(options: &Options) -> Option<bpf::StatisticsGuard> {
 
 /// Loads and attaches, says what is wrong, and ends.
 fn check(options: &Options, host: Arc<Host>, found: Found, stop: Arc<AtomicBool>) -> ExitCode {
+    let spans_are_refused = spans::are_refused(&found);
     let live = Arc::new(Live::default());
     let scraper = Arc::new(Scraper::new(Arc::clone(&live), Settings::default()));
     let kernel = BpfKernel::new(options, host, Arc::clone(&stop));
@@ -83,7 +85,7 @@ fn check(options: &Options, host: Arc<Host>, found: Found, stop: Arc<AtomicBool>
         if options.config.strict { Tolerance::Nothing } else { Tolerance::WhatTheReferenceServes };
     let is_good = verdict::is_good(&live.current(), tolerance);
     supervisor.retire();
-    if is_good {
+    if is_good && !spans_are_refused {
         tracing::info!("all configs are good");
         return ExitCode::SUCCESS;
     }
@@ -178,6 +180,7 @@ impl Start<'_> {
         drop(upkeeping);
         reloader.order(Order::Stop);
         supervising.wait();
+        handler.flush_spans();
         Ok(ExitCode::SUCCESS)
     }
 }

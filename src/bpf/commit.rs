@@ -7,17 +7,18 @@ use libbpf_rs::{MapCore, Object, OpenObject, ProgramMut};
 
 use crate::host::Host;
 use crate::problem::{Place, Problem};
-use crate::snapshot::{CgroupTally, NamedSource, ProgramVerdict, Verdict, View};
+use crate::snapshot::{CgroupTally, NamedSource, View};
 use crate::spec::LoadSpec;
 
-use super::attach::{AttachError, Attached};
+use super::attach::{AttachError, Attached, Target, Wanted};
 use super::buffer::Buffer;
 use super::cgroups::Following;
-use super::ending::{self, Ending};
 use super::exchange::{Exchanged, Hooks, Planned, PutBack, exchange};
+use super::follow::{Follower, MOST_PLACES};
+use super::judge::{Failure, judge};
 use super::load::{FailedProgram, give_up, into_kernel};
 use super::loaded::{Attachments, Detaching, Held, Loaded, OpenBuffer};
-use super::programs::{LoadedProgram, ProgramTable};
+use super::programs::ProgramTable;
 use super::read::MapSource;
 use super::select::Selection;
 use super::{Options, attach, carry, cgroups, explain, globals, raw};
@@ -135,9 +136,8 @@ impl Prepared {
         // Complete before anything counts.
         let following = Following::start(&self.spec, &self.object, host, &self.tally);
         let following = following.map_err(|problem| Refused::ForGood(vec![*problem]))?;
-        let spec = &self.spec;
-        let planned: Vec<Planned> =
-            self.object.progs_mut().filter_map(|program| planned(&program, spec)).collect();
+        let planned: Vec<Planned<Target>> =
+            self.object.progs_mut().flat_map(|program| planned(&program, &self.spec, host)).collect();
         let selection = &self.selection;
         let may_go_on = |name: &str, was_attached: bool| {
             let is_bearable = attaching == Attaching::AsFarAsPossible && !was_attached;
@@ -146,15 +146,11 @@ impl Prepared {
         let mut running = running;
         let mut nothing = Vec::new();
         let (old_object, old) = match running.as_deref_mut() {
-            Some(running) => (Some((&mut running.held.object, &running.spec)), &mut running.held.links.held),
+            Some(running) => (Some(&mut running.held.object), &mut running.held.links.held),
             None => (None, &mut nothing),
         };
-        let mut hooks = KernelHooks {
-            host,
-            new: (&mut self.object, spec),
-            old: old_object,
-            detaching: Detaching::default(),
-        };
+        let mut hooks =
+            KernelHooks { new: &mut self.object, old: old_object, detaching: Detaching::default() };
         let outcome = exchange(&mut hooks, &planned, old, may_go_on);
         let mut detaching = hooks.detaching;
         match outcome {
@@ -182,38 +178,21 @@ impl Prepared {
     fn loaded(
         self,
         host: &Host,
-        exchanged: Exchanged<Attached, AttachError>,
+        exchanged: Exchanged<Attached, Target, AttachError>,
         following: Option<Following>,
     ) -> Loaded {
-        let Exchanged { attachments, mut failures } = exchanged;
-        let (spec, selection) = (&self.spec, &self.selection);
-        let mut table = ProgramTable::default();
-        let (mut verdicts, mut problems) = (Vec::new(), Vec::new());
-        for program in self.object.progs_mut() {
-            let name = program.name().to_string_lossy().into_owned();
-            let Some(descriptor) = raw::program_fd(&program) else {
-                verdicts.push(selection.verdict(&name));
-                continue;
-            };
-            let attached = attachments.iter().any(|attachment| attachment.program == name);
-            if attached {
-                verdicts.push(ProgramVerdict::new(&name, Verdict::Attached, ""));
-            } else if let Some(error) = take(&mut failures, &name) {
-                let problem = explain::attachment(error, spec, &name, &program, host);
-                let is_optional = selection.is_optional(&name);
-                let verdict = if is_optional { Verdict::Unsupported } else { Verdict::Broken };
-                verdicts.push(ProgramVerdict::new(&name, verdict, &problem.message));
-                if is_optional {
-                    tracing::info!(config = spec.name, program = name, reason = problem.message, "left out");
-                } else {
-                    problems.push(problem);
-                }
-            }
-            match descriptor.try_clone_to_owned() {
-                Ok(descriptor) => table.programs.push(LoadedProgram { name, attached, descriptor }),
-                Err(error) => {
-                    tracing::warn!(config = spec.name, program = name, %error, "no statistics of it");
-                }
+        let Exchanged { attachments, failures } = exchanged;
+        let (failures, followers) = self.left_over(host, failures);
+        let judged = judge(&self.spec, &self.selection, &self.object, &attachments, &failures);
+        for failure in &failures {
+            let program = &failure.planned.program;
+            if self.selection.is_optional(program) {
+                tracing::info!(
+                    config = self.spec.name,
+                    program,
+                    reason = failure.problem.message,
+                    "left out"
+                );
             }
         }
         let links = Attachments { held: attachments, detaching: Detaching::default() };
@@ -222,16 +201,44 @@ impl Prepared {
             following,
             spec: self.spec,
             held,
-            programs: Arc::new(table),
-            verdicts,
-            problems,
+            programs: judged.programs.into(),
+            verdicts: judged.verdicts,
+            problems: judged.problems,
+            selection: self.selection,
+            failures,
+            followers,
             carried: self.carried,
             tally: self.tally,
         }
     }
 
+    /// Places that refused a program, and programs whose places come and go.
+    fn left_over(
+        &self,
+        host: &Host,
+        failures: Vec<(Planned<Target>, AttachError)>,
+    ) -> (Vec<Failure>, Vec<Follower>) {
+        let (mut explained, mut followers) = (Vec::new(), Vec::new());
+        let mut failures = failures;
+        for program in self.object.progs_mut().filter(|program| raw::program_fd(program).is_some()) {
+            let name = program.name().to_string_lossy().into_owned();
+            while let Some((planned, error)) = take(&mut failures, &name) {
+                // What went away meanwhile is no problem.
+                if !error.is_gone(&planned.place) {
+                    let problem = explain::attachment(error, &self.spec, &planned, &program, host);
+                    explained.push(Failure { planned, problem });
+                }
+            }
+            let wanted = Wanted::of(&program, &self.spec);
+            if wanted.follows() {
+                followers.push(Follower::new(name, wanted));
+            }
+        }
+        (explained, followers)
+    }
+
     /// Why nothing has changed: there may be another way, by the next alternative.
-    fn refused(self, host: &Host, put_back: PutBack<AttachError>) -> Refused {
+    fn refused(self, host: &Host, put_back: PutBack<Target, AttachError>) -> Refused {
         let PutBack { mut failures, lost } = put_back;
         let mut problems: Vec<Problem> =
             lost.into_iter().map(|(name, error)| self.lost(&name, &error)).collect();
@@ -239,8 +246,8 @@ impl Prepared {
         let (mut failed, mut optional) = (Vec::new(), Vec::new());
         for program in self.object.progs_mut() {
             let name = program.name().to_string_lossy().into_owned();
-            let Some(error) = take(&mut failures, &name) else { continue };
-            let problem = explain::attachment(error, &self.spec, &name, &program, host);
+            let Some((planned, error)) = take(&mut failures, &name) else { continue };
+            let problem = explain::attachment(error, &self.spec, &planned, &program, host);
             if self.selection.has_next(&name) {
                 failed.push((name, problem.message));
             } else if self.selection.is_optional(&name) {
@@ -278,58 +285,66 @@ enum Refused {
     TryWithout { failed: Vec<FailedProgram>, spec: Box<LoadSpec>, selection: Selection },
 }
 
-fn take(failures: &mut Vec<(String, AttachError)>, name: &str) -> Option<AttachError> {
-    let index = failures.iter().position(|(failed, _)| failed == name)?;
-    Some(failures.swap_remove(index).1)
+fn take(
+    failures: &mut Vec<(Planned<Target>, AttachError)>,
+    name: &str,
+) -> Option<(Planned<Target>, AttachError)> {
+    let index = failures.iter().position(|(failed, _)| failed.program == name)?;
+    Some(failures.remove(index))
 }
 
 /// What is to be attached of a program; nothing of one that is not loaded.
-fn planned(program: &ProgramMut<'_>, spec: &LoadSpec) -> Option<Planned> {
-    raw::program_fd(program)?;
-    let name = program.name().to_string_lossy().into_owned();
-    Some(Planned { program: name, place: attach::place(program, spec) })
+fn planned(program: &ProgramMut<'_>, spec: &LoadSpec, host: &Host) -> Vec<Planned<Target>> {
+    if raw::program_fd(program).is_none() {
+        return Vec::new();
+    }
+    let name = program.name().to_string_lossy();
+    let targets = Wanted::of(program, spec).targets(host);
+    targets
+        .into_iter()
+        .take(MOST_PLACES)
+        .map(|place| Planned { program: name.clone().into_owned(), place })
+        .collect()
 }
 
 /// The kernel's hooks, for the programs of two objects.
 struct KernelHooks<'a> {
-    host: &'a Host,
-    new: (&'a mut Object, &'a LoadSpec),
-    old: Option<(&'a mut Object, &'a LoadSpec)>,
+    new: &'a mut Object,
+    old: Option<&'a mut Object>,
     detaching: Detaching,
 }
 
 impl KernelHooks<'_> {
-    fn object(&mut self, is_old: bool) -> Option<(&mut Object, &LoadSpec)> {
-        let (object, spec) = if is_old { self.old.as_mut()? } else { &mut self.new };
-        Some((object, spec))
+    fn object(&mut self, is_old: bool) -> Option<&mut Object> {
+        if is_old { self.old.as_deref_mut() } else { Some(self.new) }
     }
 
     fn with<T>(
         &mut self,
         is_old: bool,
         name: &str,
-        work: impl FnOnce(&ProgramMut<'_>, &LoadSpec, &Host) -> Result<T, AttachError>,
+        work: impl FnOnce(&ProgramMut<'_>) -> Result<T, AttachError>,
     ) -> Result<T, AttachError> {
-        let host = self.host;
-        let Some((object, spec)) = self.object(is_old) else { return Err(AttachError::NoPlace) };
-        let program = object.progs_mut().find(|program| program.name().to_str() == Some(name));
-        program.map_or(Err(AttachError::NoPlace), |program| work(&program, spec, host))
+        let mut programs = self.object(is_old).into_iter().flat_map(|object| object.progs_mut());
+        let program = programs.find(|program| program.name().to_str() == Some(name));
+        program.map_or(Err(AttachError::NoPlace), |program| work(&program))
     }
 }
 
 impl Hooks for KernelHooks<'_> {
     type Link = Attached;
+    type Place = Target;
     type Error = AttachError;
 
-    fn attach(&mut self, program: &str) -> Result<Attached, AttachError> {
+    fn attach(&mut self, planned: &Planned<Target>) -> Result<Attached, AttachError> {
         if self.old.is_some() {
             self.detaching.make_ready();
         }
-        self.with(false, program, attach::attach)
+        self.with(false, &planned.program, |program| attach::attach(program, &planned.place))
     }
 
-    fn attach_old(&mut self, program: &str) -> Result<Attached, AttachError> {
-        self.with(true, program, attach::attach)
+    fn attach_old(&mut self, planned: &Planned<Target>) -> Result<Attached, AttachError> {
+        self.with(true, &planned.program, |program| attach::attach(program, &planned.place))
     }
 
     fn is_exact(&self, link: &Attached) -> bool {
@@ -337,11 +352,11 @@ impl Hooks for KernelHooks<'_> {
     }
 
     fn update(&mut self, link: &mut Attached, program: &str) -> Result<(), AttachError> {
-        self.with(false, program, |program, _, _| link.update(program))
+        self.with(false, program, |program| link.update(program))
     }
 
     fn update_to_old(&mut self, link: &mut Attached, program: &str) -> Result<(), AttachError> {
-        self.with(true, program, |program, _, _| link.update(program))
+        self.with(true, program, |program| link.update(program))
     }
 
     fn is_taken(&self, error: &AttachError) -> bool {
@@ -349,31 +364,13 @@ impl Hooks for KernelHooks<'_> {
     }
 
     fn detach(&mut self, link: Attached) {
-        let links = match link {
-            Attached::Links(links) => links,
-            // Here, too, although it takes as long as attaching: until then both count.
-            Attached::Usdt(link) => return drop(link),
-        };
-        let mut events = Vec::new();
-        for link in links {
-            match ending::of(&link) {
-                // At once and here: another thread may have to wait for a processor, and until then both
-                // programs count.
-                Ending::Quick => drop(link),
-                Ending::Event(event) => {
-                    drop(link);
-                    events.push(event);
-                }
-                Ending::Slow => self.detaching.begin(link),
-            }
-        }
-        if !events.is_empty() {
-            self.detaching.begin(events);
+        if let Some(rest) = link.detach() {
+            self.detaching.begin(rest);
         }
     }
 
     fn detach_now(&mut self, link: Attached) {
-        drop(link);
+        link.detach_now();
     }
 
     fn settle(&mut self) {

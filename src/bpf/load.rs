@@ -96,6 +96,7 @@ fn open_and_load(
         let wanted = selection.is_wanted(&program.name().to_string_lossy());
         program.set_autoload(wanted);
     }
+    attach::set_functions(&mut object, spec).map_err(|failed| no_function(spec, failed))?;
     maps::set_options(&mut object, spec).map_err(Stopped::Known)?;
     globals::set_values(&mut object, spec).map_err(Stopped::Known)?;
     globals::set_addresses(&mut object, spec, host).map_err(Stopped::Known)?;
@@ -106,6 +107,22 @@ fn open_and_load(
     object.load().map_err(|error| {
         Stopped::Failed(Failure::Load { errno: explain::errno_of(&error), programs, btf_path })
     })
+}
+
+/// A program's function or tracepoint is not in the kernel's BTF.
+fn no_function(spec: &LoadSpec, (program, target, errno): (String, String, i32)) -> Stopped {
+    let message = format!("`{program}` cannot be loaded for `{target}`: the kernel's BTF does not have it");
+    let place = Place {
+        config: Some(spec.name.clone()),
+        path: format!("programs.{program}.attach"),
+        program: Some(program),
+        ..Place::default()
+    };
+    let problem = Problem::error("attach-target", place, message)
+        .expected("a function, tracepoint or LSM hook of the running kernel or of a loaded module")
+        .found(explain::errno_text(errno))
+        .help("`bpftool btf dump file /sys/kernel/btf/vmlinux` lists them; `optional: true` leaves the program out");
+    Stopped::Known(vec![problem])
 }
 
 fn readable(path: &Path, spec: &LoadSpec) -> Result<(), Box<Problem>> {
@@ -150,7 +167,10 @@ fn select(spec: &LoadSpec, host: &Host, object: &OpenObject) -> Selection {
         let mut programs = object.progs();
         let program = programs.find(|program| *program.name() == *candidate.name);
         let kind = program.map_or(ProgramType::Unspec, |program| program.prog_type());
-        let outcome = possible::possible(&candidate.section, kind, host);
+        let setting = spec.programs.iter().find(|setting| setting.name == candidate.name);
+        let attach = setting.and_then(|setting| setting.attach.as_ref());
+        let section = attach::effective_section(&candidate.section, attach);
+        let outcome = possible::possible(&section, kind, host);
         if let Err(reason) = &outcome {
             tracing::info!(config = spec.name, program = candidate.name, reason, "left out");
         }

@@ -4,18 +4,21 @@ use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
-use libbpf_rs::{Link, Object};
+use libbpf_rs::Object;
 
 use crate::host::{CgroupFollower, Host};
 use crate::problem::Problem;
 use crate::snapshot::{CgroupTally, NamedSource, NamedStream, ProgramVerdict, Verdict, View};
 use crate::spec::{GlobalPatch, LoadSpec};
 
-use super::attach::Attached;
+use super::attach::{Attached, Target};
 use super::buffer::Buffer;
 use super::cgroups::Following;
 use super::exchange::Attachment;
+use super::follow::Follower;
+use super::judge::Failure;
 use super::programs::ProgramTable;
+use super::select::Selection;
 use super::{cgroups, globals, raw};
 
 /// Object and attachments of one config. The supervisor owns it alone; dropping it detaches.
@@ -27,6 +30,11 @@ pub struct Loaded {
     pub(super) programs: Arc<ProgramTable>,
     pub(super) verdicts: Vec<ProgramVerdict>,
     pub(super) problems: Vec<Problem>,
+    pub(super) selection: Selection,
+    /// Places that refused a program.
+    pub(super) failures: Vec<Failure>,
+    /// Programs whose places come and go.
+    pub(super) followers: Vec<Follower>,
     /// Maps that were its predecessor's.
     pub(super) carried: Vec<String>,
     pub(super) tally: Arc<CgroupTally>,
@@ -60,7 +68,7 @@ impl OpenBuffer {
 /// The links of one object.
 #[derive(Debug, Default)]
 pub(super) struct Attachments {
-    pub(super) held: Vec<Attachment<Attached>>,
+    pub(super) held: Vec<Attachment<Attached, Target>>,
     /// What is being detached already.
     pub(super) detaching: Detaching,
 }
@@ -97,6 +105,8 @@ impl Detaching {
     }
 
     fn start(&mut self, work: impl FnOnce() + Send + 'static) -> bool {
+        // What was let go of long ago is of no interest.
+        self.threads.retain(|thread| !thread.is_finished());
         let thread = thread::Builder::new().name("detach".into()).spawn(work);
         thread.map(|thread| self.threads.push(thread)).is_ok()
     }
@@ -222,7 +232,7 @@ impl Loaded {
     /// How many links hold its programs.
     #[must_use]
     pub fn link_count(&self) -> usize {
-        self.held.links.held.iter().map(|attachment| attachment.link.link_count()).sum()
+        self.held.links.held.len()
     }
 
     /// Detaches all programs and frees the object. Takes about as long as detaching one program.
@@ -253,13 +263,13 @@ pub fn retire_all(all: Vec<Loaded>) {
 
 impl Drop for Attachments {
     fn drop(&mut self) {
-        let mut groups: Vec<Vec<Link>> = Vec::new();
+        let mut groups: Vec<Vec<Attached>> = Vec::new();
         // Links that share the object's USDT manager, which takes no lock.
         let mut usdt = Vec::new();
         for attachment in self.held.drain(..) {
             match attachment.link {
-                Attached::Links(links) => groups.extend(links.into_iter().map(|link| vec![link])),
-                Attached::Usdt(link) => usdt.push(link),
+                Attached::Usdt(_) => usdt.push(attachment.link),
+                link => groups.push(vec![link]),
             }
         }
         groups.push(usdt);

@@ -3,7 +3,7 @@
 //! [`prepare`] turns checked bytes into programs and maps, and committing that makes a [`Loaded`] of it, which
 //! takes over from its predecessor if there is one. The supervisor owns it alone;
 //! what a scrape may see of it is a [`crate::snapshot::View`] with descriptors of its
-//! own. This is the only room that names libbpf, and only its files `raw`,
+//! own. This is the only room that names libbpf, and only its files `raw`, `raw/links`,
 //! `mapping`, `print`, `mark` and `usdt` hold `unsafe`.
 
 mod attach;
@@ -14,7 +14,9 @@ mod commit;
 mod ending;
 mod exchange;
 mod explain;
+mod follow;
 mod globals;
+mod judge;
 mod listen;
 mod load;
 mod loaded;

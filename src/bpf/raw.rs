@@ -10,6 +10,13 @@ use libbpf_rs::btf::types::{DataSec, Var};
 use libbpf_rs::btf::{Btf, BtfType};
 use libbpf_rs::{AsRawLibbpf, Link, OpenMapMut, OpenObject, Program};
 
+mod links;
+
+pub(super) use links::{
+    FilterPlace, LinkTarget, attach_kprobe_multi, create_clsact, create_link, detach_link, open_perf_event,
+    packet_socket, remove_clsact, remove_filter, set_filter, set_filter_of, update_link,
+};
+
 /// The kernel's ENOTSUPP, which reaches user space although it is meant not to.
 pub(super) const ENOTSUPP: i32 = 524;
 
@@ -343,49 +350,6 @@ pub(super) fn enable_statistics() -> io::Result<OwnedFd> {
     // SAFETY: the call takes no pointers.
     let fd = unsafe { libbpf_sys::bpf_enable_stats(libbpf_sys::BPF_STATS_RUN_TIME) };
     own(fd)
-}
-
-/// How often a program runs for a performance event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Sampling {
-    /// So many times a second.
-    Frequency(u64),
-    /// At every so many events.
-    Period(u64),
-}
-
-/// Opens a performance event of all threads on one CPU, not yet enabled.
-///
-/// # Errors
-/// What the kernel answered.
-pub(super) fn open_perf_event(kind: u32, config: u64, sampling: Sampling, cpu: u32) -> io::Result<OwnedFd> {
-    let mut attributes = libbpf_sys::perf_event_attr {
-        type_: kind,
-        size: size_of::<libbpf_sys::perf_event_attr>() as u32,
-        config,
-        ..Default::default()
-    };
-    match sampling {
-        Sampling::Frequency(frequency) => {
-            attributes.__bindgen_anon_1.sample_freq = frequency;
-            attributes.set_freq(1);
-        }
-        Sampling::Period(period) => attributes.__bindgen_anon_1.sample_period = period,
-    }
-    let every_thread: libc::pid_t = -1;
-    let no_group: libc::c_int = -1;
-    // SAFETY: `attributes` is plain data of the size it announces and is only read during the call.
-    let fd = unsafe {
-        libc::syscall(
-            libc::SYS_perf_event_open,
-            &raw const attributes,
-            every_thread,
-            cpu as libc::c_int,
-            no_group,
-            libbpf_sys::PERF_FLAG_FD_CLOEXEC as libc::c_ulong,
-        )
-    };
-    if fd < 0 { Err(io::Error::last_os_error()) } else { own(fd as i32) }
 }
 
 fn own(fd: i32) -> io::Result<OwnedFd> {

@@ -185,7 +185,7 @@ mod tests {
                     name: (*name).to_owned(),
                     enabled: *enabled,
                     optional: *optional,
-                    cgroup: None,
+                    attach: None,
                 })
                 .collect(),
             ..LoadSpec::default()

@@ -255,19 +255,24 @@ fn checked(
     let mut metrics: Vec<_> =
         raw.metrics.iter().filter_map(|metric| check::metric(&context, &mut sink, metric)).collect();
     check::tell_apart(&mut metrics);
-    load.buffers = check::buffers(&context, &mut sink, raw, &metrics);
+    let spans = check::spans(&context, &mut sink, &raw.spans);
+    load.buffers = check::buffers(&context, &mut sink, raw, &metrics, &spans);
     let expiries = check::expiries(&context, &mut sink, raw, &metrics);
     let losses = check::losses(&context);
     if findings.cost_the_config() {
         return None;
     }
     // A config that never had a metric loads its object all the same, one that lost all of them does not.
-    if metrics.is_empty() && !raw.metrics.is_empty() {
-        let message = "none of the config's metrics can be served, so its object is not loaded";
+    let has_any = !raw.metrics.is_empty() || !raw.spans.is_empty();
+    if metrics.is_empty() && spans.is_empty() && has_any {
+        let message = match raw.spans.is_empty() {
+            true => "none of the config's metrics can be served, so its object is not loaded",
+            false => "none of the config's metrics and spans can be served, so its object is not loaded",
+        };
         findings.report(&Spot::default(), Problem::error("no-metric-left", Place::default(), message));
         return None;
     }
-    Some(Spec { load, view: ViewSpec { name: file.name.clone(), metrics, expiries, losses } })
+    Some(Spec { load, view: ViewSpec { name: file.name.clone(), metrics, expiries, losses, spans } })
 }
 
 /// Problems in the order of the file; those without a position go last.

@@ -35,7 +35,10 @@ fn mapping(keys: &Keys, definitions: &mut Map<String, Value>) -> Value {
     });
     // What is merged in is not seen by every validator.
     if let (Value::Object(schema), false) = (&mut schema, required.is_empty()) {
-        schema.insert("anyOf".into(), json!([{"required": required}, {"required": ["<<"]}]));
+        let instead = keys.all().filter_map(|key| key.instead).map(|key| json!({"required": [key]}));
+        let mut ways = vec![json!({"required": required})];
+        ways.extend(instead.chain([json!({"required": ["<<"]})]));
+        schema.insert("anyOf".into(), ways.into());
     }
     schema
 }
@@ -75,6 +78,10 @@ fn of(shape: &Shape, definitions: &mut Map<String, Value>) -> Value {
             json!({"type": "object", "additionalProperties": {"type": ["string", "number", "boolean", "null"]}})
         }
         Shape::Anything => json!({"type": "object"}),
+        Shape::TextOrTexts => {
+            let text = json!({"type": ["string", "number", "boolean"]});
+            json!({"anyOf": [text, {"type": "array", "items": text}]})
+        }
         Shape::List(item) => json!({"type": "array", "items": of(item, definitions)}),
         Shape::Named(keys) => {
             json!({"type": "object", "additionalProperties": of(&Shape::Mapping(keys), definitions)})

@@ -79,7 +79,7 @@ const ZEROS: u64 = u64::from_le_bytes([b'0'; 8]);
 fn push_first(out: &mut Vec<u8>, number: u64) {
     let digits = eight(number);
     // The last one is there even if it is zero.
-    let zeros = (digits | 1 << 63).trailing_zeros() / 8;
+    let zeros = (digits | (1 << 63)).trailing_zeros() / 8;
     out.extend_from_slice(&((digits | ZEROS) >> (8 * zeros)).to_le_bytes());
     out.truncate(out.len() - zeros as usize);
 }

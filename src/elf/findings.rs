@@ -114,7 +114,13 @@ impl ProgramInfo {
     /// Whether its section says where to attach it, in words that libbpf or the exporter understands.
     #[must_use]
     pub fn attaches(&self) -> bool {
-        let Some(kind) = SectionKind::of(&self.section).filter(SectionKind::attaches) else { return false };
+        let Some(kind) = SectionKind::of(&self.section) else { return false };
+        if kind.is_of_cgroups() || kind.is_of_namespaces() {
+            return true;
+        }
+        if !kind.attaches() {
+            return false;
+        }
         let is_whole = |target: &str| kind.program_type != "tracepoint" || target.contains('/');
         kind.target(&self.section).is_some_and(is_whole)
     }
@@ -130,7 +136,10 @@ fn attachment(program: &ProgramInfo, kind: &SectionKind, place: Place) -> Option
     if kind.is_by_btf() && target.is_none() && program.autoload {
         let message =
             format!("`{name}` names no target, without which its section `{section}` does not load");
-        let help = format!("write it behind the section: SEC(\"{}/<target>\")", kind.prefix());
+        let help = format!(
+            "write it behind the section: SEC(\"{}/<target>\"), or say it by `attach` in the config",
+            kind.prefix()
+        );
         return Some(Problem::error("no-target", place, message).help(help));
     }
     if program.attaches() {
@@ -139,18 +148,27 @@ fn attachment(program: &ProgramInfo, kind: &SectionKind, place: Place) -> Option
     let message = format!("`{name}` is loaded but not attached: its section `{section}` does not say where");
     let help = match kind.program_type {
         "tracepoint" => "SEC(\"tracepoint/<category>/<name>\")".to_owned(),
-        "xdp" => "SEC(\"xdp/<interface>\")".to_owned(),
+        "xdp" if kind.attach_type == Some("xdp") => {
+            "SEC(\"xdp/<interface>\"), or `attach: {xdp: {interface: ...}}` in the config".to_owned()
+        }
         "perf_event" => {
-            "SEC(\"perf_event/type=<number>,config=<number>,frequency=<number>\") (or period=<number>)"
+            "SEC(\"perf_event/type=<number>,config=<number>,frequency=<number>\") (or period=<number>), or \
+                         `attach: {perf_event: {event: ...}}` in the config"
                 .to_owned()
         }
-        "cgroup_skb" | "sock_ops" => {
-            "in YAML: `programs: {<program>: {attach: {cgroup: {path: /}}}}`".to_owned()
-        }
-        _ if kind.attaches() => format!("SEC(\"{}/<target>\")", kind.prefix()),
+        "cgroup_skb" => in_config("cgroup: {path: /, direction: ingress}"),
+        "sched_cls" if kind.prefix().starts_with("netkit") => in_config("netkit: {interface: ...}"),
+        "sched_cls" => in_config("tc: {interface: ..., direction: ...}"),
+        "netfilter" => in_config("netfilter: {family: ..., hook: ...}"),
+        "socket_filter" => in_config("socket: {interface: ...}"),
+        _ if kind.attaches() => format!("SEC(\"{}/<target>\"), or `attach` in the config", kind.prefix()),
         _ => "the exporter has no way to attach this kind of program".to_owned(),
     };
     Some(Problem::warning("not-attachable", place, message).help(help))
+}
+
+fn in_config(place: &str) -> String {
+    format!("its config can say it: `attach: {{{place}}}`")
 }
 
 fn map_findings(map: &MapInfo, found: &mut Vec<Problem>) {

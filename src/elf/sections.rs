@@ -181,6 +181,18 @@ impl SectionKind {
         self.flags & ATTACHES != 0
     }
 
+    /// Whether its section says which hook of cgroups it is: then it is attached to their root.
+    #[must_use]
+    pub fn is_of_cgroups(&self) -> bool {
+        self.attach_type.is_some_and(|name| name.starts_with("cgroup_") || name == "lsm_cgroup")
+    }
+
+    /// Whether it is a hook of network namespaces: then it is attached to the exporter's own.
+    #[must_use]
+    pub fn is_of_namespaces(&self) -> bool {
+        matches!(self.program_type, "sk_lookup" | "flow_dissector")
+    }
+
     fn matches(&self, section: &str) -> bool {
         match self.pattern.strip_suffix('+') {
             Some(prefix) => {
@@ -218,6 +230,7 @@ mod tests {
                 (kind.is_sleepable(), " sleeps"),
                 (kind.is_by_btf(), " btf"),
                 (kind.attaches(), " attaches"),
+                (kind.is_of_cgroups(), " cgroups"),
             ];
             let marks: String = marks.iter().filter(|(is, _)| *is).map(|(_, mark)| *mark).collect();
             let target = kind.target(section).unwrap_or("-");
@@ -250,7 +263,10 @@ mod tests {
         );
         check("tc", "sched_cls - - 4.1");
         check("tc/ingress", "sched_cls tcx_ingress - 6.6");
-        check("cgroup/connect4", "cgroup_sock_addr cgroup_inet4_connect - 4.17");
+        check("cgroup/connect4", "cgroup_sock_addr cgroup_inet4_connect - 4.17 cgroups");
+        check("cgroup/skb", "cgroup_skb - - 4.10");
+        check("sockops", "sock_ops cgroup_sock_ops - 4.13 cgroups");
+        check("lsm_cgroup/socket_bind", "lsm lsm_cgroup socket_bind 6.0 btf cgroups");
         check("struct_ops/init", "struct_ops - init 5.6");
         check("fsession/f", "tracing trace_fsession f ? btf attaches");
         check("", "unknown");

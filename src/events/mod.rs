@@ -11,5 +11,6 @@ mod tally;
 #[cfg(test)]
 mod tests;
 
+pub use plan::Conditions;
 pub use tallies::Tallies;
 pub use tally::{Tally, TallySink};

@@ -3,10 +3,40 @@
 use crate::series::NumberKind;
 use crate::spec::{Amount, Condition, EventSpec, KeyPart, NO_LABELS, ValueSpec};
 
+/// Which records count.
+#[derive(Debug)]
+pub struct Conditions(Vec<(ValueSpec, Vec<u64>)>);
+
+impl Conditions {
+    /// Records that fulfil all of these.
+    #[must_use]
+    pub fn new(conditions: &[Condition]) -> Self {
+        Self(conditions.iter().map(condition).collect())
+    }
+
+    /// How far it looks into a record.
+    #[must_use]
+    pub fn needs(&self) -> usize {
+        self.0.iter().map(|(value, _)| end(value)).max().unwrap_or(0)
+    }
+
+    /// Whether a record counts; none when it ends before that is known.
+    #[must_use]
+    #[inline]
+    pub fn are_met(&self, record: &[u8]) -> Option<bool> {
+        for (value, any_of) in &self.0 {
+            if !any_of.contains(&value.bits_of(record)?) {
+                return Some(false);
+            }
+        }
+        Some(true)
+    }
+}
+
 /// How one metric reads records.
 #[derive(Debug)]
 pub(super) struct Plan {
-    conditions: Vec<(ValueSpec, Vec<u64>)>,
+    conditions: Conditions,
     key: Vec<KeyPart>,
     amount: Added,
     /// How far it looks into a record.
@@ -51,7 +81,7 @@ impl Plan {
             Amount::Observed { value, bounds } => Added::Observed(*value, bounds.clone()),
         };
         Self {
-            conditions: spec.conditions.iter().map(condition).collect(),
+            conditions: Conditions::new(&spec.conditions),
             key: spec.key.clone(),
             amount,
             needs: needs(spec),
@@ -61,12 +91,10 @@ impl Plan {
     /// What becomes of a record; `room` is for its key.
     #[inline]
     pub(super) fn take<'r>(&self, record: &'r [u8], room: &'r mut Vec<u8>) -> Taken<'r> {
-        for (value, any_of) in &self.conditions {
-            match value.bits_of(record) {
-                None => return Taken::Broken,
-                Some(found) if !any_of.contains(&found) => return Taken::Passes,
-                Some(_) => {}
-            }
+        match self.conditions.are_met(record) {
+            None => return Taken::Broken,
+            Some(false) => return Taken::Passes,
+            Some(true) => {}
         }
         match (self.addend(record), self.key(record, room)) {
             (Some(addend), Some(key)) => Taken::Adds(key, addend),
@@ -137,15 +165,19 @@ fn condition(condition: &Condition) -> (ValueSpec, Vec<u64>) {
     (condition.value, condition.any_of.iter().filter_map(bits).collect())
 }
 
+/// Where a number ends.
+fn end(value: &ValueSpec) -> usize {
+    value.offset + value.width
+}
+
 fn needs(spec: &EventSpec) -> usize {
-    let value = |value: &ValueSpec| value.offset + value.width;
     let amount = match &spec.amount {
         Amount::One => 0,
-        Amount::Number(number) | Amount::Observed { value: number, .. } => value(number),
+        Amount::Number(number) | Amount::Observed { value: number, .. } => end(number),
     };
     let key = spec.key.iter().map(|part| match part {
         KeyPart::Bytes { offset, size } | KeyPart::Bits { offset, size, .. } => offset + size,
     });
-    let conditions = spec.conditions.iter().map(|condition| value(&condition.value));
+    let conditions = spec.conditions.iter().map(|condition| end(&condition.value));
     key.chain(conditions).max().unwrap_or(0).max(amount)
 }

@@ -326,7 +326,7 @@ fn view_spec(metrics: &[(&str, &str)]) -> ViewSpec {
         metric(family, EventSpec { meaning, ..spec(&[], Amount::One) })
     };
     let metrics = metrics.iter().map(one).collect();
-    ViewSpec { name: "c".to_owned(), metrics, expiries: Vec::new(), losses: Vec::new() }
+    ViewSpec { name: "c".to_owned(), metrics, expiries: Vec::new(), losses: Vec::new(), spans: Vec::new() }
 }
 
 /// What each metric of the next version says after one event came before it.

@@ -11,6 +11,8 @@ use std::time::Duration;
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 
 use super::cache::TtlCache;
+use super::file::read_at_most;
+use super::{Pattern, Roots};
 
 /// How long a name is good.
 const KNOWN_FOR: Duration = Duration::from_secs(5);
@@ -20,6 +22,15 @@ const UNKNOWN_FOR: Duration = Duration::from_secs(1);
 
 /// Keys can hold any number; this many of them are remembered.
 const MOST_REMEMBERED: usize = 16_384;
+
+/// A network interface.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Interface {
+    /// Its name, which can change.
+    pub name: String,
+    /// Its number, which no other one gets while it is there.
+    pub index: u32,
+}
 
 /// Names of interfaces, as they were a moment ago.
 #[derive(Debug)]
@@ -46,12 +57,54 @@ impl Interfaces {
 
     fn ask(&mut self, index: u32) -> Option<Arc<str>> {
         if self.socket.is_none() {
-            let flags = SocketFlags::CLOEXEC;
-            self.socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::DGRAM, flags, None).ok();
+            self.socket = socket();
         }
         let name = rustix::net::netdevice::index_to_name(self.socket.as_ref()?, index).ok()?;
         Some(name.into())
     }
+}
+
+fn socket() -> Option<OwnedFd> {
+    rustix::net::socket_with(AddressFamily::UNIX, SocketType::DGRAM, SocketFlags::CLOEXEC, None).ok()
+}
+
+/// The interfaces of the calling thread's network namespace that are meant, and the names that are not there.
+pub(super) fn select(roots: &Roots, patterns: &[Pattern]) -> (Vec<Interface>, Vec<String>) {
+    // A new socket is of the namespace that the thread is in now.
+    let Some(socket) = socket() else { return (Vec::new(), Vec::new()) };
+    let interface = |name: &str| {
+        let index = rustix::net::netdevice::name_to_index(&socket, name).ok()?;
+        Some(Interface { name: name.to_owned(), index })
+    };
+    let (mut found, mut missing): (Vec<Interface>, Vec<String>) = (Vec::new(), Vec::new());
+    for pattern in patterns {
+        if pattern.is_exact() {
+            match interface(pattern.text()) {
+                Some(interface) => found.push(interface),
+                None => missing.push(pattern.text().to_owned()),
+            }
+        } else {
+            let names = names(roots);
+            found
+                .extend(names.iter().filter(|name| pattern.matches(name)).filter_map(|name| interface(name)));
+        }
+    }
+    found.sort_by_key(|interface| interface.index);
+    found.dedup_by_key(|interface| interface.index);
+    (found, missing)
+}
+
+/// The names of all interfaces of the calling thread's network namespace.
+pub(super) fn names(roots: &Roots) -> Vec<String> {
+    let path = roots.procfs.join("thread-self/net/dev");
+    let text = read_at_most(&path, 16 << 20).unwrap_or_default();
+    parse(&String::from_utf8_lossy(&text))
+}
+
+/// Names before the colons, below two lines of heading.
+fn parse(text: &str) -> Vec<String> {
+    let name = |line: &str| line.split_once(':').map(|(name, _)| name.trim().to_owned());
+    text.lines().skip(2).filter_map(name).collect()
 }
 
 #[cfg(test)]
@@ -62,6 +115,23 @@ mod tests {
     fn the_loopback_interface_has_a_name() {
         let mut interfaces = Interfaces::new();
         assert_eq!(interfaces.name(1, Duration::ZERO).as_deref(), Some("lo"));
+    }
+
+    #[test]
+    fn names_are_listed_and_selected() {
+        let text = "Inter-|   Receive\n face |bytes    packets\n    lo: 1 2 3\neth0.100:  5 6\n";
+        assert_eq!(parse(text), ["lo", "eth0.100"]);
+        let roots = Roots::default();
+        assert!(names(&roots).contains(&"lo".to_owned()));
+        let lo = Interface { name: "lo".into(), index: 1 };
+        for pattern in ["lo", "l?", "lo*"] {
+            assert_eq!(select(&roots, &[Pattern::new(pattern)]), (vec![lo.clone()], vec![]), "{pattern}");
+        }
+        let patterns =
+            ["no-such-if", "no-such-*", "a name that is far too long for an interface", "lo", "l*"];
+        let (found, missing) = select(&roots, &patterns.map(Pattern::new));
+        assert_eq!(found, [lo]);
+        assert_eq!(missing, [patterns[0], patterns[2]]);
     }
 
     #[test]

@@ -10,13 +10,18 @@ use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 
 use crate::btf::Kind;
 
+pub use binaries::Binary;
 pub use cache::TtlCache;
+pub use cgroups::select::{CgroupPattern, SelectedCgroup};
 pub use cgroups::{Cgroup, CgroupFollower, CgroupFollowing, CgroupListener};
 pub use clock::Clock;
+pub use interfaces::Interface;
 pub use kernel_types::KernelTypes;
 pub use pace::Pace;
+pub use pattern::Pattern;
 pub use pci::PciIds;
 
+mod binaries;
 mod block;
 mod cache;
 mod cgroups;
@@ -28,6 +33,7 @@ mod kallsyms;
 mod kernel_types;
 mod memory;
 mod pace;
+mod pattern;
 mod pci;
 mod users;
 
@@ -211,10 +217,48 @@ impl Host {
         lock(&self.cgroups).walks()
     }
 
+    /// The cgroups of the cgroup2 hierarchy that have one of these paths, and none below another one of them;
+    /// none where that hierarchy is mounted nowhere.
+    #[must_use]
+    pub fn select_cgroups(&self, patterns: &[CgroupPattern]) -> Option<Vec<SelectedCgroup>> {
+        cgroups::select::select(&self.roots, patterns)
+    }
+
+    /// Where a path of a cgroup does not lead anywhere: the cgroups there are in its place.
+    #[must_use]
+    pub fn cgroups_beside(&self, pattern: &CgroupPattern) -> Vec<String> {
+        cgroups::select::siblings(&self.roots, pattern)
+    }
+
     /// The name of a network interface in the exporter's own network namespace.
     #[must_use]
     pub fn interface_name(&self, index: u32) -> Option<Arc<str>> {
         lock(&self.interfaces).name(index, self.clock.now())
+    }
+
+    /// The interfaces of the calling thread's network namespace that are meant, and names of those that are
+    /// not there.
+    #[must_use]
+    pub fn select_interfaces(&self, patterns: &[Pattern]) -> (Vec<Interface>, Vec<String>) {
+        interfaces::select(&self.roots, patterns)
+    }
+
+    /// The names of all interfaces of the calling thread's network namespace.
+    #[must_use]
+    pub fn interface_names(&self) -> Vec<String> {
+        interfaces::names(&self.roots)
+    }
+
+    /// Programs and libraries by path or name, below roots or on this machine, each once; and what is not there.
+    #[must_use]
+    pub fn select_binaries(&self, files: &[String], roots: &[String]) -> (Vec<Binary>, Vec<String>) {
+        binaries::select(files, roots)
+    }
+
+    /// Files of any kind by an absolute path with `*` and `?`.
+    #[must_use]
+    pub fn select_paths(&self, pattern: &str) -> Vec<Binary> {
+        binaries::paths(pattern)
     }
 
     /// The name of a block device by major and minor number.

@@ -1,7 +1,7 @@
 //! A page as a list of buffers: it grows without ever being moved.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,29 +11,54 @@ pub const CHUNK: usize = 64 * 1024;
 /// Room for the last line of a chunk, so that it seldom has to grow.
 const SLACK: usize = 2 * 1024;
 
-/// Buffers that are kept for the next page: 2 MiB, which need not be given back.
-const MOST_KEPT: usize = 32;
+/// Buffers that are kept whatever the last page was: 2 MiB, which need not be given back.
+const ALWAYS_KEPT: usize = 32;
+/// More are not kept: 16 MiB.
+const MOST_KEPT: usize = 256;
 
-/// Buffers of chunks that were sent. The next page is written into them: memory that is warm, and
-/// that the kernel need not clear again.
-#[derive(Debug, Default)]
+/// Buffers of chunks that were sent, as many as the last page had. The next page is written into them: memory
+/// that is warm, and that the kernel need not clear again. Threads share it, where an allocator keeps some for each.
+#[derive(Debug)]
 pub struct Pool {
-    buffers: Mutex<Vec<Vec<u8>>>,
+    kept: Mutex<Kept>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    buffers: Vec<Vec<u8>>,
+    most: usize,
+}
+
+impl Default for Pool {
+    fn default() -> Self {
+        Self { kept: Mutex::new(Kept { buffers: Vec::new(), most: ALWAYS_KEPT }) }
+    }
 }
 
 impl Pool {
     fn take(&self) -> Vec<u8> {
-        let kept = self.buffers.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        kept.unwrap_or_else(|| Vec::with_capacity(CHUNK + SLACK))
+        self.kept().buffers.pop().unwrap_or_else(|| Vec::with_capacity(CHUNK + SLACK))
     }
 
     fn give(&self, mut buffer: Vec<u8>) {
         buffer.clear();
-        let mut buffers = self.buffers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.kept();
         // One that had to grow for a long line, or has no memory, is not worth keeping.
-        if buffers.len() < MOST_KEPT && buffer.capacity() == CHUNK + SLACK {
-            buffers.push(buffer);
+        if kept.buffers.len() < kept.most && buffer.capacity() == CHUNK + SLACK {
+            kept.buffers.push(buffer);
         }
+    }
+
+    /// Learns how many buffers a page had.
+    fn expect(&self, buffers: usize) {
+        let mut kept = self.kept();
+        kept.most = buffers.clamp(ALWAYS_KEPT, MOST_KEPT);
+        let most = kept.most;
+        kept.buffers.truncate(most);
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -184,6 +209,8 @@ impl Chunks {
         }
         if let Some((_, outlet)) = self.outlet.as_mut().filter(|_| self.flows) {
             outlet.end();
+        } else if let Some(pool) = &self.pool {
+            pool.expect(self.closed.len());
         }
         self.closed
     }
@@ -275,7 +302,7 @@ mod tests {
     #[test]
     fn buffers_are_used_again_and_few_are_kept() {
         let pool = Arc::new(Pool::default());
-        let kept = || pool.buffers.lock().unwrap().len();
+        let kept = || pool.kept().buffers.len();
         let chunks = write_lines(Chunks::pooled(Arc::clone(&pool)));
         let part = chunks[0].slice(10..20);
         let count = chunks.len();
@@ -286,10 +313,30 @@ mod tests {
         let again = write_lines(Chunks::pooled(Arc::clone(&pool)));
         assert_eq!((kept(), again.len()), (0, count));
         let many: Vec<_> = (0..20).map(|_| write_lines(Chunks::pooled(Arc::clone(&pool)))).collect();
-        assert!(many.len() * count > MOST_KEPT);
+        assert!(many.len() * count > ALWAYS_KEPT);
         drop((again, many));
-        assert_eq!(kept(), MOST_KEPT);
+        assert_eq!(kept(), ALWAYS_KEPT);
         assert!(Chunks::pooled(Arc::clone(&pool)).finish().is_empty());
-        assert_eq!(kept(), MOST_KEPT);
+        assert_eq!(kept(), ALWAYS_KEPT);
+    }
+
+    #[test]
+    fn as_many_are_kept_as_the_last_page_had() {
+        #[track_caller]
+        fn check(pool: &Arc<Pool>, chunks: usize, expected: usize) {
+            let mut page = Chunks::pooled(Arc::clone(pool));
+            for _ in 0..chunks {
+                page.open().resize(CHUNK, b'x');
+                page.close_when_full();
+            }
+            drop(page.finish());
+            assert_eq!(pool.kept().buffers.len(), expected, "{chunks}");
+        }
+        let pool = Arc::default();
+        check(&pool, 3, 4);
+        check(&pool, 100, 100);
+        check(&pool, 300, MOST_KEPT);
+        check(&pool, 50, 50);
+        check(&pool, 1, ALWAYS_KEPT);
     }
 }

@@ -131,7 +131,7 @@ fn judge(standing: Option<&Standing<'_>>, config: &ReadConfig, rules: Rules) -> 
     let is_good = match standing.filter(|standing| standing.running.is_some()) {
         Some(standing) => errors.all(|problem| is_bearable(standing, problem)),
         // Programs whose every metric was refused would cost and show nothing.
-        None => !spec.view.metrics.is_empty() || errors.next().is_none(),
+        None => !spec.view.is_empty() || errors.next().is_none(),
     };
     if is_good { Verdict::Accepted } else { refused }
 }
@@ -142,8 +142,7 @@ fn is_bearable(standing: &Standing<'_>, error: &Problem) -> bool {
     let Some(running) = standing.running else { return true };
     let concerns_metrics = |problem: &Problem| problem.is_error() && problem.place.program.is_none();
     let was_whole = !standing.problems.iter().any(concerns_metrics);
-    let is_served = |name: &String| running.view.metrics.iter().any(|metric| metric.name == *name);
-    !was_whole && error.place.metric.as_ref().is_some_and(|name| !is_served(name))
+    !was_whole && error.place.metric.as_ref().is_some_and(|name| !running.view.serves(name))
 }
 
 /// Lets configs agree on who owns which family: what is running wins, then comes the order of names. Who
@@ -169,7 +168,7 @@ fn settle(
                         || candidate.standing.is_none_or(|standing| is_bearable(&standing, problem)))
             };
             let settled = specs.iter().find(|spec| spec.load.name == candidate.config.name);
-            let nothing_left = settled.is_none_or(|spec| spec.view.metrics.is_empty());
+            let nothing_left = settled.is_none_or(|spec| spec.view.is_empty());
             if own.iter().all(is_borne) && (own.is_empty() || !nothing_left) {
                 continue;
             }

@@ -38,6 +38,16 @@ pub trait Kernel: Sync {
         running: Option<&mut Self::Loaded>,
     ) -> Result<Started<Self::Loaded>, Vec<Problem>>;
 
+    /// Whether places of what is attached come and go.
+    fn follows(&self, _loaded: &Self::Loaded) -> bool {
+        false
+    }
+
+    /// Looks for places that have come or are gone; none when nothing has changed.
+    fn follow(&self, _loaded: &mut Self::Loaded) -> Option<Moved> {
+        None
+    }
+
     /// Sets variables and follows other cgroups while the programs run, so that it is as if it had been loaded by
     /// another spec.
     ///
@@ -55,6 +65,18 @@ pub trait Kernel: Sync {
     fn goes_on(&self) -> bool {
         true
     }
+}
+
+/// What is at work after places have come or gone.
+pub struct Moved {
+    /// What scrapes may see of it.
+    pub view: View,
+    /// What was wrong with its programs before.
+    pub before: Vec<Problem>,
+    /// What is wrong with them now.
+    pub problems: Vec<Problem>,
+    /// What became of its programs.
+    pub programs: Vec<ProgramVerdict>,
 }
 
 /// What is at work after a commit.

@@ -18,7 +18,7 @@ mod unit;
 mod watch;
 
 pub use found::{Folder, Found, Provenance, ReadConfig};
-pub use kernel::{Kernel, Started};
+pub use kernel::{Kernel, Moved, Started};
 pub use report::{Change, Report};
 pub use serve::{Observer, Order, Reloader, serve};
 pub use supervisor::{Moment, Supervisor};

@@ -51,7 +51,16 @@ pub(super) fn spec(name: &str, object: &str, metrics: &[(&str, &str)]) -> Spec {
     let metrics = metrics.iter().map(|(metric_name, help)| metric(name, metric_name, help)).collect();
     let load =
         LoadSpec { name: name.to_owned(), object_bytes: object.as_bytes().into(), ..LoadSpec::default() };
-    Spec { load, view: ViewSpec { name: name.to_owned(), metrics, expiries: Vec::new(), losses: Vec::new() } }
+    Spec {
+        load,
+        view: ViewSpec {
+            name: name.to_owned(),
+            metrics,
+            expiries: Vec::new(),
+            losses: Vec::new(),
+            spans: Vec::new(),
+        },
+    }
 }
 
 /// What files say: the object's version, the metrics, and what is wrong.

@@ -80,16 +80,24 @@ pub fn serve<K: Kernel>(
     observer: &mut dyn Observer,
     orders: &Receiver<Order>,
 ) {
+    let after = |wait: Option<Duration>| wait.map(|wait| Instant::now() + wait);
     let mut again: Option<Instant> = None;
+    let mut follow = after(supervisor.follow());
     loop {
         let mut waiting = Waiting::default();
-        let first = match again {
+        let first = match [again, follow].into_iter().flatten().min() {
             Some(at) => orders.recv_timeout(at.saturating_duration_since(Instant::now())),
             None => orders.recv().map_err(|_| RecvTimeoutError::Disconnected),
         };
         match first {
             Ok(order) => waiting.add(order),
-            Err(RecvTimeoutError::Timeout) => waiting.look = true,
+            Err(RecvTimeoutError::Timeout) if again.is_some_and(|at| at <= Instant::now()) => {
+                waiting.look = true
+            }
+            Err(RecvTimeoutError::Timeout) => {
+                follow = after(supervisor.follow());
+                continue;
+            }
             Err(RecvTimeoutError::Disconnected) => break,
         }
         orders.try_iter().for_each(|order| waiting.add(order));
@@ -104,7 +112,8 @@ pub fn serve<K: Kernel>(
             Err(problems) => supervisor.refuse(problems),
         };
         observer.ended(&report, began.elapsed(), is_asked_for);
-        again = report.look_again.map(|wait| Instant::now() + wait);
+        again = after(report.look_again);
+        follow = after(supervisor.follow());
         for reply in waiting.asked.into_iter().flatten() {
             let _ = reply.send(report.clone());
         }

@@ -17,6 +17,7 @@ use crate::problem::Problem;
 use crate::scrape::{Generation, Handover, Member, Replaced, Scraper};
 use crate::snapshot::View;
 use crate::spec::{MetricKind, MetricSpec, Spec};
+use events::Goals;
 use jobs::Job;
 
 /// A config whose file is missing goes on for so long: editors and tools that unpack archives take a
@@ -25,6 +26,12 @@ const GRACE: Duration = Duration::from_secs(1);
 
 /// How long the last read of maps that are given up may take.
 const LAST_READ: Duration = Duration::from_secs(10);
+
+/// Places are looked for so often.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// Looking for places takes one part in so many of the time, at most.
+const SHARE: u32 = 20;
 
 /// When and why the files are looked at.
 #[derive(Clone, Copy, Debug)]
@@ -106,6 +113,29 @@ impl<K: Kernel> Supervisor<K> {
             self.publish(&Handover::default());
         }
         found
+    }
+
+    /// Looks for places that have come or are gone; when to look again, if there can be any.
+    pub fn follow(&mut self) -> Option<Duration> {
+        let began = Instant::now();
+        let (mut has_changed, mut is_needed) = (false, false);
+        for running in self.units.values_mut().filter_map(|unit| unit.running.as_mut()) {
+            if !self.kernel.follows(&running.loaded) {
+                continue;
+            }
+            is_needed = true;
+            let Some(mut moved) = self.kernel.follow(&mut running.loaded) else { continue };
+            has_changed = true;
+            moved.view.config.clone_from(&running.view.config);
+            running.problems.retain(|problem| !moved.before.contains(problem));
+            running.problems.extend(moved.problems);
+            running.view = running.tallies.complete(&moved.view);
+            (running.bare, running.programs) = (moved.view, moved.programs);
+        }
+        if has_changed {
+            self.publish(&Handover::default());
+        }
+        is_needed.then(|| LOOK_EVERY.max(began.elapsed().saturating_mul(SHARE)))
     }
 
     /// Ends the serving of numbers and then detaches and closes everything.
@@ -269,7 +299,8 @@ impl<K: Kernel> Supervisor<K> {
             return Some(Box::new(accepted));
         }
         turn.remarks.extend(accepted.problems.iter().cloned());
-        events::connect(name, &running.bare, &tallies);
+        let (kinds, spans) = (&accepted.spec.view.spans, self.scraper.spans());
+        events::connect(&running.bare, &Goals { config: name, tallies: &tallies, kinds, spans });
         turn.handover.replaced.extend(events::replaced(name, &running.tallies, &tallies));
         (running.view, running.tallies) = (view, tallies);
         // What is known of the programs goes on with them.
@@ -326,9 +357,11 @@ impl<K: Kernel> Supervisor<K> {
         let is_strict = self.is_strict;
         let before = running.as_ref().map(|running| running.tallies.clone()).unwrap_or_default();
         let tallies = Tallies::new(&spec.view, &before);
+        let spans = Arc::clone(self.scraper.spans());
+        let goals = Goals { config: &name, tallies: &tallies, kinds: &spec.view.spans, spans: &spans };
         let outcome = prepared.and_then(|prepared| {
             // Its programs may write events before the last of them is attached.
-            events::connect_new(&self.kernel.view(&prepared), running.as_ref(), &tallies);
+            events::connect_new(&self.kernel.view(&prepared), running.as_ref(), &goals);
             let loaded = running.as_mut().map(|running| &mut running.loaded);
             self.kernel.commit(prepared, is_strict, loaded)
         });
@@ -341,7 +374,7 @@ impl<K: Kernel> Supervisor<K> {
             }
         };
         let Started { loaded, view: bare, problems: of_programs, programs, carried } = started;
-        events::connect(&name, &bare, &tallies);
+        events::connect(&bare, &goals);
         let change = match running {
             Some(old) => {
                 turn.handover.replaced.extend(events::replaced(&name, &old.tallies, &tallies));

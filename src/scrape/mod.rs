@@ -49,6 +49,7 @@ pub use stream::{Broken, PageStream};
 pub use upkeep::Upkeep;
 
 use crate::page::{self, Chunks, Coding};
+use crate::spans::Spans;
 use reading::Reading;
 use shared::{Made, Shared};
 use state::States;
@@ -68,6 +69,8 @@ pub struct Settings {
     pub stats_enabled: Box<dyn Fn() -> bool + Send + Sync>,
     /// How many clients were cut so far, by the reason.
     pub clients_cut: Box<dyn Fn() -> Vec<(&'static str, u64)> + Send + Sync>,
+    /// Where spans go.
+    pub spans: Arc<Spans>,
     /// What this program is.
     pub build: BuildInfo,
 }
@@ -81,6 +84,7 @@ impl Default for Settings {
             limit_grace: limit::GRACE,
             stats_enabled: Box::new(|| false),
             clients_cut: Box::new(Vec::new),
+            spans: Arc::new(Spans::off()),
             build: BuildInfo::default(),
         }
     }
@@ -188,6 +192,12 @@ impl Scraper {
     #[must_use]
     pub fn live(&self) -> &Arc<Live> {
         &self.live
+    }
+
+    /// Where spans go.
+    #[must_use]
+    pub fn spans(&self) -> &Arc<Spans> {
+        &self.settings.spans
     }
 }
 

@@ -91,10 +91,14 @@ impl Shared {
         let overflow = Overflow { shared: Arc::clone(self), coding, reply: Arc::clone(&reply), inflow: None };
         let chunks = Chunks::pooled(Arc::clone(pool)).with_outlet(most, Box::new(overflow));
         let page = reading.as_deref().map(|reading| render(reading, chunks)).unwrap_or_default();
-        // Let go of only after it was rendered: after a panic the next one must not find nothing.
         drop(reading);
-        *lock(&self.reading) = None;
         let reply = lock(&reply).take();
+        if reply.is_none() && !matches!(lock(&self.making).stage, Stage::Flows(_)) {
+            // It could not be coded: another may try.
+            return Ok(());
+        }
+        // Let go of only after it was made: after a panic the next one must not find nothing.
+        *lock(&self.reading) = None;
         if let Some(reply) = reply {
             let _ = self.plain.set(page);
             self.enter(Stage::Whole);

@@ -81,6 +81,8 @@ pub struct Status {
     pub configs: Vec<ConfigStatus>,
     /// What is wrong with no config in particular.
     pub problems: Vec<String>,
+    /// How spans fare, as a sentence; empty where there are none.
+    pub spans: String,
     /// How changes of the files are noticed, as a sentence; empty before they are.
     pub watching: String,
 }
@@ -117,8 +119,8 @@ fn render(html: &mut String, status: &Status) -> fmt::Result {
         html.push_str("<li><a href=\"/maps\">Maps</a></li>\n");
     }
     html.push_str("</ul>\n");
-    if !status.watching.is_empty() {
-        writeln!(html, "<p>{}</p>", Escaped(&status.watching))?;
+    for sentence in [&status.watching, &status.spans].into_iter().filter(|sentence| !sentence.is_empty()) {
+        writeln!(html, "<p>{}</p>", Escaped(sentence))?;
     }
     for problem in &status.problems {
         writeln!(html, "<pre class=\"failed\">{}</pre>", Escaped(problem))?;
@@ -254,6 +256,7 @@ mod tests {
                 verdicts: vec![row("old", true), row("new", false)],
             }],
             problems: Vec::new(),
+            spans: "Spans go to http://<collector>: 3 came.".into(),
             watching: "Changes of the files are followed: events.".into(),
         }
     }
@@ -272,6 +275,7 @@ mod tests {
             "href=\"/metrics\"",
             "<td>biolatency</td>",
             "<p>Changes of the files are followed: events.</p>",
+            "<p>Spans go to http://&lt;collector&gt;: 3 came.</p>",
             "degraded",
             "1 of 3",
             "unknown decoder",

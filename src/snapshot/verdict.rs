@@ -5,6 +5,8 @@
 pub enum Verdict {
     /// It is loaded and attached.
     Attached,
+    /// It is loaded, and what it is to be attached to is not there yet.
+    Waiting,
     /// It cannot work on this machine, and the config is whole without it.
     Unsupported,
     /// It should be at work and is not.
@@ -19,7 +21,7 @@ impl Verdict {
     pub fn label(self) -> &'static str {
         match self {
             Self::Unsupported => "unsupported",
-            Self::Attached | Self::Broken | Self::Disabled => self.word(),
+            Self::Attached | Self::Waiting | Self::Broken | Self::Disabled => self.word(),
         }
     }
 
@@ -28,6 +30,7 @@ impl Verdict {
     pub fn word(self) -> &'static str {
         match self {
             Self::Attached => "attached",
+            Self::Waiting => "waiting",
             Self::Unsupported => "unsupported here",
             Self::Broken => "broken",
             Self::Disabled => "disabled",
@@ -42,14 +45,22 @@ pub struct ProgramVerdict {
     pub program: String,
     /// What became of it.
     pub verdict: Verdict,
-    /// Why, as one line; empty where it is attached.
+    /// Why, as one line; empty where nothing is to be said.
     pub reason: String,
+    /// At how many places it is attached.
+    pub places: usize,
 }
 
 impl ProgramVerdict {
     /// A verdict with its reason.
     #[must_use]
     pub fn new(program: impl Into<String>, verdict: Verdict, reason: impl Into<String>) -> Self {
-        Self { program: program.into(), verdict, reason: reason.into() }
+        Self { program: program.into(), verdict, reason: reason.into(), places: 0 }
+    }
+
+    /// The same with the number of places that it is attached to.
+    #[must_use]
+    pub fn at(self, places: usize) -> Self {
+        Self { places, ..self }
     }
 }

@@ -1,5 +1,7 @@
 //! What a config changes about its object before it is loaded.
 
+use super::Attach;
+
 /// Bytes of a variable's initial value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GlobalPatch {
@@ -66,8 +68,8 @@ pub struct ProgramSetting {
     pub enabled: Option<bool>,
     /// Whether the config is whole without it.
     pub optional: bool,
-    /// The control group that it is attached to, as a path below the root of cgroup2: `/` is the root.
-    pub cgroup: Option<String>,
+    /// Where it is attached, whatever its section says.
+    pub attach: Option<Attach>,
 }
 
 /// What differs from the object's definition of a map.

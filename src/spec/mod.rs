@@ -3,11 +3,13 @@
 //! Two halves: the load spec concerns the kernel, the view spec what the numbers
 //! mean. Equal load specs mean that the kernel is not touched.
 
+mod attach;
 mod cgroups;
 mod event;
 mod limit;
 mod load;
 mod owner;
+mod span;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,11 +18,16 @@ use crate::decode::Chain;
 use crate::problem::{Place, Position};
 use crate::series::Buckets;
 pub use crate::snapshot::{Area, Bits, Reduce, ValueKind, ValueSpec};
+pub use attach::{
+    Attach, Binaries, Cgroups, Direction, Netfilter, Netkit, PerfEvent, Sample, Tc, TcMode, Uprobe, Usdt,
+    Xdp, XdpMode,
+};
 pub use cgroups::{CgroupMap, CgroupMapKind};
 pub use event::{Amount, Condition, EventSpec, KeyPart, LossSpec, NO_LABELS};
 pub use limit::{MapExpiry, SeriesLimit};
 pub use load::{BufferSpec, GlobalPatch, MapDefinition, MapSetting, ProgramSetting};
 pub use owner::Owner;
+pub use span::SpanSpec;
 
 /// A config after it was checked against its object.
 #[derive(Clone, Debug)]
@@ -35,8 +42,9 @@ impl Spec {
     /// Whether a label shows kernel symbols.
     #[must_use]
     pub fn asks_for_symbols(&self) -> bool {
-        let mut labels =
+        let of_metrics =
             self.view.metrics.iter().flat_map(|metric| metric.labels.iter().chain(metric.kind.slot()));
+        let mut labels = of_metrics.chain(self.view.spans.iter().flat_map(|span| &span.labels));
         labels.any(|label| label.chain.traits().symbols)
     }
 }
@@ -124,6 +132,23 @@ pub struct ViewSpec {
     pub expiries: Vec<MapExpiry>,
     /// Losses of events that its programs count.
     pub losses: Vec<LossSpec>,
+    /// Its spans, in the file's order.
+    pub spans: Vec<SpanSpec>,
+}
+
+impl ViewSpec {
+    /// Whether nothing comes of the config's maps.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.metrics.is_empty() && self.spans.is_empty()
+    }
+
+    /// Whether a metric, or spans, of this name come of them.
+    #[must_use]
+    pub fn serves(&self, name: &str) -> bool {
+        let metrics = self.metrics.iter().map(|metric| &metric.name);
+        metrics.chain(self.spans.iter().map(|span| &span.name)).any(|served| served == name)
+    }
 }
 
 /// The kind of a family.

@@ -48,6 +48,14 @@ const YIELDING: &[&str] = &[
     "ebpf_exporter_metric_skipped_label_sets_total",
     "ebpf_exporter_metric_untracked_keys",
     "ebpf_exporter_program_verdict",
+    "ebpf_exporter_program_places",
+    "ebpf_exporter_span_requests_failed_total",
+    "ebpf_exporter_span_requests_total",
+    "ebpf_exporter_spans_dropped_total",
+    "ebpf_exporter_spans_exported_total",
+    "ebpf_exporter_spans_queued",
+    "ebpf_exporter_spans_rejected_total",
+    "ebpf_exporter_spans_total",
 ];
 
 /// Whom a name belongs to.

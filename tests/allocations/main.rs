@@ -72,6 +72,7 @@ fn member(config: &str, metric: MetricSpec, source: Arc<Literal>) -> Member {
             metrics: vec![metric],
             expiries: Vec::new(),
             losses: Vec::new(),
+            spans: Vec::new(),
         },
         view: View {
             config: config.to_owned(),

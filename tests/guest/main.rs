@@ -14,6 +14,9 @@ mod read;
 /// Programs on a function of the kernel: what they count, and that nothing of them stays.
 mod probes;
 
+/// Functions that the config names.
+mod places;
+
 /// Objects that are replaced while their programs count.
 mod reload;
 

@@ -40,6 +40,12 @@ mod good;
 /// What bounds series and entries.
 mod limits;
 
+/// Where programs are attached.
+mod places;
+
+/// Spans, and what is wrong with them.
+mod spans;
+
 /// What is set before the load: globals, programs, choices, maps.
 mod load;
 

@@ -50,6 +50,9 @@ mod process;
 /// The whole exporter as a process: flags, pages, faults, signals.
 mod exporter;
 
+/// Spans, from a program to a collector.
+mod spans;
+
 /// The shipped objects and configs against known workloads.
 mod shipped;
 

@@ -55,7 +55,7 @@ pub(super) fn attach(program: &ProgramMut<'_>, section: &str) -> Result<Attached
     let is_usdt = matches!(kind, "usdt" | "usdt.s");
     match if is_usdt { usdt::attaching(|| program.attach()) } else { program.attach() } {
         Ok(link) if is_usdt => Ok(Attached::Usdt(link)),
-        Ok(link) => Ok(Attached::Links(vec![link])),
+        Ok(link) => Ok(Attached::Link(link)),
         Err(error) => {
             let errno = errno_of(&error);
             // libbpf answers alike where a section's name has no place and where the kernel knows none.

@@ -1,20 +1,37 @@
-//! Attaching programs by their section's name: one file per kind that libbpf does not know.
+//! Attaching programs: one file per kind of place that libbpf does not attach by a section's name.
+//!
+//! What a program wants is said by its config or by its section ([`Wanted`]). The machine makes places
+//! ([`Target`]) of that, of which there may be more later; each place has a link of its own ([`Attached`]).
 
 mod auto;
 mod cgroup;
+mod filters;
+mod kprobe;
+mod netfilter;
+mod netkit;
+mod netns;
 mod perf_event;
+mod socket;
+mod tc;
+mod tracepoint;
+mod uprobe;
+mod usdt;
 mod xdp;
 
-use std::path::{Path, PathBuf};
+use std::fmt::{Display, Formatter};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
 
 use libbpf_rs::query::LinkTypeInfo;
 use libbpf_rs::{Link, OpenObject, Program, ProgramMut};
 
 use crate::host::Host;
-use crate::spec::LoadSpec;
+use crate::spec::{Attach, LoadSpec, Netfilter};
 
+use super::ending::{self, Ending};
 use super::explain::errno_of;
 use super::log::{self, Log};
+use super::raw;
 
 /// Where libbpf looks for tracepoints; the first one that is there.
 const TRACEFS: [&str; 2] = ["/sys/kernel/debug/tracing", "/sys/kernel/tracing"];
@@ -24,13 +41,67 @@ pub(super) fn tracefs() -> Option<&'static str> {
     TRACEFS.into_iter().find(|path| Path::new(path).join("events").exists())
 }
 
-/// What holds one program.
+/// One place where a program can be attached. Equal ones of two programs are the same place.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Target {
+    /// Where libbpf attaches it by its section.
+    Section(String),
+    /// A cgroup.
+    Cgroup(cgroup::At),
+    /// A network interface.
+    Xdp(xdp::At),
+    /// A network interface, and a direction.
+    Tc(tc::At),
+    /// A netkit interface.
+    Netkit(netkit::At),
+    /// A CPU.
+    PerfEvent(perf_event::At),
+    /// A function in a file.
+    Uprobe(uprobe::At),
+    /// A probe in a file.
+    Usdt(usdt::At),
+    /// A function of the kernel.
+    Kprobe(String),
+    /// A tracepoint.
+    Tracepoint(String),
+    /// A network namespace.
+    Netns(netns::At),
+    /// A hook of netfilter.
+    Netfilter(Netfilter),
+    /// A network interface.
+    Socket(socket::At),
+    /// There is none, or none yet.
+    Missing(Missing),
+}
+
+/// Why there is no place.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Missing {
+    /// What its section's name says cannot be understood.
+    Section { section: String, expected: &'static str, message: String },
+    /// There is no such network interface.
+    Interface(String),
+    /// There is no such cgroup.
+    Cgroup(String),
+    /// cgroup2 is not mounted.
+    Cgroup2,
+    /// There is no such file.
+    File(String),
+}
+
+/// What holds one program at one place.
 #[derive(Debug)]
 pub(super) enum Attached {
-    /// Links that do not know of each other.
-    Links(Vec<Link>),
+    /// A link that does not know of others.
+    Link(Link),
     /// A link that uses the object's USDT manager.
     Usdt(Link),
+    /// A link of the kernel's that libbpf does not know.
+    Own { link: OwnedFd, is_exact: bool, is_quick: bool },
+    /// A filter, which is no link.
+    Filter(tc::Filter),
+    /// A socket with a filter.
+    Socket(OwnedFd),
 }
 
 /// Why a program is not attached.
@@ -38,16 +109,10 @@ pub(super) enum Attached {
 pub(super) enum AttachError {
     /// There is nothing in its section's name that says where.
     NoPlace,
-    /// What its section's name says cannot be understood.
-    Section { expected: &'static str, message: String },
+    /// What was said leads nowhere.
+    Missing(Missing),
     /// The kernel or libbpf refused.
     Refused { errno: i32, log: Log },
-    /// There is no such network interface.
-    NoInterface(String),
-    /// There is no cgroup2 here.
-    NoCgroups,
-    /// There is no such control group, or it cannot be opened.
-    NoCgroup { path: PathBuf, error: std::io::Error },
 }
 
 /// Gives the programs of sections that libbpf does not know their types, as it does for its own.
@@ -62,23 +127,126 @@ pub(super) fn set_types(object: &mut OpenObject) {
     }
 }
 
-/// Attaches one loaded program where its config says, else where its section's name says.
-pub(super) fn attach(
-    program: &ProgramMut<'_>,
-    spec: &LoadSpec,
-    host: &Host,
-) -> Result<Attached, AttachError> {
-    let section = section(program);
-    let (result, log) = log::capture(|| {
-        if let Some(path) = cgroup_of(program, spec) {
-            cgroup::attach(program, path, host)
-        } else if let Some(interface) = xdp::interface(&section) {
-            xdp::attach(program, interface)
-        } else if perf_event::is_section(&section) {
-            perf_event::attach(program, &section, &host.roots)
-        } else {
-            auto::attach(program, &section)
+/// A program's section as it would be if it said what the config says, where sections can say it.
+pub(super) fn effective_section(section: &str, attach: Option<&Attach>) -> String {
+    let kind = section.split('/').next().unwrap_or_default();
+    match attach {
+        Some(attach) => attach.target().map_or_else(|| kind.to_owned(), |name| format!("{kind}/{name}")),
+        None => section.to_owned(),
+    }
+}
+
+/// Sets the function or tracepoint of programs that are loaded with it.
+///
+/// # Errors
+/// The first program whose target the kernel's BTF does not have, and that name.
+pub(super) fn set_functions(object: &mut OpenObject, spec: &LoadSpec) -> Result<(), (String, String, i32)> {
+    for mut program in object.progs_mut().filter(|program| program.autoload()) {
+        let name = program.name().to_string_lossy().into_owned();
+        let is_typed = program.section().to_string_lossy().trim_start_matches('?').starts_with("tp_btf");
+        let setting = spec.programs.iter().find(|setting| setting.name == name);
+        let target = match setting.and_then(|setting| setting.attach.as_ref()) {
+            Some(Attach::Function(target)) => target,
+            Some(Attach::Tracepoint(target)) if is_typed => target,
+            _ => continue,
+        };
+        if let Err(error) = program.set_attach_target(0, Some(target.clone())) {
+            return Err((name, target.clone(), errno_of(&error)));
         }
+    }
+    Ok(())
+}
+
+/// What a program is to be attached to.
+#[derive(Clone, Debug)]
+pub(super) struct Wanted {
+    section: String,
+    attach: Result<Option<Attach>, Missing>,
+    attach_type: u32,
+}
+
+impl Wanted {
+    /// What the config says, or else the section.
+    pub(super) fn of(program: &Program<'_>, spec: &LoadSpec) -> Self {
+        let section = section(program);
+        let name = program.name();
+        let setting = spec.programs.iter().find(|setting| name.to_str() == Some(&setting.name));
+        let attach = match setting.and_then(|setting| setting.attach.clone()) {
+            Some(attach) => Ok(Some(attach)),
+            None => by_section(&section),
+        };
+        Self { section, attach, attach_type: program.attach_type() as u32 }
+    }
+
+    /// Whether its places can come and go.
+    pub(super) fn follows(&self) -> bool {
+        match &self.attach {
+            Err(_) | Ok(None) => false,
+            Ok(Some(Attach::Cgroup(wanted))) => cgroup::follows(wanted),
+            Ok(Some(Attach::Netns(paths))) => netns::follows(paths),
+            Ok(Some(
+                Attach::Kprobe(_) | Attach::Tracepoint(_) | Attach::Function(_) | Attach::Netfilter(_),
+            )) => false,
+            // Interfaces, CPUs, and files that are replaced.
+            Ok(Some(_)) => true,
+        }
+    }
+
+    /// The places that there are now.
+    pub(super) fn targets(&self, host: &Host) -> Vec<Target> {
+        match &self.attach {
+            Err(missing) => vec![Target::Missing(missing.clone())],
+            // A function was set before the load: libbpf attaches it as one of its section.
+            Ok(None | Some(Attach::Function(_))) => vec![Target::Section(self.section.clone())],
+            Ok(Some(Attach::Cgroup(wanted))) => cgroup::targets(wanted, self.attach_type, host),
+            Ok(Some(Attach::Xdp(wanted))) => xdp::targets(wanted, host),
+            Ok(Some(Attach::Tc(wanted))) => tc::targets(wanted, host),
+            Ok(Some(Attach::Netkit(wanted))) => netkit::targets(wanted, self.attach_type, host),
+            Ok(Some(Attach::PerfEvent(wanted))) => perf_event::targets(wanted, host),
+            Ok(Some(Attach::Uprobe(wanted))) => uprobe::targets(wanted, host),
+            Ok(Some(Attach::Usdt(wanted))) => usdt::targets(wanted, host),
+            Ok(Some(Attach::Kprobe(function))) => vec![Target::Kprobe(function.clone())],
+            // The type of such a program was loaded with its tracepoint.
+            Ok(Some(Attach::Tracepoint(_))) if self.section.starts_with("tp_btf") => {
+                vec![Target::Section(self.section.clone())]
+            }
+            Ok(Some(Attach::Tracepoint(name))) => vec![Target::Tracepoint(name.clone())],
+            Ok(Some(Attach::Netns(paths))) => netns::targets(paths, self.attach_type, host),
+            Ok(Some(Attach::Netfilter(at))) => vec![Target::Netfilter(*at)],
+            Ok(Some(Attach::Socket(interfaces))) => socket::targets(interfaces, host),
+        }
+    }
+}
+
+/// What a section says that libbpf does not attach.
+fn by_section(section: &str) -> Result<Option<Attach>, Missing> {
+    if let Some(interface) = xdp::interface(section) {
+        return Ok(Some(Attach::Xdp(xdp::one(interface))));
+    }
+    if perf_event::is_section(section) {
+        return perf_event::wanted(section).map(|wanted| Some(Attach::PerfEvent(wanted)));
+    }
+    let cgroups = || cgroup::by_section(section).map(Attach::Cgroup);
+    Ok(netns::by_section(section).map(Attach::Netns).or_else(cgroups))
+}
+
+/// Attaches one loaded program to one place.
+pub(super) fn attach(program: &ProgramMut<'_>, target: &Target) -> Result<Attached, AttachError> {
+    let (result, log) = log::capture(|| match target {
+        Target::Section(section) => auto::attach(program, section),
+        Target::Cgroup(at) => cgroup::attach(program, at),
+        Target::Xdp(at) => xdp::attach(program, at),
+        Target::Tc(at) => tc::attach(program, at),
+        Target::Netkit(at) => netkit::attach(program, at),
+        Target::PerfEvent(at) => perf_event::attach(program, at),
+        Target::Uprobe(at) => uprobe::attach(program, at, &section(program)),
+        Target::Usdt(at) => usdt::attach(program, at),
+        Target::Kprobe(function) => kprobe::attach(program, function, &section(program)),
+        Target::Tracepoint(name) => tracepoint::attach(program, name),
+        Target::Netns(at) => netns::attach(program, at),
+        Target::Netfilter(at) => netfilter::attach(program, at),
+        Target::Socket(at) => socket::attach(program, at),
+        Target::Missing(missing) => Err(AttachError::Missing(missing.clone())),
     });
     result.map_err(|error| match error {
         AttachError::Refused { errno, .. } => AttachError::Refused { errno, log },
@@ -91,63 +259,108 @@ pub(super) fn section(program: &Program<'_>) -> String {
     program.section().to_string_lossy().trim_start_matches('?').to_owned()
 }
 
-/// The control group that the config attaches a program to.
-fn cgroup_of<'a>(program: &Program<'_>, spec: &'a LoadSpec) -> Option<&'a str> {
-    let name = program.name();
-    let setting = spec.programs.iter().find(|setting| *setting.name == *name)?;
-    setting.cgroup.as_deref()
-}
-
 /// The kernel or libbpf refused; the log is added by who captured it.
 fn refused(errno: i32) -> AttachError {
     AttachError::Refused { errno, log: Log::default() }
 }
 
-/// Where a program is attached, such that two programs with equal places are at the same one.
-pub(super) fn place(program: &Program<'_>, spec: &LoadSpec) -> String {
-    let section = section(program);
-    if let Some(path) = cgroup_of(program, spec) {
-        return format!("{section} at {path}");
-    }
-    match xdp::interface(&section) {
-        // With fragments or without: an interface has one place.
-        Some(interface) => format!("xdp/{interface}"),
-        None => section,
+/// The kernel refused; the log is added by who captured it.
+fn refused_by_kernel(error: &std::io::Error) -> AttachError {
+    refused(error.raw_os_error().unwrap_or(libc::EIO))
+}
+
+impl Display for Target {
+    fn fmt(&self, out: &mut Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Section(section) => write!(out, "`{section}`"),
+            Self::Cgroup(at) => write!(out, "the cgroup `{}`", at.name()),
+            Self::Xdp(at) => write!(out, "the interface `{}`", at.interface()),
+            Self::Tc(at) => write!(out, "the interface `{}`", at.interface()),
+            Self::Netkit(at) => write!(out, "the interface `{}`", at.interface()),
+            Self::PerfEvent(at) => at.fmt(out),
+            Self::Uprobe(at) => write!(out, "`{}`", at.path()),
+            Self::Usdt(at) => write!(out, "`{}`", at.path()),
+            Self::Kprobe(name) | Self::Tracepoint(name) => write!(out, "`{name}`"),
+            Self::Netns(at) => write!(out, "the network namespace `{}`", at.path()),
+            Self::Netfilter(at) => write!(out, "hook {} of netfilter", at.hook),
+            Self::Socket(at) => write!(out, "the interface `{}`", at.interface()),
+            Self::Missing(Missing::File(path)) => write!(out, "`{path}`"),
+            Self::Missing(Missing::Section { section, .. }) => write!(out, "`{section}`"),
+            Self::Missing(Missing::Interface(name)) => write!(out, "the interface `{name}`"),
+            Self::Missing(Missing::Cgroup(path)) => write!(out, "the cgroup `{path}`"),
+            Self::Missing(Missing::Cgroup2) => out.write_str("cgroups"),
+        }
     }
 }
 
 impl Attached {
     /// Whether the kernel can exchange the program behind it, so that no event is missed or counted twice.
     pub(super) fn is_exact(&self) -> bool {
-        let Self::Links(links) = self else { return false };
-        let [link] = links.as_slice() else { return false };
-        link.info().is_ok_and(|info| {
-            matches!(
-                info.info,
-                LinkTypeInfo::Xdp(_)
-                    | LinkTypeInfo::Tcx(_)
-                    | LinkTypeInfo::Netkit(_)
-                    | LinkTypeInfo::Cgroup(_)
-                    | LinkTypeInfo::NetNs(_)
-                    | LinkTypeInfo::Iter(_)
-            )
-        })
+        match self {
+            Self::Own { is_exact, .. } => *is_exact,
+            Self::Filter(_) | Self::Socket(_) => true,
+            Self::Link(link) => link.info().is_ok_and(|info| matches!(info.info, LinkTypeInfo::Iter(_))),
+            Self::Usdt(_) => false,
+        }
     }
 
     /// Puts another program behind it.
     pub(super) fn update(&mut self, program: &Program<'_>) -> Result<(), AttachError> {
-        let Self::Links(links) = self else { return Err(refused(libc::EOPNOTSUPP)) };
-        links
-            .iter_mut()
-            .try_for_each(|link| link.update_prog(program))
-            .map_err(|error| refused(errno_of(&error)))
+        match self {
+            Self::Link(link) => link.update_prog(program).map_err(|error| refused(errno_of(&error))),
+            Self::Own { link, .. } => {
+                raw::update_link(link.as_fd(), program).map_err(|error| refused_by_kernel(&error))
+            }
+            Self::Filter(filter) => filter.update(program),
+            Self::Socket(socket) => {
+                raw::set_filter_of(socket.as_fd(), program).map_err(|error| refused_by_kernel(&error))
+            }
+            Self::Usdt(_) => Err(refused(libc::EOPNOTSUPP)),
+        }
     }
 
-    /// How many links there are.
-    pub(super) fn link_count(&self) -> usize {
+    /// Lets go of it such that its place is free, whoever else has its descriptor for a moment: a process that is
+    /// being started has all of them.
+    pub(super) fn detach_now(self) {
+        match &self {
+            Self::Own { link, .. } => drop(raw::detach_link(link.as_fd())),
+            // Not every kind can do that; what is left goes with the descriptor.
+            Self::Link(link) => drop(link.detach()),
+            Self::Usdt(_) | Self::Filter(_) | Self::Socket(_) => {}
+        }
+    }
+
+    /// Lets go of it: what the caller holds then takes its time, and may be let go of by another thread.
+    pub(super) fn detach(self) -> Option<Box<dyn Send>> {
         match self {
-            Self::Links(links) => links.len(),
-            Self::Usdt(_) => 1,
+            // Here, too, although it takes as long as attaching: until then both count.
+            Self::Usdt(link) => {
+                drop(link);
+                None
+            }
+            // At once and here: another thread may have to wait for a processor, and until then both
+            // programs count.
+            Self::Own { is_quick: true, link, .. } => {
+                drop(link);
+                None
+            }
+            Self::Own { link, .. } => Some(Box::new(link)),
+            Self::Filter(filter) => Some(Box::new(filter)),
+            Self::Socket(socket) => {
+                drop(socket);
+                None
+            }
+            Self::Link(link) => match ending::of(&link) {
+                Ending::Quick => {
+                    drop(link);
+                    None
+                }
+                Ending::Event(event) => {
+                    drop(link);
+                    Some(Box::new(event))
+                }
+                Ending::Slow => Some(Box::new(link)),
+            },
         }
     }
 }
@@ -156,5 +369,17 @@ impl AttachError {
     /// Whether the place has room for one program, and another one is there.
     pub(super) fn is_taken(&self) -> bool {
         matches!(self, Self::Refused { errno: libc::EBUSY | libc::EEXIST, .. })
+    }
+
+    /// Whether the place was gone before the program came.
+    pub(super) fn is_gone(&self, target: &Target) -> bool {
+        let Self::Refused { errno, .. } = self else { return false };
+        match target {
+            Target::Cgroup(_) | Target::Netns(_) => matches!(*errno, libc::ENOENT | libc::ENODEV),
+            Target::Xdp(_) | Target::Tc(_) | Target::Netkit(_) | Target::Socket(_) | Target::PerfEvent(_) => {
+                *errno == libc::ENODEV
+            }
+            _ => false,
+        }
     }
 }

@@ -1,20 +1,56 @@
-//! `SEC("xdp/<interface>")`: one interface by its name, in the mode that the kernel chooses.
+//! XDP: network interfaces by name, in the mode that the kernel chooses or that the config asks for.
+
+use std::hash::{Hash, Hasher};
 
 use libbpf_rs::{OpenProgramMut, ProgramAttachType, ProgramMut, ProgramType};
-use rustix::net::{AddressFamily, SocketFlags, SocketType, netdevice, socket_with};
 
-use crate::bpf::explain::errno_of;
+use crate::bpf::raw::{self, LinkTarget};
+use crate::host::{Host, Interface, Pattern};
+use crate::spec::{Xdp, XdpMode};
 
-use super::{AttachError, Attached, refused};
+use super::{AttachError, Attached, Missing, Target, refused_by_kernel};
 
 /// `BPF_F_XDP_HAS_FRAGS`
 const HAS_FRAGS: u32 = 1 << 5;
+
+/// An interface: it has one place for one program.
+#[derive(Clone, Debug)]
+pub(in crate::bpf) struct At {
+    interface: Interface,
+    mode: XdpMode,
+}
+
+impl PartialEq for At {
+    /// The mode of a link cannot change, so that one of another mode is no successor.
+    fn eq(&self, other: &Self) -> bool {
+        self.interface.index == other.interface.index && self.mode == other.mode
+    }
+}
+
+impl Eq for At {}
+
+impl Hash for At {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (self.interface.index, self.mode).hash(state);
+    }
+}
+
+impl At {
+    pub(super) fn interface(&self) -> &str {
+        &self.interface.name
+    }
+}
 
 /// The interface that a section names; none for sections with a meaning of libbpf's own.
 pub(super) fn interface(section: &str) -> Option<&str> {
     let section = section.trim_start_matches('?');
     let name = section.strip_prefix("xdp/").or_else(|| section.strip_prefix("xdp.frags/"))?;
     (!matches!(name, "devmap" | "cpumap")).then_some(name)
+}
+
+/// What a section means that names an interface.
+pub(super) fn one(interface: &str) -> Xdp {
+    Xdp { interfaces: vec![Pattern::exact(interface)], mode: XdpMode::Auto }
 }
 
 pub(super) fn set_type(program: &mut OpenProgramMut<'_>, section: &str) {
@@ -25,20 +61,28 @@ pub(super) fn set_type(program: &mut OpenProgramMut<'_>, section: &str) {
     }
 }
 
-pub(super) fn attach(program: &ProgramMut<'_>, interface: &str) -> Result<Attached, AttachError> {
-    let index = index(interface)?;
-    match program.attach_xdp(index) {
-        Ok(link) => Ok(Attached::Links(vec![link])),
-        Err(error) => Err(refused(errno_of(&error))),
-    }
+pub(super) fn targets(wanted: &Xdp, host: &Host) -> Vec<Target> {
+    let (found, missing) = host.select_interfaces(&wanted.interfaces);
+    let at = |interface| Target::Xdp(At { interface, mode: wanted.mode });
+    let missing = missing.into_iter().map(|name| Target::Missing(Missing::Interface(name)));
+    found.into_iter().map(at).chain(missing).collect()
 }
 
-fn index(interface: &str) -> Result<i32, AttachError> {
-    let unknown = || AttachError::NoInterface(interface.to_owned());
-    let socket = socket_with(AddressFamily::UNIX, SocketType::DGRAM, SocketFlags::CLOEXEC, None)
-        .map_err(|errno| refused(errno.raw_os_error()))?;
-    let index = netdevice::name_to_index(&socket, interface).map_err(|_| unknown())?;
-    i32::try_from(index).map_err(|_| unknown())
+pub(super) fn attach(program: &ProgramMut<'_>, at: &At) -> Result<Attached, AttachError> {
+    let link = |flags| {
+        raw::create_link(program, LinkTarget::Interface(at.interface.index), libbpf_sys::BPF_XDP, flags)
+    };
+    let outcome = match at.mode {
+        // The kernel chooses the driver where it has XDP at all, and some have it not in every state.
+        XdpMode::Auto => link(0).or_else(|error| match error.raw_os_error() {
+            Some(libc::EOPNOTSUPP) => link(libbpf_sys::XDP_FLAGS_SKB_MODE),
+            _ => Err(error),
+        }),
+        XdpMode::Native => link(libbpf_sys::XDP_FLAGS_DRV_MODE),
+        XdpMode::Generic => link(libbpf_sys::XDP_FLAGS_SKB_MODE),
+    };
+    let link = outcome.map_err(|error| refused_by_kernel(&error))?;
+    Ok(Attached::Own { link, is_exact: true, is_quick: false })
 }
 
 #[cfg(test)]
@@ -62,13 +106,5 @@ mod tests {
         check("xdp.frags/devmap", None);
         check("xdpx/eth0", None);
         check("tc/eth0", None);
-    }
-
-    #[test]
-    fn loopback_has_an_index_and_nonsense_none() {
-        assert!(matches!(index("lo"), Ok(index) if index > 0));
-        for name in ["", "no-such-if", "a name that is far too long for an interface"] {
-            assert!(matches!(index(name), Err(AttachError::NoInterface(_))), "{name}");
-        }
     }
 }

@@ -13,7 +13,6 @@ struct Recorder {
     attached: Vec<(String, String)>,
     /// What is being detached from places that take their time, and take no program twice.
     leaving: Vec<String>,
-    places: Vec<Planned>,
 }
 
 /// A link, by the place and what it holds.
@@ -35,8 +34,8 @@ fn is_exclusive(place: &str) -> bool {
 }
 
 impl Recorder {
-    fn new(places: Vec<Planned>, fails_at: Option<usize>) -> Self {
-        Self { places, fails_at, ..Self::default() }
+    fn new(fails_at: Option<usize>) -> Self {
+        Self { fails_at, ..Self::default() }
     }
 
     fn may(&mut self, what: String) -> Result<(), Error> {
@@ -44,10 +43,6 @@ impl Recorder {
         let fails = self.fails_at == Some(self.count);
         self.log.push(if fails { format!("{what} fails") } else { what });
         if fails { Err(Error::Told) } else { Ok(()) }
-    }
-
-    fn place(&self, program: &str) -> String {
-        self.places.iter().find(|planned| planned.program == program).unwrap().place.clone()
     }
 
     fn put(&mut self, holds: String, place: String) -> Result<Link, Error> {
@@ -79,16 +74,17 @@ impl Recorder {
 
 impl Hooks for Recorder {
     type Link = Link;
+    type Place = String;
     type Error = Error;
 
-    fn attach(&mut self, program: &str) -> Result<Link, Error> {
-        self.may(format!("attach {program}"))?;
-        self.put(program.to_owned(), self.place(program))
+    fn attach(&mut self, planned: &Planned<String>) -> Result<Link, Error> {
+        self.may(format!("attach {}", planned.program))?;
+        self.put(planned.program.clone(), planned.place.clone())
     }
 
-    fn attach_old(&mut self, program: &str) -> Result<Link, Error> {
-        self.may(format!("attach {program}'"))?;
-        self.put(format!("{program}'"), self.place(&format!("{program}'")))
+    fn attach_old(&mut self, planned: &Planned<String>) -> Result<Link, Error> {
+        self.may(format!("attach {}'", planned.program))?;
+        self.put(format!("{}'", planned.program), planned.place.clone())
     }
 
     fn is_exact(&self, link: &Link) -> bool {
@@ -130,7 +126,7 @@ impl Hooks for Recorder {
     }
 }
 
-fn planned(programs: &[(&str, &str)]) -> Vec<Planned> {
+fn planned(programs: &[(&str, &str)]) -> Vec<Planned<String>> {
     programs
         .iter()
         .map(|(program, place)| Planned { program: (*program).to_owned(), place: (*place).to_owned() })
@@ -138,19 +134,12 @@ fn planned(programs: &[(&str, &str)]) -> Vec<Planned> {
 }
 
 /// A recorder with the old programs at work, and their attachments.
-fn begin(
-    old: &[(&str, &str)],
-    new: &[(&str, &str)],
-    fails_at: Option<usize>,
-) -> (Recorder, Vec<Attachment<Link>>) {
-    let mut places = planned(new);
-    places
-        .extend(planned(old).into_iter().map(|old| Planned { program: format!("{}'", old.program), ..old }));
-    let mut recorder = Recorder::new(places, None);
+fn begin(old: &[(&str, &str)], fails_at: Option<usize>) -> (Recorder, Vec<Attachment<Link, String>>) {
+    let mut recorder = Recorder::new(None);
     let mut attachments = Vec::new();
-    for Planned { program, place } in planned(old) {
-        let link = recorder.attach_old(&program).unwrap();
-        attachments.push(Attachment { program, place, link });
+    for old in planned(old) {
+        let link = recorder.attach_old(&old).unwrap();
+        attachments.push(Attachment { program: old.program, place: old.place, link });
     }
     recorder.log.clear();
     recorder.count = 0;
@@ -169,12 +158,12 @@ fn at_work(programs: &[(&str, &str)], prime: &str) -> Vec<String> {
 /// The order of work, and what is attached in the end.
 #[track_caller]
 fn check(old: &[(&str, &str)], new: &[(&str, &str)], expected: &[&str]) {
-    let (mut recorder, mut attachments) = begin(old, new, None);
+    let (mut recorder, mut attachments) = begin(old, None);
     let exchanged = exchange(&mut recorder, &planned(new), &mut attachments, |_, _| false).unwrap();
     assert_eq!(recorder.log, expected);
     assert_eq!(recorder.names(), at_work(new, ""));
     assert!(attachments.is_empty() && exchanged.failures.is_empty());
-    let held: Vec<Planned> = exchanged
+    let held: Vec<Planned<String>> = exchanged
         .attachments
         .iter()
         .map(|now| Planned { program: now.program.clone(), place: now.place.clone() })
@@ -226,12 +215,12 @@ const NEW: &[(&str, &str)] =
 /// Whatever fails first, everything is as it was, or as it should be.
 #[test]
 fn every_failure_is_taken_back() {
-    let (mut recorder, mut attachments) = begin(OLD, NEW, None);
+    let (mut recorder, mut attachments) = begin(OLD, None);
     exchange(&mut recorder, &planned(NEW), &mut attachments, |_, _| false).unwrap();
     let operations = recorder.count;
     assert!(operations >= 6, "{operations}");
     for nth in 1..=operations {
-        let (mut recorder, mut attachments) = begin(OLD, NEW, Some(nth));
+        let (mut recorder, mut attachments) = begin(OLD, Some(nth));
         let outcome = exchange(&mut recorder, &planned(NEW), &mut attachments, |_, _| false);
         let log = recorder.log.join(", ");
         match outcome {
@@ -256,7 +245,7 @@ fn every_failure_is_taken_back() {
 /// At no moment is nothing at work of a program that was there before and will be there after.
 #[test]
 fn nothing_is_missed_where_places_have_room() {
-    let (mut recorder, mut attachments) = begin(OLD, NEW, None);
+    let (mut recorder, mut attachments) = begin(OLD, None);
     exchange(&mut recorder, &planned(NEW), &mut attachments, |_, _| false).unwrap();
     for program in ["a", "d"] {
         let at = |word: &str| recorder.log.iter().position(|line| line == word).unwrap();
@@ -269,24 +258,56 @@ fn what_may_fail_does_not_stop_the_others() {
     let old = &[("a", "tp/x"), ("b", "tp/y")][..];
     let new = &[("a", "tp/x"), ("b", "tp/y"), ("c", "tp/z")][..];
     // The third operation is the attaching of c.
-    let (mut recorder, mut attachments) = begin(old, new, Some(3));
+    let (mut recorder, mut attachments) = begin(old, Some(3));
     let exchanged =
         exchange(&mut recorder, &planned(new), &mut attachments, |_, was_attached| !was_attached).unwrap();
-    assert_eq!(exchanged.failures, [("c".to_owned(), Error::Told)]);
+    assert_eq!(exchanged.failures, [failed("c", "tp/z")]);
     assert_eq!(recorder.names(), at_work(&new[..2], ""));
     // What was at work may not be lost by the same rule.
-    let (mut recorder, mut attachments) = begin(old, new, Some(2));
+    let (mut recorder, mut attachments) = begin(old, Some(2));
     let refused = exchange(&mut recorder, &planned(new), &mut attachments, |_, was_attached| !was_attached)
         .unwrap_err();
-    assert_eq!(refused.failures, [("b".to_owned(), Error::Told)]);
+    assert_eq!(refused.failures, [failed("b", "tp/y")]);
     assert_eq!(recorder.names(), at_work(old, "'"));
+}
+
+fn failed(program: &str, place: &str) -> (Planned<String>, Error) {
+    (planned(&[(program, place)]).remove(0), Error::Told)
+}
+
+/// Each place by itself, and those that stay are not given up for those that come.
+#[test]
+fn a_program_of_several_places_goes_on_at_those_that_stay() {
+    check(
+        &[("a", "xdp/1"), ("a", "xdp/2")],
+        &[("a", "xdp/3"), ("a", "xdp/2")],
+        &["attach a", "detach a'", "update a' to a"],
+    );
+    check(
+        &[("a", "tp/1")],
+        &[("a", "tp/0"), ("a", "tp/1"), ("a", "tp/2")],
+        &["attach a", "attach a", "detach a'", "attach a"],
+    );
+    check(&[("a", "tp/1"), ("a", "tp/2")], &[("a", "tp/2")], &["attach a", "detach a'", "detach a'"]);
+}
+
+/// A place where it was not before may fail without costing those where it was.
+#[test]
+fn a_new_place_may_fail() {
+    let (old, new) = (&[("a", "tp/1")][..], &[("a", "tp/1"), ("a", "tp/2")][..]);
+    for (fails_at, is_borne) in [(1, false), (2, true)] {
+        let (mut recorder, mut attachments) = begin(old, Some(fails_at));
+        let outcome = exchange(&mut recorder, &planned(new), &mut attachments, |_, was| !was);
+        assert_eq!(outcome.is_ok(), is_borne);
+        assert_eq!(recorder.names(), at_work(old, if is_borne { "" } else { "'" }));
+    }
 }
 
 /// The old link of a program that is put back may not be gone yet. The new one stays until it is.
 #[test]
 fn what_is_put_back_waits_for_its_own_end() {
     let both = &[("a", "tp/slow"), ("b", "tp/x")][..];
-    let (mut recorder, mut attachments) = begin(both, both, Some(2));
+    let (mut recorder, mut attachments) = begin(both, Some(2));
     let refused = exchange(&mut recorder, &planned(both), &mut attachments, |_, _| false).unwrap_err();
     assert!(refused.lost.is_empty());
     assert_eq!(
@@ -309,22 +330,22 @@ fn what_is_put_back_waits_for_its_own_end() {
 #[test]
 fn what_was_at_work_is_not_lost_to_a_new_program_in_its_place() {
     let (old, new) = (&[("a", "xdp/lo")][..], &[("b", "xdp/lo"), ("a", "xdp/eth0")][..]);
-    let (mut recorder, mut attachments) = begin(old, new, Some(2));
+    let (mut recorder, mut attachments) = begin(old, Some(2));
     let outcome = exchange(&mut recorder, &planned(new), &mut attachments, |_, was_attached| !was_attached);
-    assert_eq!(outcome.unwrap_err().failures, [("a".to_owned(), Error::Told)]);
+    assert_eq!(outcome.unwrap_err().failures, [failed("a", "xdp/eth0")]);
     assert_eq!(recorder.log, ["update a' to b", "attach a fails", "update b to a'"]);
     assert_eq!(recorder.names(), at_work(old, "'"));
 }
 
 #[test]
 fn a_successor_of_which_nothing_is_attached_is_refused() {
-    let (mut recorder, mut attachments) = begin(&[("a", "tp/x")], &[("b", "tp/y")], Some(1));
+    let (mut recorder, mut attachments) = begin(&[("a", "tp/x")], Some(1));
     let refused =
         exchange(&mut recorder, &planned(&[("b", "tp/y")]), &mut attachments, |_, _| true).unwrap_err();
     assert_eq!(refused.failures.len(), 1);
     assert_eq!(recorder.names(), ["a' at tp/x"]);
     // At the start there is nothing to go back to.
-    let (mut recorder, mut attachments) = begin(&[], &[("b", "tp/y")], Some(1));
+    let (mut recorder, mut attachments) = begin(&[], Some(1));
     let exchanged =
         exchange(&mut recorder, &planned(&[("b", "tp/y")]), &mut attachments, |_, _| true).unwrap();
     assert!(exchanged.attachments.is_empty() && exchanged.failures.len() == 1);

@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
-use libbpf_rs::{Program, ProgramType};
+use libbpf_rs::Program;
 
-use crate::bpf::attach::{AttachError, section, tracefs};
-use crate::host::Host;
+use crate::bpf::attach::{AttachError, Missing, Target, section, tracefs};
+use crate::bpf::exchange::Planned;
+use crate::host::{CgroupPattern, Host};
 use crate::problem::{Place, Problem};
 use crate::spec::LoadSpec;
 
@@ -16,14 +17,15 @@ use super::{errno_text, exhausted, words};
 pub(in crate::bpf) fn attachment(
     error: AttachError,
     spec: &LoadSpec,
-    name: &str,
+    planned: &Planned<Target>,
     program: &Program<'_>,
     host: &Host,
 ) -> Problem {
+    let name = &planned.program;
     let place = Place {
         config: Some(spec.name.clone()),
         file: Some(spec.object.clone()),
-        program: Some(name.to_owned()),
+        program: Some(name.clone()),
         ..Place::default()
     };
     let section = section(program);
@@ -31,7 +33,7 @@ pub(in crate::bpf) fn attachment(
         Problem::error(
             "attach-failed",
             place.clone(),
-            format!("`{name}` is not attached to `{section}`: {reason}"),
+            format!("`{name}` is not attached to {}: {reason}", planned.place),
         )
     };
     match error {
@@ -39,41 +41,62 @@ pub(in crate::bpf) fn attachment(
             let message = format!(
                 "`{name}` is not attached: its section `{section}` has no attachment by section name"
             );
-            let problem = Problem::error("not-attachable", place.clone(), message);
-            if matches!(program.prog_type(), ProgramType::CgroupSkb | ProgramType::SockOps) {
-                return problem.help(format!(
-                    "say which control group in YAML: `programs: {{{name}: {{attach: {{cgroup: {{path: /}}}}}}}}`"
-                ));
+            Problem::error("not-attachable", place.clone(), message).help(
+                "name the place in the section, such as SEC(\"tracepoint/sched/sched_switch\"), or in the config \
+                 (`attach`), or mark a program that shall not be attached with SEC(\"?...\")",
+            )
+        }
+        AttachError::Missing(Missing::Section { section, expected, message }) => {
+            failed(message).expected(expected).found(section)
+        }
+        AttachError::Missing(Missing::Interface(interface)) => {
+            let problem = failed("there is no such network interface here".to_owned());
+            let names = host.interface_names();
+            let names = names.iter().map(String::as_str);
+            match suggest(&interface, names) {
+                Some(name) => problem.help(format!("did you mean `{name}`?")),
+                None => problem.help("interfaces are those of the exporter's own network namespace"),
             }
-            problem.help(
-                "name the place in the section, such as SEC(\"tracepoint/sched/sched_switch\"), \
-                 or mark a program that shall not be attached with SEC(\"?...\")",
+        }
+        AttachError::Missing(Missing::Cgroup(path)) => {
+            let problem = failed("there is no such cgroup".to_owned());
+            let names = host.cgroups_beside(&CgroupPattern::new(&path));
+            match suggest(&path, names.iter().map(String::as_str)) {
+                Some(name) => problem.help(format!("did you mean `{name}`?")),
+                None => problem
+                    .help("paths begin at the root of the cgroup2 hierarchy: `systemd-cgls` shows them"),
+            }
+        }
+        AttachError::Missing(Missing::File(_)) => failed("there is no such file".to_owned())
+            .help("paths are the exporter's own; `root: \"/proc/*/root\"` looks in containers as well"),
+        AttachError::Missing(Missing::Cgroup2) => failed("cgroup2 is not mounted".to_owned())
+            .expected(
+                "the cgroup2 hierarchy at --path.cgroupfs, in `unified` below it, or in /proc/self/mountinfo",
             )
-        }
-        AttachError::Section { expected, message } => {
-            failed(message).expected(expected).found(section.clone())
-        }
-        AttachError::NoCgroups => failed("cgroup2 is mounted nowhere".to_owned())
-            .help("mount it, or in a container the host's /sys/fs/cgroup; --path.cgroupfs says where it is"),
-        AttachError::NoCgroup { path, error } => {
-            failed(format!("the control group {} cannot be opened: {error}", path.display())).help(
-                "name one below the root of cgroup2 that exists before the exporter starts, or none for all",
-            )
-        }
-        AttachError::NoInterface(interface) => {
-            failed(format!("there is no network interface `{interface}` here"))
-                .help("interfaces are those of the exporter's own network namespace when it starts")
-        }
+            .help("mount -t cgroup2 cgroup2 /sys/fs/cgroup/unified"),
         AttachError::Refused { errno, log } => {
             let said = words(&log, errno);
             let problem = failed(errno_text(errno)).found(said);
             let kernel = Kernel { tracefs: tracefs(), kprobes: kprobes(), machine: Machine::look(host) };
+            let section = match &planned.place {
+                // As if the section said what the config says.
+                Target::Kprobe(name) | Target::Tracepoint(name) => {
+                    format!("{}/{name}", section.split('/').next().unwrap_or_default())
+                }
+                _ => section,
+            };
             match advice(&section, errno, program, &kernel) {
                 Some(help) => problem.help(help),
                 None => problem,
             }
         }
     }
+}
+
+/// The name that was probably meant.
+fn suggest<'a>(found: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let likeness = |name: &str| strsim::jaro_winkler(found, name);
+    names.max_by(|one, other| likeness(one).total_cmp(&likeness(other))).filter(|name| likeness(name) > 0.8)
 }
 
 struct Kernel {
@@ -113,8 +136,21 @@ fn advice(section: &str, errno: i32, program: &Program<'_>, kernel: &Kernel) -> 
             Some(format!("this kernel has no raw tracepoint `{target}`"))
         }
         "perf_event" => Some(perf_event(errno).to_owned()),
-        "xdp" | "xdp.frags" if errno == libc::EBUSY => {
+        "xdp" | "xdp.frags" if errno == libc::EOPNOTSUPP => {
+            Some("the interface's driver does no XDP: `mode: generic` works everywhere".to_owned())
+        }
+        "xdp" | "xdp.frags" if matches!(errno, libc::EBUSY | libc::EEXIST) => {
             Some("another XDP program is attached to the interface: `ip link show` names it".to_owned())
+        }
+        "tc" | "tcx" | "classifier" if errno == libc::EINVAL => Some(format!(
+            "`mode: tcx` came with Linux 6.6, and this is {}; `mode: classic` works everywhere",
+            kernel.machine.release
+        )),
+        "netkit" => Some(
+            "the interface has to be the end on the host of a netkit pair, which Linux has since 6.7".to_owned(),
+        ),
+        "netfilter" if matches!(errno, libc::EBUSY | libc::EEXIST) => {
+            Some("another program has this hook and priority: `priority` takes another number".to_owned())
         }
         "usdt" | "usdt.s" if errno == libc::ESRCH => {
             Some("include <bpf/usdt.bpf.h> in the C source and rebuild the object".to_owned())

@@ -97,6 +97,10 @@ fn program(page: &mut Page, found: &ProgramReport) {
     page.field("type", &format!("{kind}{}", if found.sleepable { ", sleepable" } else { "" }));
     match &found.target {
         Some(target) if found.attaches => page.field("attaches to", &clean(target)),
+        None if found.attaches && matches!(found.kind, Some("sk_lookup" | "flow_dissector")) => {
+            page.field("attaches to", "the exporter's network namespace");
+        }
+        None if found.attaches => page.field("attaches to", "the root of the cgroups"),
         _ => page.field("attaches to", "nothing by itself"),
     }
     page.field("kernel", &found.kernel.as_ref().map_or("not known".to_owned(), since));

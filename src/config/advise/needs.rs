@@ -6,6 +6,7 @@ use std::fmt::{Display, Formatter};
 use super::roles::Roles;
 use super::{Subject, series};
 use crate::elf::{ExternKind, Kernel, Need, SectionKind};
+use crate::spec::Attach;
 
 /// What a config asks of the machine that serves it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -72,6 +73,10 @@ fn capabilities(subject: &Subject<'_>) -> Vec<&'static str> {
             | "ext" => needed.push("CAP_PERFMON"),
             _ => needed.push("CAP_NET_ADMIN"),
         }
+    }
+    let settings = subject.spec.map_or(&[][..], |spec| &spec.load.programs);
+    if settings.iter().any(|set| matches!(set.attach, Some(Attach::Socket(_)))) {
+        needed.push("CAP_NET_RAW");
     }
     let addresses = subject.spec.is_some_and(|spec| !spec.load.kaddrs.is_empty() || spec.asks_for_symbols())
         || subject.info.externs.iter().any(|wanted| wanted.kind == ExternKind::KernelSymbol);

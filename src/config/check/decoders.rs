@@ -245,6 +245,6 @@ fn slot_is_number(sink: &mut Sink<'_>, slot: &RawLabel, default: Option<&'static
     );
 }
 
-fn name(decoder: &RawDecoder) -> &str {
+pub(super) fn name(decoder: &RawDecoder) -> &str {
     decoder.name.as_ref().map_or("", |name| &name.value)
 }

@@ -3,6 +3,7 @@
 //! What is wrong with a metric costs that metric; every check of it runs all the same,
 //! so that a user sees all that is wrong at once.
 
+mod attach;
 mod buckets;
 mod capacity;
 mod carry;
@@ -25,6 +26,7 @@ mod numbers;
 mod programs;
 mod regexps;
 mod slots;
+mod spans;
 mod tables;
 mod values;
 mod variables;
@@ -44,6 +46,7 @@ pub(crate) use kaddrs::kaddrs;
 pub use names::is_namespace;
 pub(crate) use names::namespace;
 pub(crate) use programs::{choices, programs};
+pub(crate) use spans::spans;
 
 use super::findings::{Findings, Spot};
 use super::raw::{Found, Group, RawMetric};

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::{Context, Sink};
-use crate::config::raw::{Found, RawCgroup, RawChoice, RawConfig, RawProgram};
+use super::{Context, Sink, attach};
+use crate::config::raw::{Found, RawChoice, RawConfig, RawProgram};
 use crate::config::suggest;
 use crate::problem::{Place, Problem};
 use crate::spec::ProgramSetting;
@@ -12,58 +12,21 @@ use crate::spec::ProgramSetting;
 pub(crate) fn programs(context: &Context<'_>, sink: &mut Sink<'_>, raw: &RawConfig) -> Vec<ProgramSetting> {
     let mut settings = Vec::new();
     for program in &raw.programs {
-        if sink.is_full() || !is_there(context, sink, &program.name) {
-            continue;
+        if !sink.is_full() && is_there(context, sink, &program.name) {
+            settings.push(setting(context, sink, program));
         }
-        settings.push(ProgramSetting {
-            name: program.name.value.clone(),
-            enabled: program.enabled.as_ref().map(|enabled| enabled.value),
-            optional: program.optional,
-            cgroup: program.attach.as_ref().and_then(|raw| cgroup(context, sink, program, raw)),
-        });
     }
     settings
 }
 
-/// `attach: {cgroup: ...}`
-fn cgroup(
-    context: &Context<'_>,
-    sink: &mut Sink<'_>,
-    program: &RawProgram,
-    raw: &RawCgroup,
-) -> Option<String> {
-    let name = &program.name.value;
-    let section =
-        context.object.programs.iter().find(|known| known.name == *name).map(|known| &known.section);
-    if let Some(section) = section.filter(|section| !is_of_cgroups(section)) {
-        let message = format!("`{name}` is of no kind that is attached to a control group");
-        let problem = Problem::error("wrong-attachment", Place::default(), message)
-            .expected("a section such as cgroup_skb/egress, cgroup/connect4 or sockops")
-            .found(format!("SEC(\"{section}\")"))
-            .help("remove `attach`: what the section says counts");
-        sink.report(&raw.spot, problem);
-        return None;
+fn setting(context: &Context<'_>, sink: &mut Sink<'_>, program: &RawProgram) -> ProgramSetting {
+    let info = context.object.programs.iter().find(|info| info.name == program.name.value);
+    ProgramSetting {
+        name: program.name.value.clone(),
+        enabled: program.enabled.as_ref().map(|enabled| enabled.value),
+        optional: program.optional,
+        attach: info.zip(program.attach.as_ref()).and_then(|(info, raw)| attach::attach(sink, info, raw)),
     }
-    let Some(path) = &raw.path else { return Some("/".to_owned()) };
-    let is_below = path.value.starts_with('/') && path.value.split('/').all(|part| part != "..");
-    if !is_below {
-        let message = format!("`{}` is no path of a control group", path.value);
-        let problem = Problem::error("wrong-attachment", Place::default(), message)
-            .expected(
-                "a path below the root of cgroup2 that begins with / and has no `..`, such as /system.slice",
-            )
-            .found(format!("{:?}", path.value))
-            .help("leave it out for all of the machine");
-        sink.report(&path.spot, problem);
-        return None;
-    }
-    Some(path.value.clone())
-}
-
-/// Kinds that libbpf would attach to a control group, if only it were told which one.
-fn is_of_cgroups(section: &str) -> bool {
-    let section = section.trim_start_matches('?');
-    section == "sockops" || section.starts_with("cgroup/") || section.starts_with("cgroup_skb/")
 }
 
 /// `choose`

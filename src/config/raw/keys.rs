@@ -21,6 +21,8 @@ pub(crate) struct Key {
     /// What it is, in a line for editors.
     pub(crate) about: &'static str,
     pub(crate) required: bool,
+    /// The key that may be there instead of a required one.
+    pub(crate) instead: Option<&'static str>,
 }
 
 /// What a value looks like.
@@ -42,6 +44,8 @@ pub(crate) enum Shape {
     /// Any mapping.
     Anything,
     List(&'static Shape),
+    /// A text, or a list of texts.
+    TextOrTexts,
     Mapping(&'static Keys),
     /// A mapping from names to such mappings.
     Named(&'static Keys),
@@ -52,12 +56,18 @@ pub(crate) enum Shape {
 impl Key {
     /// A key that may be left out.
     pub(super) const fn new(name: &'static str, shape: Shape, about: &'static str) -> Self {
-        Self { name, shape, about, required: false }
+        Self { name, shape, about, required: false, instead: None }
     }
 
     /// A key that must be there.
     pub(super) const fn required(name: &'static str, shape: Shape, about: &'static str) -> Self {
-        Self { name, shape, about, required: true }
+        Self { name, shape, about, required: true, instead: None }
+    }
+
+    /// The same where another key will do as well.
+    pub(super) const fn or(mut self, other: &'static str) -> Self {
+        self.instead = Some(other);
+        self
     }
 }
 
@@ -86,9 +96,9 @@ mod tests {
         collect(&TOP, "@", &mut tables);
         assert_eq!(
             tables.len(),
-            12,
-            "the file, metrics, three groups, labels and decoders: of counters alone, programs, `attach`, \
-             control groups, maps, the map of cgroups"
+            26,
+            "the file, metrics, three groups, labels and decoders: of counters alone, programs, `attach` and its \
+             kinds, maps, the map of cgroups, tracing, spans"
         );
         tables
     }

@@ -11,13 +11,6 @@ pub(crate) struct Later {
     pub(crate) help: &'static str,
 }
 
-/// Of where a program is attached.
-pub(super) const ATTACH: &[Later] = &[Later {
-    key: "xdp",
-    what: "network interfaces of an XDP program",
-    help: "remove it and name one in the program's section, such as SEC(\"xdp/eth0\")",
-}];
-
 /// Of a map's options.
 pub(super) const MAP: &[Later] = &[
     Later {
@@ -42,9 +35,3 @@ pub(super) const GAUGE: &[Later] = &[
 pub(super) const NO_GAUGE: &str = "events are counted, and a gauge does not count";
 const COUNT_EVENTS: &str =
     "make it a counter or a histogram, or write what it shows into a map and read that";
-
-pub(super) const TRACING: Later = Later {
-    key: "tracing",
-    what: "spans from ring buffers",
-    help: "keep this config with the old exporter for now",
-};

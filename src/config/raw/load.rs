@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::attach::{self, RawCgroup};
+use super::attach::{ATTACH, RawAttach, attach};
 use super::fields::{Field, join};
 use super::keys::{Key, Keys, Shape};
 use super::reader::{Reader, spot};
@@ -16,11 +16,7 @@ pub(super) const PROGRAM: Keys = Keys {
     known: &[&[
         Key::new("enabled", Shape::Boolean, "Whether it is loaded, whatever its section says"),
         Key::new("optional", Shape::Boolean, "Whether it may be missing where the kernel does not take it"),
-        Key::new(
-            "attach",
-            Shape::Mapping(&attach::ATTACH),
-            "Where it is attached, when its section does not say",
-        ),
+        Key::new("attach", Shape::Mapping(&ATTACH), "Where it is attached, whatever its section says"),
     ]],
     later: &[],
 };
@@ -99,7 +95,7 @@ pub(crate) struct RawProgram {
     pub(crate) name: Found<String>,
     pub(crate) enabled: Option<Found<bool>>,
     pub(crate) optional: bool,
-    pub(crate) attach: Option<RawCgroup>,
+    pub(crate) attach: Option<RawAttach>,
 }
 
 /// Alternatives, the best one first.
@@ -197,16 +193,13 @@ pub(super) fn programs(reader: &mut Reader, node: &Node, path: &str) -> Vec<RawP
         let mut program = RawProgram { name, enabled: None, optional: false, attach: None };
         let path = program.name.spot.path.clone();
         for option in reader.fields(field.value, &path, &PROGRAM) {
-            let path = join(&path, option.name);
-            if option.name == "attach" {
-                program.attach = attach::attach(reader, option.value, &path);
-                continue;
-            }
-            let found = reader.boolean(option.value, &path);
+            let (node, path) = (option.value, join(&path, option.name));
             match option.name {
                 // Nothing is no decision.
-                "enabled" => program.enabled = found.filter(|_| !option.value.is_null()),
-                _ => program.optional = found.is_some_and(|found| found.value),
+                "attach" if !node.is_null() => program.attach = Some(attach(reader, node, &path)),
+                "attach" => program.attach = None,
+                "enabled" => program.enabled = reader.boolean(node, &path).filter(|_| !node.is_null()),
+                _ => program.optional = reader.boolean(node, &path).is_some_and(|found| found.value),
             }
         }
         programs.push(program);

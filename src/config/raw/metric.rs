@@ -129,7 +129,7 @@ pub(super) fn metric(reader: &mut Reader, group: Group, node: &Node, path: &str)
     raw
 }
 
-fn empty(group: Group, node: &Node, path: &str) -> RawMetric {
+pub(super) fn empty(group: Group, node: &Node, path: &str) -> RawMetric {
     RawMetric {
         group,
         spot: spot(node, path),
@@ -166,7 +166,7 @@ fn empty(group: Group, node: &Node, path: &str) -> RawMetric {
     }
 }
 
-fn read_field(reader: &mut Reader, raw: &mut RawMetric, field: &Field<'_>, path: &str) {
+pub(super) fn read_field(reader: &mut Reader, raw: &mut RawMetric, field: &Field<'_>, path: &str) {
     let node = field.value;
     match field.name {
         "name" => raw.name = reader.text(node, path),

@@ -12,9 +12,10 @@ mod later;
 mod load;
 mod metric;
 mod reader;
+mod span;
 mod top;
 
-pub(crate) use attach::RawCgroup;
+pub(crate) use attach::{RawAttach, RawKind};
 pub(crate) use keys::{Key, Keys, Shape};
 pub(crate) use load::{RawCgroups, RawChoice, RawGlobal, RawMap, RawProgram, RawValue, ValueShape};
 pub(crate) use reader::Reader;
@@ -44,6 +45,7 @@ pub(crate) struct RawConfig {
     pub(crate) maps: Vec<RawMap>,
     pub(crate) cgroups: Option<RawCgroups>,
     pub(crate) metrics: Vec<RawMetric>,
+    pub(crate) spans: Vec<RawSpan>,
     /// Whether any of the lists that make a config was written, even an empty one.
     pub(crate) has_lists: bool,
 }
@@ -165,6 +167,23 @@ impl RawMetric {
             Some(first) => !first.gives_size,
             None => self.gives("bucket"),
         }
+    }
+}
+
+/// Spans of one kind.
+#[derive(Debug)]
+pub(crate) struct RawSpan {
+    pub(crate) name: Option<Found<String>>,
+    pub(crate) service: Option<Found<String>>,
+    /// What its records are, as a metric that is made of events has it.
+    pub(crate) record: RawMetric,
+}
+
+impl RawSpan {
+    /// What its spans are called that do not say it.
+    pub(crate) fn called(&self) -> Option<&str> {
+        let names = [&self.name, &self.record.ringbuf].into_iter().flatten();
+        names.map(|found| found.value.as_str()).find(|name| !name.is_empty())
     }
 }
 

@@ -4,7 +4,7 @@ use super::fields::join;
 use super::keys::{Key, Keys, Shape};
 use super::metric::{self, metric};
 use super::reader::spot;
-use super::{Group, RawConfig, Reader, later, load};
+use super::{Group, RawConfig, Reader, load, span};
 use crate::config::yaml::{Kind, Node};
 use crate::problem::{Place, Problem};
 
@@ -15,7 +15,7 @@ pub(crate) const TOP: Keys = Keys {
     known: &[&[
         Key::new("object", Shape::Text, "The object's file, when it has not the config's name"),
         Key::new("namespace", Shape::Text, "The prefix of metric names, \"\" for none"),
-        Key::required("metrics", Shape::Mapping(&METRICS), "What the maps mean"),
+        Key::required("metrics", Shape::Mapping(&METRICS), "What the maps mean").or("tracing"),
         Key::new("kaddrs", Shape::List(&Shape::Text), "Kernel symbols whose addresses the object wants"),
         // `name` was always overwritten by the file's, so it is known and without effect.
         Key::new("name", Shape::Text, "Without effect: the file's name counts"),
@@ -27,7 +27,7 @@ pub(crate) const TOP: Keys = Keys {
             "Alternatives: the first that is possible is loaded",
         ),
         Key::new("maps", Shape::Named(&load::MAP), "Capacities of maps"),
-        Key::new("tracing", Shape::Anything, "Spans: not supported yet"),
+        Key::new("tracing", Shape::Mapping(&span::TRACING), "Spans, which go to an OpenTelemetry collector"),
         Key::new(
             "cgroup_id_map",
             Shape::Mapping(&load::CGROUPS),
@@ -66,15 +66,12 @@ pub(crate) fn config(reader: &mut Reader, root: &Node) -> RawConfig {
             "choose" => raw.choices = load::choices(reader, node, path),
             "maps" => raw.maps = load::maps(reader, node, path),
             "metrics" => metrics(reader, node, path, &mut raw),
-            "tracing" if wants_spans(node) => {
-                raw.has_lists = true;
-                let at = spot(field.key, path);
-                reader.not_yet(&at, &later::TRACING);
+            "tracing" => {
+                let spans = span::spans(reader, node, path);
+                raw.has_lists |= spans.is_some();
+                raw.spans = spans.unwrap_or_default();
             }
             "cgroup_id_map" => raw.cgroups = load::cgroups(reader, node, path),
-            "tracing" if !node.is_null() && !matches!(node.kind, Kind::Mapping(_)) => {
-                reader.wrong_type(node, path, "a mapping");
-            }
             _ => {}
         }
     }
@@ -85,7 +82,7 @@ pub(crate) fn config(reader: &mut Reader, root: &Node) -> RawConfig {
         reader.report(
             &at,
             problem
-                .expected("`counters`, `gauges` or `histograms` below `metrics`")
+                .expected("`counters`, `gauges` or `histograms` below `metrics`, or `spans` below `tracing`")
                 .help("a config that only loads its object says `metrics: {counters: []}`"),
         );
     }
@@ -112,15 +109,6 @@ fn metrics(reader: &mut Reader, node: &Node, path: &str, raw: &mut RawConfig) {
             raw.metrics.push(metric(reader, group, item, &format!("{path}[{index}]")));
         }
     }
-}
-
-fn wants_spans(node: &Node) -> bool {
-    let Kind::Mapping(entries) = &node.kind else { return false };
-    entries.iter().any(|entry| match &entry.value.kind {
-        Kind::Sequence(spans) => entry.key.key_text() == Some("spans") && !spans.is_empty(),
-        Kind::Mapping(_) => entry.key.key_text() == Some("<<"),
-        Kind::Scalar(_) => false,
-    })
 }
 
 /// The format of the reference's first version: C inside a list of programs.

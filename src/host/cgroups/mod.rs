@@ -20,6 +20,7 @@ use super::pace::Pace;
 
 mod follow;
 mod hierarchy;
+pub(super) mod select;
 mod walk;
 mod watch;
 

@@ -13,10 +13,10 @@ use super::hierarchy::{Hierarchy, Kind};
 pub(super) const MOST_CGROUPS: usize = 131_072;
 
 /// Deeper than anybody nests containers.
-const DEEPEST: usize = 128;
+pub(super) const DEEPEST: usize = 128;
 
 /// Names read from a directory at a time.
-const BUFFER: usize = 32 << 10;
+pub(super) const BUFFER: usize = 32 << 10;
 
 /// What a walk found.
 #[derive(Debug, Default)]

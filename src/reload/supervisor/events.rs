@@ -10,23 +10,46 @@ use super::super::unit::Running;
 use crate::events::Tallies;
 use crate::problem::{Place, Problem};
 use crate::scrape::Replaced;
-use crate::snapshot::{NamedStream, View};
+use crate::snapshot::{NamedStream, Sink, View};
+use crate::spans::Spans;
+use crate::spec::SpanSpec;
 
-/// Has every buffer of a config count in its tallies.
-pub(super) fn connect(config: &str, view: &View, tallies: &Tallies) {
+/// Where the events of a config go.
+pub(super) struct Goals<'a> {
+    pub(super) config: &'a str,
+    pub(super) tallies: &'a Tallies,
+    /// Kinds of spans that some of them are.
+    pub(super) kinds: &'a [SpanSpec],
+    pub(super) spans: &'a Spans,
+}
+
+impl Goals<'_> {
+    /// Whoever takes the events of a buffer.
+    fn sinks(&self, buffer: &str) -> Vec<Box<dyn Sink>> {
+        let mut sinks = self.tallies.sinks(buffer);
+        let own = self.kinds.iter().filter(|kind| kind.map == buffer);
+        let own = own.filter_map(|kind| self.spans.sink(self.config, kind));
+        sinks.extend(own.map(|sink| Box::new(sink) as Box<dyn Sink>));
+        sinks
+    }
+}
+
+/// Has every buffer of a config bring its events to where they count.
+pub(super) fn connect(view: &View, goals: &Goals<'_>) {
     for named in &view.streams {
-        if let Err(error) = named.stream.connect(tallies.sinks(&named.map)) {
+        if let Err(error) = named.stream.connect(goals.sinks(&named.map)) {
+            let config = goals.config;
             tracing::warn!(config, map = named.map, error, "its events are read at scrapes only");
         }
     }
 }
 
 /// The same with those buffers alone that nothing that is running writes to.
-pub(super) fn connect_new<L>(view: &View, running: Option<&Running<L>>, tallies: &Tallies) {
+pub(super) fn connect_new<L>(view: &View, running: Option<&Running<L>>, goals: &Goals<'_>) {
     let known = running.map_or(&[][..], |running| &running.bare.streams);
     let is_new = |named: &&NamedStream| !is_among(named, known);
     let streams = view.streams.iter().filter(is_new).cloned().collect();
-    connect(&view.config, &View { streams, ..view.clone() }, tallies);
+    connect(&View { streams, ..view.clone() }, goals);
 }
 
 /// What begins anew although its metrics may go on.

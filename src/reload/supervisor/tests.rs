@@ -6,10 +6,12 @@ use super::super::ReadConfig;
 use super::super::samples::{config, error, following, lost, setting, warning};
 use super::*;
 use crate::problem::Place;
+use crate::reload::kernel::Moved;
 use crate::scrape::{Live, Settings};
 use crate::snapshot::fixture::Literal;
 use crate::snapshot::{
-    NamedSource, NamedStream, ProgramStatus, Programs, ReadError, Sink, Stream, StreamCounts, View,
+    NamedSource, NamedStream, ProgramStatus, ProgramVerdict, Programs, ReadError, Sink, Stream, StreamCounts,
+    Verdict, View,
 };
 use crate::spec::{Amount, EventSpec, GlobalPatch, LoadSpec};
 
@@ -28,6 +30,8 @@ struct State {
     stops_at: Option<&'static str>,
     /// Buffers by their names.
     streams: Vec<(String, Arc<dyn Stream>)>,
+    /// What the next looks for places find; none when places neither come nor go.
+    moves: Option<Vec<Moved>>,
     /// The generation that is live, to see when it changes.
     live: Option<Arc<Live>>,
 }
@@ -197,6 +201,14 @@ impl Kernel for Recorder {
         let half = Problem::warning("half", Place { config: Some(name.clone()), ..Place::default() }, "half");
         let view = self.view(&prepared);
         Ok(Started { loaded: prepared, view, problems: vec![half], programs: Vec::new(), carried })
+    }
+
+    fn follows(&self, loaded: &Object) -> bool {
+        self.state().moves.is_some() && loaded.name == "moving"
+    }
+
+    fn follow(&self, _loaded: &mut Object) -> Option<Moved> {
+        self.state().moves.as_mut()?.pop()
     }
 
     fn settle(&self, loaded: &mut Object) {
@@ -503,6 +515,31 @@ fn every_failure_leaves_the_last_good_one() {
         assert_eq!(stage.kernel.attached(), ["a 2", "b fresh 2", "c 1", "new 3"], "{log}");
     }
     assert!(operations >= 8, "{operations}: three prepared, two probed, three committed");
+}
+
+/// What is found is published, and the problems that programs had give way to those that they have.
+#[test]
+fn places_that_come_are_published() {
+    let verdict = |places| ProgramVerdict::new("p", Verdict::Attached, "").at(places);
+    let problem = |code| Problem::warning(code, Place::default(), "of a program");
+    let moved = |before: &'static str, now: &'static str, places| Moved {
+        view: view("another name"),
+        before: vec![problem(before)],
+        problems: vec![problem(now)],
+        programs: vec![verdict(places)],
+    };
+    let mut stage = Stage::start(Recorder::default(), vec![good("moving", "1"), good("still", "1")]);
+    assert_eq!(stage.supervisor.follow(), None, "nothing can move");
+    stage.kernel.state().moves = Some(vec![moved("first", "second", 2), moved("none", "first", 1)]);
+    for (code, places) in [("first", 1), ("second", 2), ("second", 2)] {
+        assert!(stage.supervisor.follow().is_some_and(|wait| wait >= LOOK_EVERY));
+        let live = stage.live.current();
+        let state = live.configs().iter().find(|config| config.name == "moving").unwrap();
+        assert_eq!(state.programs, [verdict(places)]);
+        let codes: Vec<&str> = state.problems.iter().map(|problem| problem.code).collect();
+        assert_eq!(codes, ["half", code]);
+        assert!(live.views().iter().any(|view| view.config == "moving"), "it goes on under its name");
+    }
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod family;
 mod names;
 mod process;
 mod programs;
+mod spans;
 
 use prometheus::proto::MetricFamily;
 
@@ -58,6 +59,9 @@ pub(super) fn families(
     }
     programs::collect(&reading.generation, (settings.stats_enabled)(), &mut families);
     configs::collect(reading, rendered, states, &mut families);
+    if let Some(counts) = settings.spans.counts() {
+        spans::collect(&counts, &mut families);
+    }
     let mut families = families.finish();
     families.retain(|family| !reading.generation.writes(family.name()));
     families

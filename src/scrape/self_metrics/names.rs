@@ -28,7 +28,9 @@ names! {
     PROGRAM_ATTACHED GAUGE "ebpf_exporter_ebpf_program_attached"
         "Whether a program is attached";
     PROGRAM_VERDICT GAUGE "ebpf_exporter_program_verdict"
-        "What became of a program: attached, unsupported, broken or disabled; the value is always 1";
+        "What became of a program: attached, waiting, unsupported, broken or disabled; the value is always 1";
+    PROGRAM_PLACES GAUGE "ebpf_exporter_program_places"
+        "At how many places a program is attached: interfaces, cgroups, CPUs, files";
     PROGRAM_RUN_TIME COUNTER "ebpf_exporter_ebpf_program_run_time_seconds"
         "How long has the program been executing";
     PROGRAM_RUN_COUNT COUNTER "ebpf_exporter_ebpf_program_run_count_total"
@@ -83,6 +85,20 @@ names! {
         "Whether more than 90 % of the entries that a map can hold are taken; when all are it refuses new keys";
     MAP_EXPIRED COUNTER "ebpf_exporter_map_expired_entries_total"
         "Entries that were taken out of a map because they had not changed for the time that its config says";
+    SPANS COUNTER "ebpf_exporter_spans_total"
+        "Records of a config that were to become spans: each of them is exported, rejected, dropped or queued";
+    SPANS_DROPPED COUNTER "ebpf_exporter_spans_dropped_total"
+        "Records of a config that did not become a span at the collector, by reason: too_short, decode, skipped, trace_id, queue_full, export, shutdown or refused";
+    SPANS_EXPORTED COUNTER "ebpf_exporter_spans_exported_total"
+        "Spans that the collector has taken";
+    SPANS_REJECTED COUNTER "ebpf_exporter_spans_rejected_total"
+        "Spans that the collector did not keep of requests that it took";
+    SPANS_QUEUED GAUGE "ebpf_exporter_spans_queued"
+        "Spans that wait to be exported, or are on their way";
+    SPAN_REQUESTS COUNTER "ebpf_exporter_span_requests_total"
+        "Requests with spans that were sent to the collector";
+    SPAN_REQUESTS_FAILED COUNTER "ebpf_exporter_span_requests_failed_total"
+        "Requests with spans that failed, by reason: resolve, connect, timeout, connection, response or status; most of them are sent again";
     CGROUP_MAP_CGROUPS GAUGE "ebpf_exporter_cgroup_map_cgroups"
         "Cgroups that are in the map of cgroup_id_map because their paths match";
     CGROUP_MAP_ERRORS COUNTER "ebpf_exporter_cgroup_map_errors_total"

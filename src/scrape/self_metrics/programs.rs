@@ -7,12 +7,17 @@ use crate::scrape::generation::Generation;
 pub(super) fn collect(generation: &Generation, statistics: bool, families: &mut Families) {
     for config in generation.configs() {
         for program in &config.programs {
+            let places = program.places;
             let labels = [
                 ("config", config.name.as_str()),
                 ("program", program.program.as_str()),
                 ("verdict", program.verdict.label()),
             ];
             families.add(&names::PROGRAM_VERDICT, &labels, 1.0);
+            let [config, program, _] = labels;
+            #[allow(clippy::cast_precision_loss)]
+            let places = places as f64;
+            families.add(&names::PROGRAM_PLACES, &[config, program], places);
         }
     }
     for view in generation.views() {

@@ -121,7 +121,13 @@ fn member(config: &str, metrics: Vec<MetricSpec>, sources: Vec<(&str, Arc<dyn So
         sources.into_iter().map(|(map, source)| NamedSource { map: map.to_owned(), source }).collect();
     let programs: Arc<dyn Programs> = Arc::new(LiteralPrograms::default());
     Member {
-        view_spec: ViewSpec { name: config.to_owned(), metrics, expiries: Vec::new(), losses: Vec::new() },
+        view_spec: ViewSpec {
+            name: config.to_owned(),
+            metrics,
+            expiries: Vec::new(),
+            losses: Vec::new(),
+            spans: Vec::new(),
+        },
         view: View {
             config: config.to_owned(),
             sources,

@@ -15,6 +15,7 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         DECODERS,
         BUCKETS,
         NUMBERS,
+        SPANS,
         EVENTS,
         WHAT_COMES_LATER,
     ];
@@ -556,6 +557,51 @@ fn numbers() {
     check(NUMBERS);
 }
 
+const SPANS: &[Case] = &[
+    ("tracing: 5\n", &["wrong-type 1:10"]),
+    ("tracing: {spans: 5}\n", &["wrong-type 1:18"]),
+    ("tracing: {spans: [5]}\n", &["wrong-type 1:19 (tracing.spans[0])", "no-metric-left -"]),
+    ("tracing: {spans: [{name: exec}]}\n", &["missing-ringbuf 1:19 (exec)", "no-metric-left -"]),
+    ("tracing: {spans: [{name: exec, ringbuf: [ring]}]}\n", &["wrong-type 1:41 (exec)", "no-metric-left -"]),
+    ("tracing: {spans: [{ringbuf: rink}]}\n", &["missing-map 1:29 (rink)", "no-metric-left -"]),
+    ("tracing: {spans: [{ringbuf: hash_8}]}\n", &["map-kind 1:29 (hash_8)", "no-metric-left -"]),
+    ("tracing: {spans: [{ringbuf: perf}]}\n", &["map-kind 1:29 (perf)", "no-metric-left -"]),
+    (
+        "tracing:\n  spans:\n  - ringbuf: ring\n    labels:\n    - {size: 4, decoders: [uint]}\n    - {name: a, decoders: [uint], size: 0}\n",
+        &["?missing-name 5:7 (ring)", "label-size 6:41 (ring)", "no-metric-left -"],
+    ),
+    (
+        "tracing:\n  spans:\n  - ringbuf: ring\n    labels:\n    - {name: a, size: 4, decoders: [uint]}\n    - {name: a, size: 3, decoders: [uint]}\n",
+        &["?duplicate-label 6:14 (ring)", "field-size 6:37 (ring)", "no-metric-left -"],
+    ),
+    (
+        "tracing:\n  spans:\n  - ringbuf: ring\n    labels:\n    - {name: trace_id, size: 8, decoders: [hex]}\n    - {name: span_id, size: 8, decoders: [uint]}\n    - {name: span_duration_ns, size: 8, decoders: [hex]}\n",
+        &["span-part 5:7 (ring)", "span-part 6:7 (ring)", "span-part 7:7 (ring)", "no-metric-left -"],
+    ),
+    // By name.
+    (
+        "tracing: {spans: [{ringbuf: ring, labels: [comm]}]}\n",
+        &["no-event-type 1:44 (ring)", "no-metric-left -"],
+    ),
+    (
+        "tracing: {spans: [{ringbuf: ring, type: mixed, labels: [com, {name: trace_id, field: device}]}]}\n",
+        &["unknown-member 1:57 (ring)", "no-metric-left -"],
+    ),
+    (
+        "tracing: {spans: [{ringbuf: ring, type: mixed, labels: [{name: trace_id, field: device}]}]}\n",
+        &["span-part 1:57 (ring)", "no-metric-left -"],
+    ),
+    (
+        "tracing: {spans: [{ringbuf: ring, type: mixed, where: {operation: 256}, labels: [comm]}]}\n",
+        &["condition-value 1:67 (ring)", "no-metric-left -"],
+    ),
+];
+
+#[test]
+fn spans() {
+    check(SPANS);
+}
+
 const EVENTS: &[Case] = &[
     (
         "metrics:\n  counters:\n    - {name: a, help: h, ringbuf: rings}\n",
@@ -684,27 +730,13 @@ fn events() {
 }
 
 const WHAT_COMES_LATER: &[Case] = &[
-    ("tracing: {spans: [{ringbuf: ring, labels: []}]}\n", &["not-yet-supported 1:1"]),
     ("maps: {array: {pin_path: /x}}\nmetrics: {counters: []}\n", &["not-yet-supported 1:16"]),
     ("maps: {array: {from_pin: /x, max_entries: 5}}\nmetrics: {counters: []}\n", &["not-yet-supported 1:16"]),
     ("maps: {array: {carry: sometimes}}\nmetrics: {counters: []}\n", &["wrong-type 1:23"]),
+    ("programs: {probe: {attach: {cgroup: {}}}}\nmetrics: {counters: []}\n", &["attach-kind 1:29"]),
     (
-        "programs: {probe: {attach: {xdp: {}}}}
-metrics: {counters: []}
-",
-        &["not-yet-supported 1:29"],
-    ),
-    (
-        "programs: {probe: {attach: {cgroup: {}}}}
-metrics: {counters: []}
-",
-        &["wrong-attachment 1:29"],
-    ),
-    (
-        "programs: {probe: {attach: {cgroup: {path: [a]}}}}
-metrics: {counters: []}
-",
-        &["wrong-attachment 1:29", "wrong-type 1:44"],
+        "programs: {probe: {attach: {cgroup: {path: {a: b}}}}}\nmetrics: {counters: []}\n",
+        &["attach-kind 1:29", "wrong-type 1:44"],
     ),
 ];
 

@@ -4,8 +4,6 @@ use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
 use std::os::fd::AsRawFd;
 use std::sync::mpsc;
 
-use bpftally::spec::ProgramSetting;
-
 use super::counts::ask_stream;
 use super::{LOCAL, LOCAL_6, Observer};
 use crate::common::dns::{A, Client, Server, query};
@@ -140,10 +138,8 @@ fn what_tcp_sends_again_does_not_count_again() {
     let server = Server::start(LOCAL);
     let observer = Observer::of(&server);
     let source = LOSES.replace("PORT", &server.address.port().to_string());
-    let mut spec = load_spec("loses", &source);
-    let name = "lose".to_owned();
-    spec.programs.push(ProgramSetting { name, cgroup: Some("/".to_owned()), ..ProgramSetting::default() });
-    let loses = try_load(&spec).unwrap();
+    // At the root of cgroup2, because nothing else is said.
+    let loses = try_load(&load_spec("loses", &source)).unwrap();
     assert_eq!(loses.problems(), []);
     let mut stream = TcpStream::connect(server.address).unwrap();
     for id in 0..QUERIES {

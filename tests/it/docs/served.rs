@@ -21,7 +21,7 @@ pub struct Metric {
 /// The metrics of a config.
 pub fn metrics(config: &serde_yaml::Value) -> Vec<Metric> {
     let mut found = Vec::new();
-    for (group, metrics) in config["metrics"].as_mapping().unwrap() {
+    for (group, metrics) in config["metrics"].as_mapping().into_iter().flatten() {
         for value in metrics.as_sequence().into_iter().flatten() {
             let name = value["name"].as_str().unwrap().to_owned();
             let named = value["map"].as_str().or(value["ringbuf"].as_str());
@@ -65,23 +65,38 @@ fn serve(example: &Example, is_whole: impl Fn(&str) -> bool) -> String {
     }
 }
 
+/// In a network with the interfaces that examples name, lest they come into the way of this machine's own.
 #[test]
 fn every_example_is_served() {
+    kernel::with_tracefs(|| {
+        kernel::with_network(|| {
+            for name in ["eth0", "ens1f0", "ens1f1"] {
+                kernel::run("ip", &["link", "add", name, "type", "veth"]);
+            }
+            serve_all();
+        });
+    });
+}
+
+fn serve_all() {
     for example in examples() {
         let config = example.value();
         let namespace = config.get("namespace").and_then(|text| text.as_str()).unwrap_or("ebpf_exporter");
         let metrics = metrics(&config);
+        let has_spans = config.get("tracing").is_some();
         serve(&example, |page| {
-            metrics.iter().all(|metric| {
-                let kind = metric.group.trim_end_matches('s');
-                let skipped = format!(
-                    "ebpf_exporter_metric_skipped_label_sets_total{{config=\"example\",metric=\"{}\"}}",
-                    metric.name
-                );
-                page.contains(&format!("# TYPE {namespace}_{} {kind}\n", metric.name))
+            let spans = page.contains("ebpf_exporter_spans_total{config=\"example\"}");
+            spans == has_spans
+                && metrics.iter().all(|metric| {
+                    let kind = metric.group.trim_end_matches('s');
+                    let skipped = format!(
+                        "ebpf_exporter_metric_skipped_label_sets_total{{config=\"example\",metric=\"{}\"}}",
+                        metric.name
+                    );
+                    page.contains(&format!("# TYPE {namespace}_{} {kind}\n", metric.name))
                     // What a `regexp` leaves out was read and decoded, too.
                     || value_of(page, &skipped).is_some_and(|skipped| skipped > 0.0)
-            })
+                })
         });
     }
 }

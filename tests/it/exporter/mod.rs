@@ -26,6 +26,9 @@ mod named;
 /// Pages over HTTP, and what promtool and Prometheus make of them.
 mod pages;
 
+/// Places that the config names, and those that come later.
+mod places;
+
 /// Many scrapes of maps that change.
 mod pressure;
 

@@ -10,6 +10,9 @@ mod churn;
 /// Arrays whose memory is mapped, and which are made so.
 mod mapped;
 
+/// Programs at the places that their config names.
+mod places;
+
 /// Globals, capacities, programs and choices of a config at work.
 mod settings;
 

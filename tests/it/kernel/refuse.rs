@@ -71,9 +71,7 @@ fn probes_whose_targets_are_missing_are_explained() {
 
 #[test]
 fn sections_without_a_place_are_explained() {
-    for section in
-        ["socket", "tc", "kprobe", "tracepoint", "cgroup_skb/ingress", "perf_event", "syscall", "xdp"]
-    {
+    for section in ["socket", "tc", "kprobe", "tracepoint", "cgroup/skb", "perf_event", "syscall", "xdp"] {
         let problem = refused("not-attachable", &program(section));
         assert!(problem.message.contains(section), "{problem:#?}");
         assert!(problem.message.contains("no attachment by section name"), "{problem:#?}");
@@ -82,9 +80,9 @@ fn sections_without_a_place_are_explained() {
 
 #[test]
 fn perf_events_that_make_no_sense_are_explained() {
-    let expected = "perf_event/type=<number>,config=<number>,frequency=<number>";
+    let expected = "perf_event/type=<number>,config=<number>,frequency=<number> (or period=<number>)";
     for section in
-        ["perf_event/type=1", "perf_event/type=1,config=0,period=7", "perf_event/type=x,config=0,frequency=1"]
+        ["perf_event/type=1", "perf_event/type=1,config=0,often=7", "perf_event/type=x,config=0,frequency=1"]
     {
         let problem = refused("attach-failed", &program(section));
         assert_eq!(problem.expected.as_deref(), Some(expected), "{problem:#?}");

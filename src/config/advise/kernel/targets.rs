@@ -7,6 +7,7 @@ use crate::btf::Kind;
 use crate::config::suggest;
 use crate::elf::{ExternKind, ProgramInfo, SectionKind};
 use crate::problem::Problem;
+use crate::spec::Attach;
 
 pub(super) fn advise(subject: &Subject<'_>, kernel: &Kernel, programs: &[&ProgramInfo]) -> Vec<Problem> {
     let mut problems: Vec<Problem> =
@@ -32,7 +33,10 @@ fn wanted(section: &SectionKind, target: &str) -> Option<(&'static str, String, 
 
 fn missing_target(subject: &Subject<'_>, kernel: &Kernel, program: &ProgramInfo) -> Option<Problem> {
     let section = SectionKind::of(&program.section)?;
-    let target = section.target(&program.section)?;
+    let setting =
+        subject.spec.and_then(|spec| spec.load.programs.iter().find(|set| set.name == program.name));
+    let by_config = setting.and_then(|setting| setting.attach.as_ref()).and_then(Attach::target);
+    let target = by_config.or_else(|| section.target(&program.section))?;
     let (what, name, kind) = wanted(&section, target)?;
     if kernel.has(&name, kind) {
         return None;

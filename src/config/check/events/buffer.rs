@@ -9,7 +9,7 @@ use crate::config::raw::{RawConfig, RawMap, RawMetric};
 use crate::config::suggest;
 use crate::elf::{MapInfo, MapKind};
 use crate::problem::{Place, Problem};
-use crate::spec::{BufferSpec, MetricSpec};
+use crate::spec::{BufferSpec, MetricSpec, SpanSpec};
 
 /// Pages of each CPU's buffer when the config does not say it: 256 KiB.
 const PAGES: usize = 64;
@@ -138,15 +138,16 @@ pub(super) fn untyped(sink: &mut Sink<'_>, raw: &RawMetric, key: &str) {
     sink.report(spot.unwrap_or(&raw.spot), problem);
 }
 
-/// The buffers that metrics read.
+/// The buffers that metrics and spans come from.
 pub(crate) fn buffers(
     context: &Context<'_>,
     sink: &mut Sink<'_>,
     raw: &RawConfig,
     metrics: &[MetricSpec],
+    spans: &[SpanSpec],
 ) -> Vec<BufferSpec> {
-    let mut names: Vec<&str> =
-        metrics.iter().filter_map(|metric| Some(metric.events.as_ref()?.buffer.as_str())).collect();
+    let of_metrics = metrics.iter().filter_map(|metric| Some(metric.events.as_ref()?.buffer.as_str()));
+    let mut names: Vec<&str> = of_metrics.chain(spans.iter().map(|span| span.map.as_str())).collect();
     names.sort_unstable();
     names.dedup();
     let settings: Vec<(&str, usize)> = raw
@@ -194,7 +195,9 @@ fn pages(context: &Context<'_>, sink: &mut Sink<'_>, setting: &RawMap) -> Option
 /// What the events of a ring buffer are, comparable between two objects; none when they are like no others.
 pub(crate) fn event_types(context: &Context<'_>, raw: &RawConfig, map: &MapInfo) -> Option<String> {
     let of_map = |metric: &&RawMetric| metric.buffer().is_some_and(|name| name.value == map.name);
-    let named = raw.metrics.iter().filter(of_map).filter_map(|metric| metric.event_type.as_ref());
+    let records = raw.spans.iter().map(|span| &span.record);
+    let named =
+        raw.metrics.iter().chain(records).filter(of_map).filter_map(|metric| metric.event_type.as_ref());
     let shape = |id| context.object.btf.shape(id);
     let shapes: Option<Vec<String>> =
         named.filter_map(|name| type_of(context, &name.value)).map(shape).collect();

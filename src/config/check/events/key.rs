@@ -1,7 +1,7 @@
 //! Which bytes of an event become the key of an entry, and where each label finds its own there.
 
 use super::super::labels::{self, Fields, Input};
-use super::super::{Context, Sink, named};
+use super::super::{Sink, named};
 use super::Layout;
 use crate::config::raw::RawMetric;
 use crate::spec::{KeyPart, LabelSource};
@@ -22,18 +22,17 @@ struct Named {
     label: usize,
 }
 
-/// The labels, which are parts of the key, and the key itself.
-pub(super) fn key(
-    _context: &Context<'_>,
+/// Where the labels are in a record, with what their bytes mean.
+pub(super) fn fields(
     sink: &mut Sink<'_>,
     raw: &RawMetric,
     layout: &Layout<'_>,
-) -> Option<(Fields, EventKey)> {
+) -> Option<(Fields, Vec<String>)> {
     let is_lost = raw.broken && raw.gives("labels") && raw.labels.is_empty();
     if is_lost || raw.is_mixed() {
         return None;
     }
-    let (mut fields, names) = if raw.labels.is_empty() {
+    Some(if raw.labels.is_empty() {
         (Fields { inputs: Vec::new(), bucket: None, split: false }, Vec::new())
     } else if raw.is_by_name() {
         let whole = layout.whole(sink, raw, "labels")?;
@@ -45,7 +44,12 @@ pub(super) fn key(
         (named::of_event(sink, raw, whole), names)
     } else {
         labels::side_by_side(sink, raw)?
-    };
+    })
+}
+
+/// The labels, which are parts of the key, and the key itself.
+pub(super) fn key(sink: &mut Sink<'_>, raw: &RawMetric, layout: &Layout<'_>) -> Option<(Fields, EventKey)> {
+    let (mut fields, names) = fields(sink, raw, layout)?;
     let mut parts = Vec::new();
     for (label, (input, meaning)) in fields.inputs.iter().zip(names).enumerate() {
         // One that is at fault costs the metric; the others are looked at all the same.

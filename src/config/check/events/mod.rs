@@ -8,16 +8,18 @@ mod losses;
 pub(crate) use buffer::{buffers, event_types};
 pub(crate) use losses::losses;
 
+use super::labels::Fields;
 use super::members::Whole;
 use super::{
     Context, Sink, buckets, decoders, labels, limits, names, numbers, place, values, was_refused, zeros,
 };
 use crate::config::raw::{Found, Group, RawMetric};
+use crate::elf::MapInfo;
 use crate::problem::{Place, Problem};
 use crate::series::{BucketKind, Buckets, NumberKind};
 use crate::spec::{
-    Amount, EventSpec, Histogram, KeyPart, MetricKind, MetricSpec, NO_LABELS, Reduce, SlotArray, Slots,
-    ValueKind, ValueSpec,
+    Amount, Condition, EventSpec, Histogram, KeyPart, MetricKind, MetricSpec, NO_LABELS, Reduce, SlotArray,
+    Slots, ValueKind, ValueSpec,
 };
 use key::EventKey;
 
@@ -70,7 +72,7 @@ pub(super) fn checked(
         Group::Counters | Group::Gauges => None,
     };
     let amount = amount(sink, raw, &layout, buckets.as_ref());
-    let key = key::key(context, sink, raw, &layout);
+    let key = key::key(sink, raw, &layout);
     let (fields, key) = key.unzip();
     let chains = decoders::chains(context, sink, raw, fields.as_ref());
     let specs = fields.zip(chains).and_then(|(fields, chains)| fields.into_specs(raw, chains));
@@ -110,6 +112,28 @@ pub(super) fn checked(
             meaning: format!("{meaning} {meant} {conditioned}"),
         }),
     })
+}
+
+/// Records that are looked at one by one.
+pub(super) struct Records<'o> {
+    pub(super) map: &'o MapInfo,
+    /// Where the labels are; none when one is at fault.
+    pub(super) fields: Option<Fields>,
+    /// Which records count; none when that is wrong.
+    pub(super) conditions: Option<Vec<Condition>>,
+}
+
+/// The records of a ring buffer, as its labels, its type and its conditions say.
+pub(super) fn records<'o>(
+    context: &'o Context<'_>,
+    sink: &mut Sink<'_>,
+    raw: &RawMetric,
+) -> Option<Records<'o>> {
+    let map = buffer::find(context, sink, raw)?;
+    let layout = buffer::layout(context, sink, raw, map);
+    let conditions = conditions::conditions(context, sink, raw, &layout).map(|(conditions, _)| conditions);
+    let fields = key::fields(sink, raw, &layout).map(|(fields, _)| fields);
+    Some(Records { map, fields, conditions })
 }
 
 /// How the entries of the tally are read.

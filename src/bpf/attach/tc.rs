@@ -1,0 +1,141 @@
+//! tc: packets of network interfaces, by tcx links (since Linux 6.6), else by filters of a clsact qdisc.
+//!
+//! A tcx link is gone when its descriptor is closed. A filter has to be taken off, and so has the qdisc if it
+//! was made for it and nobody else uses it: [`Filter`] does that when it is dropped.
+
+use std::collections::HashSet;
+use std::hash::{Hash, Hasher};
+use std::os::unix::fs::MetadataExt;
+use std::sync::{LazyLock, Mutex, PoisonError};
+
+use libbpf_rs::{Program, ProgramMut};
+
+use crate::bpf::log;
+use crate::bpf::raw::{self, FilterPlace, LinkTarget};
+use crate::host::{Host, Interface};
+use crate::spec::{Direction, Tc, TcMode};
+
+use super::{AttachError, Attached, Missing, Target, filters, refused, refused_by_kernel};
+
+/// One interface, and a direction.
+#[derive(Clone, Debug)]
+pub(in crate::bpf) struct At {
+    interface: Interface,
+    direction: Direction,
+    mode: TcMode,
+}
+
+impl At {
+    pub(super) fn interface(&self) -> &str {
+        &self.interface.name
+    }
+
+    fn same(&self) -> (u32, Direction, TcMode) {
+        (self.interface.index, self.direction, self.mode)
+    }
+}
+
+impl PartialEq for At {
+    fn eq(&self, other: &Self) -> bool {
+        self.same() == other.same()
+    }
+}
+
+impl Eq for At {}
+
+impl Hash for At {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.same().hash(state);
+    }
+}
+
+pub(super) fn targets(wanted: &Tc, host: &Host) -> Vec<Target> {
+    let (found, missing) = host.select_interfaces(&wanted.interfaces);
+    let at = |interface| Target::Tc(At { interface, direction: wanted.direction, mode: wanted.mode });
+    let missing = missing.into_iter().map(|name| Target::Missing(Missing::Interface(name)));
+    found.into_iter().map(at).chain(missing).collect()
+}
+
+pub(super) fn attach(program: &ProgramMut<'_>, at: &At) -> Result<Attached, AttachError> {
+    if at.mode != TcMode::Classic {
+        match tcx(program, at) {
+            // This is how older kernels answer.
+            Err(AttachError::Refused { errno: libc::EINVAL, .. }) if at.mode == TcMode::Auto => {}
+            outcome => return outcome,
+        }
+    }
+    Filter::attach(program, at).map(Attached::Filter)
+}
+
+fn tcx(program: &ProgramMut<'_>, at: &At) -> Result<Attached, AttachError> {
+    let hook = match at.direction {
+        Direction::Ingress => libbpf_sys::BPF_TCX_INGRESS,
+        Direction::Egress => libbpf_sys::BPF_TCX_EGRESS,
+    };
+    let link = raw::create_link(program, LinkTarget::Interface(at.interface.index), hook, 0)
+        .map_err(|error| refused_by_kernel(&error))?;
+    Ok(Attached::Own { link, is_exact: true, is_quick: true })
+}
+
+/// The clsact qdiscs that this process made, by network namespace and interface.
+static MADE: LazyLock<Mutex<HashSet<(u64, i32)>>> = LazyLock::new(Mutex::default);
+
+/// A filter of a clsact qdisc.
+#[derive(Debug)]
+pub(in crate::bpf) struct Filter(FilterPlace);
+
+impl Filter {
+    fn attach(program: &ProgramMut<'_>, at: &At) -> Result<Self, AttachError> {
+        let interface = i32::try_from(at.interface.index).map_err(|_| refused(libc::ENODEV))?;
+        // Held until the filter is there, lest another thread finds the qdisc empty.
+        let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+        if raw::create_clsact(interface).map_err(|error| refused_by_kernel(&error))? {
+            made.insert((namespace(), interface));
+        }
+        let is_ingress = at.direction == Direction::Ingress;
+        // The kernel gives it numbers of its own.
+        let place = FilterPlace { interface, is_ingress, handle: 0, priority: 0 };
+        let place = raw::set_filter(program, place, false).map_err(|error| {
+            remove_unused(&mut made, interface);
+            refused_by_kernel(&error)
+        })?;
+        Ok(Self(place))
+    }
+
+    /// Puts another program into its place, at once.
+    pub(super) fn update(&mut self, program: &Program<'_>) -> Result<(), AttachError> {
+        self.0 = raw::set_filter(program, self.0, true).map_err(|error| refused_by_kernel(&error))?;
+        Ok(())
+    }
+}
+
+impl Drop for Filter {
+    fn drop(&mut self) {
+        let interface = self.0.interface;
+        let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+        let (result, _) = log::capture(|| raw::remove_filter(self.0));
+        // The interface may be gone, and all with it.
+        if let Err(error) = result {
+            tracing::debug!(interface, %error, "a filter was gone before it was taken off");
+        }
+        remove_unused(&mut made, interface);
+    }
+}
+
+/// Removes the qdisc of an interface if it was made by us and nobody uses it.
+fn remove_unused(made: &mut HashSet<(u64, i32)>, interface: i32) {
+    let key = (namespace(), interface);
+    if !made.contains(&key) || filters::are_there(interface) {
+        return;
+    }
+    made.remove(&key);
+    let (result, _) = log::capture(|| raw::remove_clsact(interface));
+    if let Err(error) = result {
+        tracing::debug!(interface, %error, "a qdisc was gone before it was removed");
+    }
+}
+
+/// The network namespace of the calling thread.
+fn namespace() -> u64 {
+    std::fs::metadata("/proc/thread-self/ns/net").map_or(0, |found| found.ino())
+}

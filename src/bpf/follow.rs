@@ -1,0 +1,177 @@
+//! Places that come and go while programs are at work: interfaces, cgroups, CPUs, files.
+//!
+//! They are looked for again and again, by whoever owns what is loaded. Interfaces and cgroups could tell
+//! of themselves, each in a way of its own, with a queue that overflows just when many come at once; CPUs
+//! and files could not. A look finds what is there, however much was missed before, and is the same for all.
+
+use std::collections::HashSet;
+use std::time::{Duration, Instant};
+
+use libbpf_rs::ProgramMut;
+
+use crate::host::Host;
+
+use super::attach::{self, AttachError, Attached, Target, Wanted};
+use super::exchange::{Attachment, Planned};
+use super::explain;
+use super::judge::{Failure, judge};
+use super::loaded::Loaded;
+
+/// What one look attaches at most: the next one goes on.
+const MOST_AT_ONCE: usize = 256;
+
+/// Places of one program: each holds a descriptor.
+pub(super) const MOST_PLACES: usize = 4096;
+
+/// A place that refused a program is tried again after so long.
+const RETRY: Duration = Duration::from_secs(30);
+
+/// A program whose places come and go.
+#[derive(Debug)]
+pub(super) struct Follower {
+    program: String,
+    wanted: Wanted,
+    /// What the last look found.
+    found: Vec<Target>,
+    /// When places that refused it are tried again.
+    retry: Instant,
+    /// Whether it was said that there are too many places.
+    is_full: bool,
+}
+
+impl Follower {
+    pub(super) fn new(program: String, wanted: Wanted) -> Self {
+        Self { program, wanted, found: Vec::new(), retry: Instant::now() + RETRY, is_full: false }
+    }
+}
+
+impl Loaded {
+    /// Whether places of its programs come and go.
+    #[must_use]
+    pub fn follows(&self) -> bool {
+        !self.followers.is_empty()
+    }
+
+    /// Looks for places: attaches programs to those that have come, and lets go of those that are gone.
+    /// Whether anything has changed.
+    pub fn follow(&mut self, host: &Host) -> bool {
+        let mut followers = std::mem::take(&mut self.followers);
+        let mut has_changed = false;
+        let mut room = MOST_AT_ONCE;
+        for follower in &mut followers {
+            has_changed |= self.follow_one(follower, host, &mut room);
+        }
+        self.followers = followers;
+        if has_changed {
+            let held = &self.held;
+            let judged = judge(&self.spec, &self.selection, &held.object, &held.links.held, &self.failures);
+            (self.programs, self.verdicts) = (judged.programs.into(), judged.verdicts);
+            self.problems = judged.problems;
+        }
+        has_changed
+    }
+
+    fn follow_one(&mut self, follower: &mut Follower, host: &Host, room: &mut usize) -> bool {
+        let now = Instant::now();
+        let is_retry = now >= follower.retry;
+        let targets = follower.wanted.targets(host);
+        if targets == follower.found && !is_retry {
+            return false;
+        }
+        if is_retry {
+            follower.retry = now + RETRY;
+        }
+        let mut has_changed = self.let_go(&follower.program, &targets);
+        let held: HashSet<&Target> = places(&self.held.links.held, &follower.program).collect();
+        let failed = self.failures.iter().map(|failure| &failure.planned);
+        let failed = failed.filter(|planned| planned.program == follower.program);
+        let failed: HashSet<&Target> = failed.map(|planned| &planned.place).collect();
+        let is_new = |target: &&Target| !held.contains(target) && (is_retry || !failed.contains(target));
+        let mut new: Vec<Target> = targets.iter().filter(is_new).cloned().collect();
+        let most = MOST_PLACES.saturating_sub(held.len());
+        if new.len() > most && !follower.is_full {
+            follower.is_full = true;
+            tracing::warn!(
+                config = self.spec.name,
+                program = follower.program,
+                places = targets.len(),
+                "attached to {MOST_PLACES} places, which is the most"
+            );
+        }
+        new.truncate(most);
+        // What is left over is found by the next look.
+        let is_whole = new.len() <= *room;
+        new.truncate(*room);
+        *room -= new.len();
+        for target in new {
+            has_changed |= self.attach_one(&follower.program, target, host);
+        }
+        follower.found = if is_whole { targets } else { Vec::new() };
+        has_changed
+    }
+
+    /// Lets go of places of a program that are gone, and forgets that they refused it.
+    fn let_go(&mut self, program: &str, targets: &[Target]) -> bool {
+        let there: HashSet<&Target> = targets.iter().collect();
+        let is_gone = |planned: &str, place: &Target| planned == program && !there.contains(place);
+        let links = &mut self.held.links;
+        let (gone, held) =
+            links.held.drain(..).partition::<Vec<_>, _>(|held| is_gone(&held.program, &held.place));
+        links.held = held;
+        let count = self.failures.len();
+        self.failures.retain(|failure| !is_gone(&failure.planned.program, &failure.planned.place));
+        let has_changed = !gone.is_empty() || self.failures.len() != count;
+        for attachment in gone {
+            tracing::info!(config = self.spec.name, program, place = %attachment.place, "gone");
+            if let Some(rest) = attachment.link.detach() {
+                links.detaching.begin(rest);
+            }
+        }
+        has_changed
+    }
+
+    /// Attaches a program to one more place. What failed before is said once.
+    fn attach_one(&mut self, program: &str, place: Target, host: &Host) -> bool {
+        let planned = Planned { program: program.to_owned(), place };
+        let mut programs = self.held.object.progs_mut();
+        let Some(found) = programs.find(|found| found.name().to_str() == Some(program)) else { return false };
+        let before = self.failures.iter().position(|failure| failure.planned == planned);
+        let outcome = attach::attach(&found, &planned.place);
+        match outcome {
+            Ok(link) => {
+                let Planned { program, place } = planned;
+                tracing::info!(config = self.spec.name, program, %place, "attached");
+                self.held.links.held.push(Attachment { program, place, link });
+                if let Some(before) = before {
+                    self.failures.remove(before);
+                }
+                true
+            }
+            Err(error) if error.is_gone(&planned.place) => false,
+            Err(_) if before.is_some() => false,
+            Err(error) => {
+                let problem = self.explained(error, &planned, &found, host);
+                tracing::warn!(config = self.spec.name, program, code = problem.code, "{problem}");
+                self.failures.push(Failure { planned, problem });
+                true
+            }
+        }
+    }
+
+    fn explained(
+        &self,
+        error: AttachError,
+        planned: &Planned<Target>,
+        program: &ProgramMut<'_>,
+        host: &Host,
+    ) -> crate::problem::Problem {
+        explain::attachment(error, &self.spec, planned, program, host)
+    }
+}
+
+fn places<'a>(
+    held: &'a [Attachment<Attached, Target>],
+    program: &'a str,
+) -> impl Iterator<Item = &'a Target> {
+    held.iter().filter(move |held| held.program == program).map(|held| &held.place)
+}

@@ -1,0 +1,93 @@
+//! What became of each program, by the places that it has.
+
+use libbpf_rs::Object;
+
+use crate::problem::Problem;
+use crate::snapshot::{ProgramVerdict, Verdict};
+use crate::spec::LoadSpec;
+
+use super::attach::{Attached, Target};
+use super::exchange::{Attachment, Planned};
+use super::programs::{LoadedProgram, ProgramTable};
+use super::raw;
+use super::select::Selection;
+
+/// A place where a program could not be attached.
+#[derive(Debug)]
+pub(super) struct Failure {
+    pub(super) planned: Planned<Target>,
+    pub(super) problem: Problem,
+}
+
+/// What became of all programs of an object.
+#[derive(Debug, Default)]
+pub(super) struct Judged {
+    pub(super) programs: ProgramTable,
+    pub(super) verdicts: Vec<ProgramVerdict>,
+    /// One for each program that is not where it should be and without which the config is not whole.
+    pub(super) problems: Vec<Problem>,
+}
+
+pub(super) fn judge(
+    spec: &LoadSpec,
+    selection: &Selection,
+    object: &Object,
+    attachments: &[Attachment<Attached, Target>],
+    failures: &[Failure],
+) -> Judged {
+    let mut judged = Judged::default();
+    for program in object.progs() {
+        let name = program.name().to_string_lossy().into_owned();
+        let Some(descriptor) = raw::program_fd(&program) else {
+            judged.verdicts.push(selection.verdict(&name));
+            continue;
+        };
+        let own = attachments.iter().filter(|attachment| attachment.program == name);
+        let is_by_section = own.clone().all(|own| matches!(own.place, Target::Section(_)));
+        let places = own.count();
+        let failed: Vec<&Failure> =
+            failures.iter().filter(|failure| failure.planned.program == name).collect();
+        let (verdict, problem) = one(&name, places, is_by_section, &failed, selection.is_optional(&name));
+        judged.verdicts.push(verdict);
+        judged.problems.extend(problem);
+        match descriptor.try_clone_to_owned() {
+            Ok(descriptor) => {
+                judged.programs.programs.push(LoadedProgram { name, attached: places > 0, descriptor });
+            }
+            Err(error) => {
+                tracing::warn!(config = spec.name, program = name, %error, "no statistics of it");
+            }
+        }
+    }
+    judged
+}
+
+fn one(
+    name: &str,
+    places: usize,
+    is_by_section: bool,
+    failed: &[&Failure],
+    is_optional: bool,
+) -> (ProgramVerdict, Option<Problem>) {
+    let problem = failed.first().map(|first| {
+        let mut problem = first.problem.clone();
+        if failed.len() > 1 {
+            problem.message = format!("{} (and so at {} more)", problem.message, failed.len() - 1);
+        }
+        problem
+    });
+    let (verdict, reason) = match (places, &problem) {
+        (0, None) => (Verdict::Waiting, "there is no place for it yet".to_owned()),
+        (0, Some(problem)) if is_optional => (Verdict::Unsupported, problem.message.clone()),
+        (0, Some(problem)) => (Verdict::Broken, problem.message.clone()),
+        (_, None) if is_by_section => (Verdict::Attached, String::new()),
+        (_, None) => (Verdict::Attached, counted(places)),
+        (_, Some(problem)) => (Verdict::Attached, format!("{}; {}", counted(places), problem.message)),
+    };
+    let verdict = ProgramVerdict::new(name, verdict, reason).at(places);
+    (verdict, problem.filter(|_| !is_optional))
+}
+
+fn counted(places: usize) -> String {
+    if places == 1 { "at 1 place".to_owned() } else { format!("at {places} places") }
+}
