@@ -28,6 +28,7 @@ cleanup() {
     rm -rf "$work"
 }
 trap cleanup EXIT
+trap 'exit 1' INT TERM
 
 names=$(IFS=,; echo "$*")
 "$binary" --config.dir configs --object.dir bpf-objects ${names:+--config.names "$names"} \
@@ -69,7 +70,7 @@ load() {
     done) & pids+=($!)
     (while [ $SECONDS -lt $end ]; do dd if=/dev/zero bs=512 count=20000 status=none | cat >/dev/null; done) & pids+=($!)
     (while [ $SECONDS -lt $end ]; do curl --silent --output /dev/null "http://$address/-/healthy"; done) & pids+=($!)
-    (while [ $SECONDS -lt $end ]; do xz --threads=2 --stdout "$binary" >/dev/null; done) & pids+=($!)
+    (while [ $SECONDS -lt $end ]; do head -c 4M /dev/urandom | xz --threads=2 --block-size=1MiB >/dev/null; done) & pids+=($!)
     (
         # A group of memory that is too small for what it reads, of whichever version there is.
         if [ -d /sys/fs/cgroup/memory ]; then
