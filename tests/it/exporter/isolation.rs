@@ -133,7 +133,7 @@ fn bad_texts() -> Vec<Bad> {
             "t21_tracing",
             yaml("tracing:\n  spans:\n    - ringbuf: m\n"),
             plain(),
-            "not-yet-supported",
+            "map-kind",
             "tracing",
         ),
         bad(

@@ -246,6 +246,7 @@ fn a_storm_of_reloads_leaves_nothing_behind() {
         storm.happen();
         following.reload();
     }
+    check_state(&following);
     let before = size_at_rest(&following, &mut storm, None);
     std::thread::sleep(Duration::from_millis(300));
     let before = size_at_rest(&following, &mut storm, Some(&before));
