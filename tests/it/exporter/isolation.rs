@@ -129,13 +129,7 @@ fn bad_texts() -> Vec<Bad> {
             "map-kind",
             "not an array of performance events",
         ),
-        bad(
-            "t21_tracing",
-            yaml("tracing:\n  spans:\n    - ringbuf: m\n"),
-            plain(),
-            "map-kind",
-            "tracing",
-        ),
+        bad("t21_tracing", yaml("tracing:\n  spans:\n    - ringbuf: m\n"), plain(), "map-kind", "tracing"),
         bad(
             "t22_cgroup_map",
             counter(LABEL) + "cgroup_id_map: {name: m, regexps: ['.*']}\n",
