@@ -32,7 +32,7 @@ fuzz_target!(|bytes: &[u8]| {
     let Ok(chain) = Chain::build(&steps(text), size, &HOST) else { return };
     let labels = (label(&chain, one), label(&chain, other));
     // Whatever a packet holds, a name is plain text, and the last decoder has the last word.
-    if text.lines().filter(|line| line.starts_with("decoder ")).next_back() == Some("decoder dns_name") {
+    if text.lines().rfind(|line| line.starts_with("decoder ")) == Some("decoder dns_name") {
         let is_plain = |label: &Vec<u8>| label.iter().all(|byte| (b' '..=b'~').contains(byte));
         assert!(
             labels.0.as_ref().is_none_or(is_plain) && labels.1.as_ref().is_none_or(is_plain),
