@@ -31,9 +31,17 @@ fn faults_are_those_that_the_kernel_counts_of_the_process() {
     assert_eq!((value(&busy, "minor"), value(&busy, "major")), (usage.get("minor"), usage.get("major")));
 }
 
-/// Has a process killed because another one wants memory; the groups of both.
+/// The groups of a process that was killed and of the one that wanted memory. They are removed before the one
+/// that they are in.
+pub struct Killed {
+    victim: ControlGroup,
+    allocator: ControlGroup,
+    _both: ControlGroup,
+}
+
+/// Has a process killed because another one wants memory.
 #[track_caller]
-pub fn kill_for_memory() -> (ControlGroup, ControlGroup) {
+pub fn kill_for_memory() -> Killed {
     let both = ControlGroup::new();
     let limit = MemoryLimit::new(&both, 32 << 20);
     let (victim, allocator) = (ControlGroup::below(&both.path), ControlGroup::below(&both.path));
@@ -53,13 +61,14 @@ pub fn kill_for_memory() -> (ControlGroup, ControlGroup) {
     assert_eq!(victim.processes(), [0; 0]);
     allocator.kill();
     second.wait().unwrap();
-    (victim, allocator)
+    drop(limit);
+    Killed { victim, allocator, _both: both }
 }
 
 #[test]
 fn who_is_killed_for_memory_counts_and_not_who_wanted_it() {
     let exporter = start("oomkills");
-    let (victim, allocator) = kill_for_memory();
+    let Killed { victim, allocator, .. } = &kill_for_memory();
     assert_eq!(victim.value(&exporter, "oom_kills_total"), 1.0);
     assert_eq!(allocator.value(&exporter, "oom_kills_total"), 0.0);
 }
