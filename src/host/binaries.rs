@@ -4,6 +4,7 @@
 //! root): device and inode tell which ones are the same, and that a file was replaced.
 
 use std::collections::HashSet;
+use std::hash::{Hash, Hasher};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -31,13 +32,27 @@ const LIBRARIES: &[&str] = &[
 
 const PROGRAMS: &[&str] = &["usr/local/sbin", "usr/local/bin", "usr/sbin", "usr/bin", "sbin", "bin"];
 
-/// A file of machine code.
+/// A file of machine code. Two that are the same file are equal, whatever paths lead to it.
 #[derive(Clone, Debug)]
 pub struct Binary {
     /// A path that leads to it.
     pub path: PathBuf,
     /// What the file is, whatever its path: device and inode.
     pub identity: (u64, u64),
+}
+
+impl PartialEq for Binary {
+    fn eq(&self, other: &Self) -> bool {
+        self.identity == other.identity
+    }
+}
+
+impl Eq for Binary {}
+
+impl Hash for Binary {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.identity.hash(state);
+    }
 }
 
 /// The files that are meant, each once, and what is not there of those that are named without `*`.

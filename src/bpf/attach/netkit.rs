@@ -1,7 +1,5 @@
 //! netkit: packets between a container's interface and the host (since Linux 6.7).
 
-use std::hash::{Hash, Hasher};
-
 use libbpf_rs::ProgramMut;
 
 use crate::bpf::raw::{self, LinkTarget};
@@ -11,7 +9,7 @@ use crate::spec::Netkit;
 use super::{AttachError, Attached, Missing, Target, refused_by_kernel};
 
 /// The end on the host of one pair, and which way packets go.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(in crate::bpf) struct At {
     interface: Interface,
     hook: u32,
@@ -20,20 +18,6 @@ pub(in crate::bpf) struct At {
 impl At {
     pub(super) fn interface(&self) -> &str {
         &self.interface.name
-    }
-}
-
-impl PartialEq for At {
-    fn eq(&self, other: &Self) -> bool {
-        (self.interface.index, self.hook) == (other.interface.index, other.hook)
-    }
-}
-
-impl Eq for At {}
-
-impl Hash for At {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        (self.interface.index, self.hook).hash(state);
     }
 }
 

@@ -1,7 +1,6 @@
 //! Network namespaces: `sk_lookup` and `flow_dissector`.
 
 use std::fs::File;
-use std::hash::{Hash, Hasher};
 use std::os::fd::AsFd;
 
 use libbpf_rs::ProgramMut;
@@ -15,7 +14,7 @@ use super::{AttachError, Attached, Missing, Target, refused_by_kernel};
 const OWN: &str = "/proc/thread-self/ns/net";
 
 /// A namespace, whatever file stands for it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(in crate::bpf) struct At {
     file: Binary,
     hook: u32,
@@ -24,20 +23,6 @@ pub(in crate::bpf) struct At {
 impl At {
     pub(super) fn path(&self) -> String {
         self.file.path.display().to_string()
-    }
-}
-
-impl PartialEq for At {
-    fn eq(&self, other: &Self) -> bool {
-        (self.file.identity, self.hook) == (other.file.identity, other.hook)
-    }
-}
-
-impl Eq for At {}
-
-impl Hash for At {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        (self.file.identity, self.hook).hash(state);
     }
 }
 

@@ -3,8 +3,6 @@
 //! What a filter lets pass would wait in the socket to be read, which nobody does: a program that only
 //! counts returns 0. The socket's room is as small as the kernel makes it.
 
-use std::hash::{Hash, Hasher};
-
 use libbpf_rs::ProgramMut;
 
 use crate::bpf::raw;
@@ -13,26 +11,12 @@ use crate::host::{Host, Interface, Pattern};
 use super::{AttachError, Attached, Missing, Target, refused_by_kernel};
 
 /// An interface.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(in crate::bpf) struct At(Interface);
 
 impl At {
     pub(super) fn interface(&self) -> &str {
         &self.0.name
-    }
-}
-
-impl PartialEq for At {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.index == other.0.index
-    }
-}
-
-impl Eq for At {}
-
-impl Hash for At {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.0.index.hash(state);
     }
 }
 

@@ -4,7 +4,6 @@
 //! was made for it and nobody else uses it: [`Filter`] does that when it is dropped.
 
 use std::collections::HashSet;
-use std::hash::{Hash, Hasher};
 use std::os::unix::fs::MetadataExt;
 use std::sync::{LazyLock, Mutex, PoisonError};
 
@@ -18,7 +17,7 @@ use crate::spec::{Direction, Tc, TcMode};
 use super::{AttachError, Attached, Missing, Target, filters, refused, refused_by_kernel};
 
 /// One interface, and a direction.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(in crate::bpf) struct At {
     interface: Interface,
     direction: Direction,
@@ -28,24 +27,6 @@ pub(in crate::bpf) struct At {
 impl At {
     pub(super) fn interface(&self) -> &str {
         &self.interface.name
-    }
-
-    fn same(&self) -> (u32, Direction, TcMode) {
-        (self.interface.index, self.direction, self.mode)
-    }
-}
-
-impl PartialEq for At {
-    fn eq(&self, other: &Self) -> bool {
-        self.same() == other.same()
-    }
-}
-
-impl Eq for At {}
-
-impl Hash for At {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.same().hash(state);
     }
 }
 

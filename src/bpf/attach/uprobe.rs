@@ -1,7 +1,5 @@
 //! Functions in user space: `uprobe`, `uretprobe`, and `uprobe.multi`, which takes a pattern.
 
-use std::hash::{Hash, Hasher};
-
 use libbpf_rs::{ProgramMut, UprobeOpts};
 
 use crate::bpf::explain::errno_of;
@@ -14,7 +12,7 @@ use super::{AttachError, Attached, Missing, Target, refused};
 const EVERYBODY: i32 = -1;
 
 /// A function in a file. Its path does not matter: a process's root leads to the same file as another's.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(in crate::bpf) struct At {
     binary: Binary,
     function: String,
@@ -25,24 +23,6 @@ pub(in crate::bpf) struct At {
 impl At {
     pub(super) fn path(&self) -> String {
         self.binary.path.display().to_string()
-    }
-
-    fn same(&self) -> ((u64, u64), &str, usize, i32) {
-        (self.binary.identity, &self.function, self.offset, self.process)
-    }
-}
-
-impl PartialEq for At {
-    fn eq(&self, other: &Self) -> bool {
-        self.same() == other.same()
-    }
-}
-
-impl Eq for At {}
-
-impl Hash for At {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.same().hash(state);
     }
 }
 

@@ -1,7 +1,5 @@
 //! Probes that programs and libraries of user space have themselves.
 
-use std::hash::{Hash, Hasher};
-
 use libbpf_rs::ProgramMut;
 
 use crate::bpf::explain::errno_of;
@@ -15,7 +13,7 @@ use super::{AttachError, Attached, Missing, Target, refused};
 const EVERYBODY: i32 = -1;
 
 /// A probe in a file, whatever path leads to it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(in crate::bpf) struct At {
     binary: Binary,
     provider: String,
@@ -26,24 +24,6 @@ pub(in crate::bpf) struct At {
 impl At {
     pub(super) fn path(&self) -> String {
         self.binary.path.display().to_string()
-    }
-
-    fn same(&self) -> ((u64, u64), &str, &str, i32) {
-        (self.binary.identity, &self.provider, &self.name, self.process)
-    }
-}
-
-impl PartialEq for At {
-    fn eq(&self, other: &Self) -> bool {
-        self.same() == other.same()
-    }
-}
-
-impl Eq for At {}
-
-impl Hash for At {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.same().hash(state);
     }
 }
 

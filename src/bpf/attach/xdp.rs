@@ -1,7 +1,5 @@
 //! XDP: network interfaces by name, in the mode that the kernel chooses or that the config asks for.
 
-use std::hash::{Hash, Hasher};
-
 use libbpf_rs::{OpenProgramMut, ProgramAttachType, ProgramMut, ProgramType};
 
 use crate::bpf::raw::{self, LinkTarget};
@@ -14,25 +12,11 @@ use super::{AttachError, Attached, Missing, Target, refused_by_kernel};
 const HAS_FRAGS: u32 = 1 << 5;
 
 /// An interface: it has one place for one program.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(in crate::bpf) struct At {
     interface: Interface,
+    /// That of a link cannot change, so that one of another mode is no successor.
     mode: XdpMode,
-}
-
-impl PartialEq for At {
-    /// The mode of a link cannot change, so that one of another mode is no successor.
-    fn eq(&self, other: &Self) -> bool {
-        self.interface.index == other.interface.index && self.mode == other.mode
-    }
-}
-
-impl Eq for At {}
-
-impl Hash for At {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        (self.interface.index, self.mode).hash(state);
-    }
 }
 
 impl At {
