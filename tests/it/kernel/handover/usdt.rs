@@ -23,11 +23,11 @@ static atomic_int stop;
         : : constraint(argument)); }
 static void *work(void *count)
 {
-    while (!stop) {
+    do { // A thread that starts after the stop fires once all the same: no run is without an event.
         PROBE(one, ONE_PLACE, ONE_CONSTRAINT, 11)
         PROBE(two, TWO_PLACE, TWO_CONSTRAINT, 22)
         ++*(unsigned long *)count;
-    }
+    } while (!stop);
     return 0;
 }
 int main(void)
