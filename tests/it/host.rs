@@ -243,7 +243,7 @@ fn unknown_ids_are_cheap() {
         assert_eq!(host.cgroup_path(u64::MAX - id), None);
     }
     assert!(host.cgroup_walks() <= 12, "{} walks", host.cgroup_walks());
-    assert!(started.elapsed() < Duration::from_secs(1), "took {:?}", started.elapsed());
+    assert!(started.elapsed() < Duration::from_secs(30), "took {:?}", started.elapsed());
 }
 
 #[test]
