@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{Batch, Column, Limits, ReadError, ReadStatistics, Shape, Source};
+use super::{Batch, Column, KeyForm, Limits, ReadError, ReadStatistics, Shape, Source};
 use crate::series::NumberKind;
 
 /// The entries of one source, flat and owned: whole keys, and of the values only what is needed.
@@ -12,7 +12,18 @@ pub struct Snapshot {
     rows: usize,
     keys: Vec<u8>,
     columns: Vec<ColumnData>,
+    /// Whether all keys have each form that was asked for.
+    forms: Vec<bool>,
     statistics: ReadStatistics,
+}
+
+/// What is asked of a source.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Wanted<'a> {
+    /// The numbers that are needed.
+    pub columns: &'a [Column],
+    /// The forms that its keys may have.
+    pub forms: &'a [KeyForm],
 }
 
 /// The numbers of one column, row by row, lane by lane.
@@ -42,7 +53,7 @@ impl Snapshot {
     /// # Errors
     /// When it cannot be read whole within the limits, or is not of the shape that the columns need.
     pub fn read(source: &dyn Source, columns: &[Column], limits: &Limits) -> Result<Self, ReadError> {
-        Self::read_on(1, source, columns, limits)
+        Self::read_on(1, source, Wanted { columns, ..Wanted::default() }, limits)
     }
 
     /// Reads a source whole, by so many threads where that is possible.
@@ -52,11 +63,11 @@ impl Snapshot {
     pub fn read_on(
         threads: usize,
         source: &dyn Source,
-        columns: &[Column],
+        wanted: Wanted<'_>,
         limits: &Limits,
     ) -> Result<Self, ReadError> {
-        match Self::try_read(threads, source, columns, limits) {
-            Err(ReadError::Again) => Self::try_read(threads, source, columns, limits),
+        match Self::try_read(threads, source, wanted, limits) {
+            Err(ReadError::Again) => Self::try_read(threads, source, wanted, limits),
             result => result,
         }
     }
@@ -64,22 +75,27 @@ impl Snapshot {
     fn try_read(
         threads: usize,
         source: &dyn Source,
-        columns: &[Column],
+        Wanted { columns, forms }: Wanted<'_>,
         limits: &Limits,
     ) -> Result<Self, ReadError> {
         let shape = source.shape();
         if !columns.iter().all(|column| column.fits(shape)) {
             return Err(ReadError::Shape);
         }
-        let columns = columns
-            .iter()
-            .map(|column| ColumnData { column: *column, lanes: column.lanes(shape), bits: Vec::new() })
-            .collect();
-        let statistics = ReadStatistics::default();
-        let mut snapshot = Self { shape, rows: 0, keys: Vec::new(), columns, statistics };
+        let mut snapshot = Self {
+            shape,
+            rows: 0,
+            keys: Vec::new(),
+            columns: columns
+                .iter()
+                .map(|column| ColumnData { column: *column, lanes: column.lanes(shape), bits: Vec::new() })
+                .collect(),
+            forms: vec![true; forms.len()],
+            statistics: ReadStatistics::default(),
+        };
         snapshot.make_room(source.expected_entries(), limits);
         snapshot.statistics =
-            source.read_on(threads, limits, &mut |batch| snapshot.append(&batch, limits))?;
+            source.read_on(threads, limits, &mut |batch| snapshot.append(&batch, forms, limits))?;
         // A source that never pushed could not notice that it was late.
         if Instant::now() > limits.deadline { Err(ReadError::Late) } else { Ok(snapshot) }
     }
@@ -113,6 +129,12 @@ impl Snapshot {
         })
     }
 
+    /// Whether all keys have a form, by its place in what was asked for.
+    #[must_use]
+    pub fn has_form(&self, form: usize) -> bool {
+        self.forms.get(form).copied().unwrap_or(false)
+    }
+
     /// What the read had to tell.
     #[must_use]
     pub fn statistics(&self) -> ReadStatistics {
@@ -144,7 +166,7 @@ impl Snapshot {
         self.shape.key_size + self.columns.iter().map(numbers).sum::<usize>()
     }
 
-    fn append(&mut self, batch: &Batch<'_>, limits: &Limits) -> Result<(), ReadError> {
+    fn append(&mut self, batch: &Batch<'_>, forms: &[KeyForm], limits: &Limits) -> Result<(), ReadError> {
         let Shape { key_size, lanes, lane_stride, .. } = self.shape;
         let rows = batch.rows;
         let whole = batch.shape == self.shape
@@ -159,6 +181,10 @@ impl Snapshot {
         }
         if self.bytes().saturating_add(rows.saturating_mul(self.row_bytes())) > limits.max_bytes {
             return Err(ReadError::TooLarge(limits.max_bytes));
+        }
+        for (form, has_form) in forms.iter().zip(&mut self.forms) {
+            // One key without it is enough.
+            *has_form = *has_form && form.is_of_all(batch.keys);
         }
         self.keys.extend_from_slice(batch.keys);
         for data in &mut self.columns {
@@ -205,6 +231,32 @@ mod tests {
         assert!(matches!(Snapshot::read(&source, &[COLUMN], &late), Err(ReadError::Late)));
         let empty = Literal::from_numbers(std::iter::empty());
         assert!(matches!(Snapshot::read(&empty, &[COLUMN], &late), Err(ReadError::Late)));
+    }
+
+    /// Rows of a batch of the source, whose last one is not whole.
+    const ROWS: u32 = 256 * 3 + 100;
+
+    #[track_caller]
+    fn check_forms(odd: Option<u32>, expected: [bool; 2]) {
+        let source =
+            Literal::from_numbers((0..ROWS).map(|n| (if odd == Some(n) { 0x61_0061 } else { 0x61 }, 1)));
+        // A text, and a number of three bytes.
+        let forms = [
+            KeyForm::new(4, std::iter::once(0..4).collect(), Vec::new()),
+            KeyForm::new(4, Vec::new(), vec![0, 0, 0, 0xff]),
+        ];
+        let wanted = Wanted { columns: &[COLUMN], forms: &forms };
+        let snapshot = Snapshot::read_on(1, &source, wanted, &limits(1 << 20)).unwrap();
+        assert_eq!([0, 1].map(|form| snapshot.has_form(form)), expected, "{odd:?}");
+        assert!(!snapshot.has_form(2), "nobody asked for it");
+    }
+
+    #[test]
+    fn one_key_without_a_form_is_seen_at_the_border_of_each_batch() {
+        check_forms(None, [true, true]);
+        for row in [0, 1, 255, 256, 257, 511, 512, 767, 768, ROWS - 1] {
+            check_forms(Some(row), [false, true]);
+        }
     }
 
     #[test]
