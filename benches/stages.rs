@@ -64,9 +64,10 @@ fn copy() {
     let unseen = KeyForm::new(24, Vec::new(), [[0; 20].as_slice(), &[0xff; 4]].concat());
     let both = KeyForm::new(24, std::iter::once(8..20).collect(), [[0; 20].as_slice(), &[0xff; 4]].concat());
     let limits = Limits { deadline: Instant::now() + Duration::from_secs(3600), max_bytes: usize::MAX };
+    let spare = Arc::default();
     let none = KeyForm::default();
     for (name, form) in [("", &none), (", text", &text), (", unseen bytes", &unseen), (", both", &both)] {
-        let wanted = Wanted { columns: &columns, forms: std::slice::from_ref(form) };
+        let wanted = Wanted { columns: &columns, forms: std::slice::from_ref(form), spare: Some(&spare) };
         measure(&format!("copy{name}"), ROWS, || {
             let snapshot = Snapshot::read_on(1, &source, wanted, &limits).expect("a source that can be read");
             assert!(snapshot.has_form(0), "else nothing more is looked at");

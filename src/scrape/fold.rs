@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::Settings;
+use super::lent::LentGroups;
 use super::limit::Gate;
 use super::memo::Memos;
 use super::plan::{Contributor, FamilyPlan};
@@ -21,7 +22,7 @@ pub(super) enum Folded {
     /// Rows stream into the page as they are.
     Direct,
     /// Label sets with their numbers.
-    Groups(Groups),
+    Groups(LentGroups),
     /// A source failed: there is nothing true to say.
     LeftOut,
 }
@@ -50,7 +51,8 @@ pub(super) fn fold(
     let accumulates = plan.kind != MetricKind::Gauge;
     let stride = plan.buckets().map_or(1, |buckets| buckets.len() + 2);
     // One ledger tells each of its series once.
-    let mut groups = if accumulates && !outlives { Groups::distinct(stride) } else { Groups::new(stride) };
+    let is_indexed = !accumulates || outlives;
+    let mut groups = LentGroups::take(&plan.spare, stride, is_indexed);
     for list in plan.contributors.iter().flat_map(|contributor| &contributor.zeros) {
         groups.group(list);
     }

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::distinct::distinct_form;
+use super::lent::SpareGroups;
 use super::limit::Limit;
 use super::rows::{Field, RowPlan};
 use super::skip_cache::SkipCache;
@@ -15,7 +16,7 @@ use super::state::Identity;
 use crate::page::{Family, Type};
 use crate::problem::Problem;
 use crate::series::{Buckets, LedgerShape, push_label};
-use crate::snapshot::{Area, Column, KeyForm, Shape, Source, View, Wanted};
+use crate::snapshot::{Area, Column, KeyForm, Shape, Source, Spare, View, Wanted};
 use crate::spec::{Histogram, LabelSource, LabelSpec, MetricKind, MetricSpec, Reduce, SlotArray, Slots};
 
 /// A source with all that the metrics read from it need: it is read once.
@@ -28,6 +29,8 @@ pub(super) struct PlannedSource {
     pub(super) columns: Vec<Column>,
     /// The forms of keys with which families need not be grouped.
     forms: Vec<KeyForm>,
+    /// Memory of its last snapshot.
+    spare: Arc<Spare>,
     /// How long the last read took, in microseconds: quick ones go first.
     last_read: AtomicU64,
 }
@@ -38,6 +41,8 @@ pub(super) struct FamilyPlan {
     pub(super) kind: MetricKind,
     pub(super) frame: Family,
     claim: Claim,
+    /// Groups of its last page.
+    pub(super) spare: Arc<SpareGroups>,
     pub(super) contributors: Vec<Contributor>,
 }
 
@@ -83,7 +88,7 @@ pub(super) struct Contributor {
 impl PlannedSource {
     /// What a read has to tell.
     pub(super) fn wanted(&self) -> Wanted<'_> {
-        Wanted { columns: &self.columns, forms: &self.forms }
+        Wanted { columns: &self.columns, forms: &self.forms, spare: Some(&self.spare) }
     }
 
     pub(super) fn last_read(&self) -> Duration {
@@ -172,6 +177,7 @@ impl Planner {
             kind: metric.kind.clone(),
             frame: frame(metric),
             claim: Claim::of(metric),
+            spare: Arc::default(),
             contributors: Vec::new(),
         });
         let nth = family.contributors.iter().filter(|other| other.config == view.config).count();
@@ -239,6 +245,7 @@ impl Planner {
                 source: Arc::clone(source),
                 columns: Vec::new(),
                 forms: Vec::new(),
+                spare: Arc::default(),
                 last_read: AtomicU64::new(0),
             });
             self.sources.len() - 1

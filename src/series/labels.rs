@@ -76,6 +76,16 @@ impl LabelSets {
         self.table.reserve(lists, |set| hasher.hash_one(text(arena, spans, *set)));
     }
 
+    /// Bytes of memory that lists are in, tables apart.
+    pub(super) fn used(&self) -> usize {
+        self.arena.len() + self.spans.len() * size_of::<Span>()
+    }
+
+    /// Bytes of memory that there is for lists.
+    pub(super) fn held(&self) -> usize {
+        self.arena.capacity() + self.spans.capacity() * size_of::<Span>()
+    }
+
     /// Bytes of all lists.
     #[must_use]
     pub fn bytes(&self) -> usize {

@@ -1,7 +1,9 @@
 //! What a source held when it was read.
 
+use std::sync::Arc;
 use std::time::Instant;
 
+use super::spare::{Buffers, Spare};
 use super::{Batch, Column, KeyForm, Limits, ReadError, ReadStatistics, Shape, Source};
 use crate::series::NumberKind;
 
@@ -15,6 +17,8 @@ pub struct Snapshot {
     /// Whether all keys have each form that was asked for.
     forms: Vec<bool>,
     statistics: ReadStatistics,
+    /// Where its memory goes.
+    spare: Option<Arc<Spare>>,
 }
 
 /// What is asked of a source.
@@ -24,6 +28,8 @@ pub struct Wanted<'a> {
     pub columns: &'a [Column],
     /// The forms that its keys may have.
     pub forms: &'a [KeyForm],
+    /// Where memory comes from and goes back to, when it is to be used again.
+    pub spare: Option<&'a Arc<Spare>>,
 }
 
 /// The numbers of one column, row by row, lane by lane.
@@ -75,23 +81,27 @@ impl Snapshot {
     fn try_read(
         threads: usize,
         source: &dyn Source,
-        Wanted { columns, forms }: Wanted<'_>,
+        Wanted { columns, forms, spare }: Wanted<'_>,
         limits: &Limits,
     ) -> Result<Self, ReadError> {
         let shape = source.shape();
         if !columns.iter().all(|column| column.fits(shape)) {
             return Err(ReadError::Shape);
         }
+        let Buffers { keys, bits } = spare.map(|spare| spare.take(columns.len())).unwrap_or_default();
+        let bits = bits.into_iter().chain(std::iter::repeat_with(Vec::new));
         let mut snapshot = Self {
             shape,
             rows: 0,
-            keys: Vec::new(),
+            keys,
             columns: columns
                 .iter()
-                .map(|column| ColumnData { column: *column, lanes: column.lanes(shape), bits: Vec::new() })
+                .zip(bits)
+                .map(|(column, bits)| ColumnData { column: *column, lanes: column.lanes(shape), bits })
                 .collect(),
             forms: vec![true; forms.len()],
             statistics: ReadStatistics::default(),
+            spare: spare.cloned(),
         };
         snapshot.make_room(source.expected_entries(), limits);
         snapshot.statistics =
@@ -195,6 +205,15 @@ impl Snapshot {
     }
 }
 
+impl Drop for Snapshot {
+    fn drop(&mut self) {
+        if let Some(spare) = self.spare.take() {
+            let bits = self.columns.iter_mut().map(|data| std::mem::take(&mut data.bits)).collect();
+            spare.give(Buffers { keys: std::mem::take(&mut self.keys), bits });
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -223,6 +242,23 @@ mod tests {
     }
 
     #[test]
+    fn memory_is_used_again() {
+        let source = Literal::from_numbers((0..1000u32).map(|n| (n, u64::from(n) * 3)));
+        let spare = Arc::default();
+        let wanted = Wanted { columns: &[COLUMN], forms: &[], spare: Some(&spare) };
+        let read = || Snapshot::read_on(1, &source, wanted, &limits(1 << 20)).unwrap();
+        let place = |snapshot: &Snapshot| (snapshot.keys.as_ptr(), snapshot.columns[0].bits.as_ptr());
+        let first = read();
+        let (second, expected) = (read(), place(&first));
+        assert_ne!(place(&second), expected, "both are held");
+        drop(first);
+        let third = read();
+        assert_eq!(place(&third), expected);
+        assert!(third.keys().eq(second.keys()) && third.keys().len() == 1000);
+        assert_eq!(third.numbers(0).unwrap().bits, second.numbers(0).unwrap().bits);
+    }
+
+    #[test]
     fn limits_hold() {
         let source = Literal::from_numbers((0..1000u32).map(|n| (n, 1)));
         let error = Snapshot::read(&source, &[COLUMN], &limits(11_999)).unwrap_err();
@@ -245,7 +281,7 @@ mod tests {
             KeyForm::new(4, std::iter::once(0..4).collect(), Vec::new()),
             KeyForm::new(4, Vec::new(), vec![0, 0, 0, 0xff]),
         ];
-        let wanted = Wanted { columns: &[COLUMN], forms: &forms };
+        let wanted = Wanted { columns: &[COLUMN], forms: &forms, spare: None };
         let snapshot = Snapshot::read_on(1, &source, wanted, &limits(1 << 20)).unwrap();
         assert_eq!([0, 1].map(|form| snapshot.has_form(form)), expected, "{odd:?}");
         assert!(!snapshot.has_form(2), "nobody asked for it");

@@ -12,6 +12,7 @@ pub mod fixture;
 mod form;
 mod held;
 mod room;
+mod spare;
 mod stream;
 mod verdict;
 
@@ -26,6 +27,7 @@ pub use column::{Column, Reduce, ValueKind, ValueSpec};
 pub use form::KeyForm;
 pub use held::{Numbers, Snapshot, Wanted};
 pub use room::{Room, Taken};
+pub use spare::Spare;
 pub use stream::{Loss, Losses, Records, Sink, Stream, StreamCounts};
 pub use verdict::{ProgramVerdict, Verdict};
 

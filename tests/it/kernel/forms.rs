@@ -36,7 +36,7 @@ fn set(map: &MapHandle, key: &[u8], value: u64) {
 #[track_caller]
 fn have_form(source: &MapSource, form: &KeyForm, threads: usize) -> bool {
     let columns = [Column::new(ValueSpec::unsigned(0, 8), Reduce::Sum)];
-    let wanted = Wanted { columns: &columns, forms: std::slice::from_ref(form) };
+    let wanted = Wanted { columns: &columns, forms: std::slice::from_ref(form), spare: None };
     Snapshot::read_on(threads, source, wanted, &limits()).unwrap().has_form(0)
 }
 
