@@ -25,6 +25,9 @@ mod handover;
 /// Loading: global variables, refusals, faults.
 mod load;
 
+/// Keys that are shown alike: seen while they are read.
+mod forms;
+
 /// Reading maps that stand still: every kind, size and bound.
 mod read;
 
