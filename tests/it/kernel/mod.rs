@@ -22,6 +22,9 @@ mod refuse;
 /// One object takes over from another while its programs count.
 mod handover;
 
+/// Maps that maps hold.
+mod nested;
+
 /// Loading: global variables, refusals, faults.
 mod load;
 
