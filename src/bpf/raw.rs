@@ -14,7 +14,7 @@ mod links;
 
 pub(super) use links::{
     FilterPlace, LinkTarget, attach_kprobe_multi, create_clsact, create_link, detach_link, open_perf_event,
-    packet_socket, remove_clsact, remove_filter, set_filter, set_filter_of, update_link,
+    packet_socket, remove_clsact, remove_filter, run_iterator, set_filter, set_filter_of, update_link,
 };
 
 /// The kernel's ENOTSUPP, which reaches user space although it is meant not to.
