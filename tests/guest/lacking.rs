@@ -1,3 +1,6 @@
+use bpftally::host::{Host, Roots};
+use caps::{CapSet, Capability};
+
 use crate::common::exporter::Exporter;
 use crate::common::kernel::{kernel_since, without_kernel_btf};
 use crate::{Refused, release, start};
@@ -62,6 +65,25 @@ fn with_cap_bpf_kept_maps_are_read_on_every_kernel() {
     assert_eq!(exporter.value(CALLS), Some(45.0), "{}", exporter.log());
     let prefix = "ebpf_exporter_prefix_bytes{address=\"10.0.0.0\",length=\"8\"}";
     assert_eq!(exporter.value(prefix), Some(7.0), "{}", exporter.log());
+}
+
+/// Who sees the addresses of symbols is decided when their list is opened, not when it is read.
+#[test]
+fn kernel_symbols_have_names_whatever_privilege_is_kept() {
+    let host = Host::new(Roots::default());
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            caps::drop(None, CapSet::Effective, Capability::CAP_SYSLOG).unwrap();
+            host.open_symbols().expect_err("without CAP_SYSLOG addresses are hidden");
+        });
+    });
+    for keep in ["all", "cap_bpf", "cap_bpf,cap_syslog"] {
+        let exporter = start("symbols", &[&format!("--capabilities.keep={keep}"), "--config.strict"]);
+        let calls = Refused::new();
+        (0..3).for_each(|_| calls.call(0, 1));
+        let schedule = exporter.value("ebpf_exporter_where_total{function=\"schedule\"}");
+        assert_eq!(schedule, Some(3.0), "{keep}: {}", exporter.page());
+    }
 }
 
 /// kprobe.multi came with Linux 5.18, where fprobes are built in.
