@@ -257,15 +257,22 @@ fn a_metric_of_too_many_series_loses_the_rest_and_says_so() {
   counters:
     - {name: all_total, help: h, ringbuf: events}
     - {name: by_user_total, help: h, ringbuf: events, type: event, labels: [user], max_series: 10, other: {}}
+    - {name: each_user_total, help: h, ringbuf: events, type: event, labels: [user], max_series: 10}
 ";
     folder.pair("events", yaml, &calls.object(&ring(8 << 20), &write));
     let exporter = Exporter::start(&[&folder.argument()]);
     calls.fire(70_000);
     let page = exporter.page();
     assert_eq!(value_of(&page, "ebpf_exporter_all_total"), Some(70_000.0));
-    assert_eq!(lost(&page, "events", "series_limit"), 70_000.0 - 65_536.0);
-    assert_eq!(value_of(&page, "ebpf_exporter_by_user_total{user=\"other\"}"), Some(65_536.0 - 10.0));
+    // With a series for the rest nothing is lost, and no more is kept than is published.
+    assert_eq!(value_of(&page, "ebpf_exporter_by_user_total{user=\"9\"}"), Some(1.0));
+    assert_eq!(value_of(&page, "ebpf_exporter_by_user_total{user=\"other\"}"), Some(70_000.0 - 10.0));
     let fill = "{config=\"events\",map=\"events:by_user_total\"}";
+    assert_eq!(value_of(&page, &format!("ebpf_exporter_map_entries{fill}")), Some(11.0));
+    assert_eq!(value_of(&page, &format!("ebpf_exporter_map_nearly_full{fill}")), None);
+    // Without one it is lost, and says so.
+    assert_eq!(lost(&page, "events", "series_limit"), 70_000.0 - 65_536.0);
+    let fill = "{config=\"events\",map=\"events:each_user_total\"}";
     assert_eq!(value_of(&page, &format!("ebpf_exporter_map_entries{fill}")), Some(65_536.0));
     assert_eq!(value_of(&page, &format!("ebpf_exporter_map_nearly_full{fill}")), Some(1.0));
 }
