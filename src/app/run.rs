@@ -10,7 +10,7 @@ use anyhow::Context;
 use super::configs::ConfigFolder;
 use super::descriptors::{self, Reserve};
 use super::handler::Handler;
-use super::kernel::BpfKernel;
+use super::kernel::{self, BpfKernel};
 use super::listeners::HandedOver;
 use super::signals::{Signal, Signals};
 use super::spans;
@@ -126,8 +126,7 @@ impl Start<'_> {
         let is_reduced = kernel.reduced_flag();
         let mut supervisor = Supervisor::start(kernel, found, handler.scraper());
         drop(reserve);
-        // Only loads and checks ask for the kernel's types, which take megabytes.
-        host.release_kernel_types();
+        kernel::forget_load(&host);
         if stop.load(Ordering::Relaxed) {
             // What is missing now is no problem of any config.
             tracing::info!("stopped by a signal while the configs were being loaded");

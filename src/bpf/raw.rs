@@ -56,6 +56,16 @@ pub(super) struct GlobalVariable {
     pub(super) size: usize,
 }
 
+/// Gives memory back to the kernel that was freed and is kept for later. A load needs megabytes for a moment, which
+/// glibc would keep for good.
+pub fn give_memory_back() {
+    // SAFETY: it takes the locks of the allocator, and moves nothing.
+    #[cfg(target_env = "gnu")]
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
 /// Looks up to `rows` entries up; returns how many came and whether these were the last.
 ///
 /// A token is as long as a key, and at least four bytes. `entry` is the bytes of one key and
