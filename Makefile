@@ -59,8 +59,9 @@ bench-probes: build ## Measure what each program of the shipped configs takes, u
 	$(SUDO) tools/bench-probes.sh $(SECONDS)
 
 bench-dns: build-packages ## Offer 10,000 DNS queries a second to the DNS observer, and check every number, as root (SECONDS=60)
-	cargo bench --locked --bench dns --no-run
-	$(RUNNER)=$(CURDIR)/tools/as-root.sh cargo bench --locked --bench dns -- $(SECONDS)
+	RUSTFLAGS="-C target-feature=+crt-static" cargo bench --locked --target $(TARGET) --bench dns --no-run
+	$(RUNNER)=$(CURDIR)/tools/as-root.sh RUSTFLAGS="-C target-feature=+crt-static" \
+		cargo bench --locked --target $(TARGET) --bench dns -- $(SECONDS)
 
 fuzz: build-packages ## Fuzz the readers of configs, objects, keys, names and events (SECONDS=60 each, TARGETS="config object decoder name event")
 	@tools/install-packages.sh g++

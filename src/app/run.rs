@@ -35,6 +35,7 @@ const WRONG_CONFIGURATION: u8 = 2;
 /// When the exporter cannot run at all: a failure at run time.
 pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
     let began = Instant::now();
+    bpf::share_memory();
     let handed_over = HandedOver::take(&options.web.listen);
     logging::begin(options.log).map_err(|error| anyhow::anyhow!("the log cannot begin: {error}"))?;
     let signals = Signals::take_over().context("signals cannot be taken over")?;
