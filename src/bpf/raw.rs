@@ -243,6 +243,20 @@ pub(super) fn map_facts(map: BorrowedFd<'_>) -> io::Result<MapFacts> {
     })
 }
 
+/// A descriptor for reading the map that has an id.
+///
+/// # Errors
+/// What the kernel answered: ENOENT when there is no such map (any more).
+pub(super) fn map_by_id(id: u32) -> io::Result<OwnedFd> {
+    let options = libbpf_sys::bpf_get_fd_by_id_opts {
+        sz: size_of::<libbpf_sys::bpf_get_fd_by_id_opts>() as libbpf_sys::size_t,
+        open_flags: libbpf_sys::BPF_F_RDONLY,
+        ..Default::default()
+    };
+    // SAFETY: the options have the announced size and outlive the call.
+    own(unsafe { libbpf_sys::bpf_map_get_fd_by_id_opts(id, &raw const options) })
+}
+
 /// The kernel's number of the kind that libbpf is about to ask for, be it one that libbpf-rs has no name for.
 pub(super) fn open_map_kind(map: &OpenMapMut<'_>) -> u32 {
     // SAFETY: the pointer is valid as long as the object that `map` borrows.
