@@ -12,7 +12,7 @@ SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
 LISTEN ?= 127.0.0.1:9435
 KERNELS ?= 5.10 6.12
 SECONDS ?= 60
-TARGETS ?= config object decoder event
+TARGETS ?= config object decoder name event
 
 BUILD_PACKAGES := gcc make pkg-config libelf-dev zlib1g-dev
 OBJECT_PACKAGES := clang llvm libbpf-dev linux-libc-dev
@@ -59,10 +59,11 @@ bench-probes: build ## Measure what each shipped program takes, as root (SECONDS
 	$(SUDO) env WRITE=$(WRITE) tools/bench-probes.sh $(SECONDS)
 
 bench-dns: build-packages ## Offer 10,000 DNS queries a second to the DNS observer, and check every number, as root (SECONDS=60)
-	cargo bench --locked --bench dns --no-run
-	$(RUNNER)=$(CURDIR)/tools/as-root.sh cargo bench --locked --bench dns -- $(SECONDS)
+	RUSTFLAGS="-C target-feature=+crt-static" cargo bench --locked --target $(TARGET) --bench dns --no-run
+	$(RUNNER)=$(CURDIR)/tools/as-root.sh RUSTFLAGS="-C target-feature=+crt-static" \
+		cargo bench --locked --target $(TARGET) --bench dns -- $(SECONDS)
 
-fuzz: build-packages ## Fuzz the readers of configs, objects, keys and events (SECONDS=60 each, TARGETS="config object decoder event")
+fuzz: build-packages ## Fuzz the readers of configs, objects, keys, names and events (SECONDS=60 each, TARGETS="config object decoder name event")
 	@tools/install-packages.sh g++
 	fuzz/run.sh $(SECONDS) $(TARGETS)
 

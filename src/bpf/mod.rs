@@ -42,6 +42,7 @@ pub use commit::{Attaching, Prepared, load, prepare};
 pub use loaded::{Loaded, retire_all};
 pub use mark::mark_attached;
 pub use opener::{MapOpener, Opening};
+pub use raw::{give_memory_back, share_memory};
 pub use read::{MapSource, Method};
 pub use statistics::{StatisticsGuard, enable_statistics, statistics_enabled};
 pub use verify::{Verified, verify};

@@ -23,7 +23,7 @@ pub use attach::{
     Xdp, XdpMode,
 };
 pub use cgroups::{CgroupMap, CgroupMapKind};
-pub use event::{Amount, Condition, EventSpec, KeyPart, LossSpec, NO_LABELS};
+pub use event::{Amount, Condition, EventSpec, KeyPart, LossSpec, NO_LABELS, REST};
 pub use limit::{MapExpiry, SeriesLimit};
 pub use load::{BufferSpec, GlobalPatch, MapDefinition, MapSetting, NestedMap, ProgramSetting};
 pub use owner::Owner;

@@ -38,6 +38,12 @@ mod throttling;
 /// Those of block devices and files.
 mod files;
 
+/// Events, variables, spans, and groups that are meant.
+mod events;
+
+/// The DNS observer.
+mod dns;
+
 use std::fs::File;
 
 use rustix::fs::{FallocateFlags, fallocate};
