@@ -119,7 +119,7 @@ impl Start<'_> {
         notify::status("attaching configs...");
         let asks_for_symbols =
             found.configs.iter().filter_map(|config| config.spec.as_ref()).any(Spec::asks_for_symbols);
-        let symbols = asks_for_symbols.then(|| host.read_symbols());
+        let symbols = asks_for_symbols.then(|| host.open_symbols());
         let reserve = Reserve::take();
         let stop = signals.stop_flag();
         let kernel = BpfKernel::new(options, Arc::clone(&host), Arc::clone(&stop));

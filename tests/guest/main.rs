@@ -32,6 +32,9 @@ mod hooks;
 /// What goes into the tables of the documentation.
 mod matrix;
 
+/// What shipped configs do better where functions can be followed.
+mod functions;
+
 /// The shipped configs with known workloads.
 mod shipped;
 

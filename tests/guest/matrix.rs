@@ -59,6 +59,9 @@ pub fn pairs(page: &str, log: &str) -> BTreeMap<String, String> {
         let sections = object.programs.iter().filter(|program| at_work(&program.name));
         let kinds: BTreeSet<&str> =
             sections.map(|program| SectionKind::of(&program.section).unwrap().prefix()).collect();
+        if kinds.is_empty() {
+            return "nothing to attach to".to_owned();
+        }
         format!("true ({})", kinds.into_iter().collect::<Vec<_>>().join(", "))
     };
     let pair = |(labels, value): (BTreeMap<String, String>, f64)| {

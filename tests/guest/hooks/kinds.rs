@@ -25,8 +25,8 @@ pub struct Hook {
 pub enum Seen {
     /// Each of them so many times, and so many more.
     Times(u64, u64),
-    /// Nothing: somebody has to ask.
-    Nothing,
+    /// Something: how much there is differs.
+    Some,
 }
 
 impl Seen {
@@ -34,15 +34,7 @@ impl Seen {
     pub fn allows(self, count: u64, times: u64) -> bool {
         match self {
             Self::Times(factor, more) => count == factor * times + more,
-            Self::Nothing => count == 0,
-        }
-    }
-
-    /// What the table says when it is.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Times(..) => "true",
-            Self::Nothing => "attached",
+            Self::Some => count > 0,
         }
     }
 }
@@ -115,8 +107,8 @@ const BY_SECTION: &[(&str, Seen)] = &[
     ("raw_tp", ONCE),
     ("raw_tp.w", ONCE),
     ("tp_btf", ONCE),
-    ("iter", Seen::Nothing),
-    ("iter.s", Seen::Nothing),
+    ("iter", Seen::Some),
+    ("iter.s", Seen::Some),
     ("uprobe", ONCE),
     ("uretprobe", ONCE),
     ("uprobe.s", ONCE),
