@@ -66,7 +66,7 @@ impl SourceRead {
 
     fn of(planned: &PlannedSource, limits: &Limits, threads: usize) -> Self {
         let began = Instant::now();
-        let read = Snapshot::read_on(threads, planned.source.as_ref(), &planned.columns, limits);
+        let read = Snapshot::read_on(threads, planned.source.as_ref(), planned.wanted(), limits);
         let took = began.elapsed();
         // By what one thread needs for it, it is decided how it is read the next time.
         planned.remember_read(took.saturating_mul(u32::try_from(threads).unwrap_or(1)));

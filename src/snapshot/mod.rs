@@ -9,8 +9,10 @@ mod bits;
 mod cgroups;
 mod column;
 pub mod fixture;
+mod form;
 mod held;
 mod room;
+mod spare;
 mod stream;
 mod verdict;
 
@@ -22,8 +24,10 @@ pub use area::Area;
 pub use bits::Bits;
 pub use cgroups::{CgroupCounts, CgroupTally};
 pub use column::{Column, Reduce, ValueKind, ValueSpec};
-pub use held::{Numbers, Snapshot};
+pub use form::KeyForm;
+pub use held::{Numbers, Snapshot, Wanted};
 pub use room::{Room, Taken};
+pub use spare::Spare;
 pub use stream::{Loss, Losses, Records, Sink, Stream, StreamCounts};
 pub use verdict::{ProgramVerdict, Verdict};
 
