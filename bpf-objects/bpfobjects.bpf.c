@@ -16,9 +16,9 @@
 
 /* Programs and maps that are shown; a node with a network of BPF has some hundreds. */
 #define MOST 2048
-/* What is gone is forgotten in steps, at each object that is there, and at the end what is left. */
+/* What is gone is forgotten in steps that are short for the verifier: at each object that is there, and at the end. */
 #define FORGOTTEN_AT_ONCE 8
-#define FORGOTTEN_AT_THE_END 512
+#define FORGOTTEN_AT_THE_END 128
 /* What runs on CPUs above is not counted; hardly a machine has more. */
 #define MOST_CPUS 512
 
@@ -178,8 +178,11 @@ static __always_inline void forget(void *map, struct passes *passes, u64 session
 
 static __always_inline void note(void *map, struct passes *passes, u64 session, u64 at, const struct object_key *key)
 {
-    /* The first one of a pass. There is one: this program and its maps are among all. */
-    if (!at) {
+    /*
+     * The first one of a pass; there is one, because this program and its maps are among all. What is left of
+     * the pass before the last is looked at further, while this one takes the last one's place.
+     */
+    if (!at && passes->seen >= passes->lengths[!(passes->half & 1)]) {
         passes->half ^= 1;
         passes->seen = 0;
     }
@@ -287,6 +290,9 @@ static __always_inline int program_found(struct bpf_iter__bpf_prog *context, boo
     struct object_key key = {};
     struct program program = {};
 
+    /* First of all what a kernel may refuse: it takes long for the rest. */
+    if (!by_symbol && !distance_by_map(0, &distance))
+        return 0;
     if (!kernel) {
         forget(&bpf_programs, &passes_of_programs, session, -1, FORGOTTEN_AT_THE_END);
         return 0;
@@ -341,11 +347,13 @@ static __always_inline bool is_percpu(enum bpf_map_type type)
 
 static __always_inline int map_found(struct bpf_iter__bpf_map *context, bool by_symbol)
 {
-    u64 session = context->meta->session_id, at = context->meta->seq_num, value_bytes, cpus;
+    u64 session = context->meta->session_id, at = context->meta->seq_num, value_bytes, cpus, distance;
     struct bpf_map *kernel = context->map;
     struct object_key key = {};
     struct map map = {};
 
+    if (!by_symbol && !distance_by_map(0, &distance))
+        return 0;
     if (!kernel) {
         forget(&bpf_maps, &passes_of_maps, session, -1, FORGOTTEN_AT_THE_END);
         return 0;
