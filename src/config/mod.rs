@@ -247,6 +247,7 @@ fn checked(
         object_bytes: object.bytes.clone(),
         kaddrs: check::kaddrs(&context, &mut sink, raw),
         globals: check::globals(&context, &mut sink, raw),
+        kernel_options: check::kernel_options(&context, &mut sink, raw),
         programs: check::programs(&context, &mut sink, raw),
         choices: check::choices(&context, &mut sink, raw),
         cgroups: check::cgroups(&context, &mut sink, raw),
