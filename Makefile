@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-aarch64 test-kernels bench bench-dns bench-probes fuzz lint objects check-objects image-proof build-packages test-packages
+.PHONY: help run build test test-aarch64 test-kernels kernels-table bench bench-dns bench-probes fuzz lint objects check-objects image-proof build-packages test-packages
 
 ARCHITECTURE := $(shell uname -m)
 TARGET := $(ARCHITECTURE)-unknown-linux-gnu
@@ -11,9 +11,9 @@ TARGET := $(ARCHITECTURE)-unknown-linux-gnu
 BINARY := target/release/bpftally$(if $(filter-out $(ARCHITECTURE),$(firstword $(subst -, ,$(TARGET)))),.$(firstword $(subst -, ,$(TARGET))))
 SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
 LISTEN ?= 127.0.0.1:9435
-KERNELS ?= 5.10 6.12
+KERNELS ?= 5.10 6.1 6.12 6.18 newest
 SECONDS ?= 60
-TARGETS ?= config object decoder event
+TARGETS ?= config object decoder name event
 
 BUILD_PACKAGES := gcc make pkg-config libelf-dev zlib1g-dev
 OBJECT_PACKAGES := clang llvm libbpf-dev linux-libc-dev
@@ -49,6 +49,10 @@ test-aarch64: build-packages ## Test what needs no kernel as aarch64 does it, un
 
 test-kernels: build ## Test the release binary on Debian's kernels in virtual machines (KERNELS="5.10 6.12")
 	tools/kernels/test.sh $(KERNELS)
+	tools/kernels/table.sh check $(KERNELS)
+
+kernels-table: ## Write what the last `make test-kernels` found into docs/kernels.md
+	tools/kernels/table.sh write $(KERNELS)
 
 bench: build-packages ## Measure scrapes and events beside bare programs, as root (CASES="hash-10k ...")
 	@tools/install-packages.sh $(OBJECT_PACKAGES)
@@ -58,15 +62,16 @@ bench: build-packages ## Measure scrapes and events beside bare programs, as roo
 	$(RUNNER)=$(CURDIR)/tools/as-root.sh RUSTFLAGS="-C target-feature=+crt-static" \
 		cargo bench --locked --target $(TARGET) --bench scrape -- $(CASES)
 
-bench-probes: build ## Measure what each program of the shipped configs takes, under a load, as root (SECONDS=60)
-	@tools/install-packages.sh curl xz-utils
-	$(SUDO) tools/bench-probes.sh $(SECONDS)
+bench-probes: build ## Measure what each shipped program takes, as root (SECONDS=60; WRITE=docs/probes.md puts it there)
+	@tools/install-packages.sh curl gcc
+	$(SUDO) env WRITE=$(WRITE) tools/bench-probes.sh $(SECONDS)
 
 bench-dns: build-packages ## Offer 10,000 DNS queries a second to the DNS observer, and check every number, as root (SECONDS=60)
-	cargo bench --locked --bench dns --no-run
-	$(RUNNER)=$(CURDIR)/tools/as-root.sh cargo bench --locked --bench dns -- $(SECONDS)
+	RUSTFLAGS="-C target-feature=+crt-static" cargo bench --locked --target $(TARGET) --bench dns --no-run
+	$(RUNNER)=$(CURDIR)/tools/as-root.sh RUSTFLAGS="-C target-feature=+crt-static" \
+		cargo bench --locked --target $(TARGET) --bench dns -- $(SECONDS)
 
-fuzz: build-packages ## Fuzz the readers of configs, objects, keys and events (SECONDS=60 each, TARGETS="config object decoder event")
+fuzz: build-packages ## Fuzz the readers of configs, objects, keys, names and events (SECONDS=60 each, TARGETS="config object decoder name event")
 	@tools/install-packages.sh g++
 	fuzz/run.sh $(SECONDS) $(TARGETS)
 

@@ -1,11 +1,14 @@
 //! The real kernel behind the supervisor's trait.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use caps::Capability;
+
 use super::privileges;
-use crate::bpf::{self, Attaching, Loaded, Prepared};
-use crate::cli::{Keep, Options};
+use crate::bpf::{self, Attaching, Loaded, MapOpener, Prepared};
+use crate::cli::{Keep, KeptCapability, Options};
 use crate::host::Host;
 use crate::problem::{Place, Problem};
 use crate::reload::{Kernel, Moved, Started};
@@ -22,11 +25,21 @@ pub struct BpfKernel {
     is_reduced: Arc<AtomicBool>,
 }
 
+/// Gives back what only loads and checks ask for: the kernel's types, and libbpf's copy of them, are megabytes.
+pub fn forget_load(host: &Host) {
+    host.release_kernel_types();
+    bpf::give_memory_back();
+}
+
 impl BpfKernel {
     /// The kernel as the command line wants it used; nothing more is loaded once `stop` is true.
     pub fn new(options: &Options, host: Arc<Host>, stop: Arc<AtomicBool>) -> Self {
         Self {
-            options: bpf::Options { btf_path: options.btf.clone(), debug: options.debug },
+            options: bpf::Options {
+                btf_path: options.btf.clone(),
+                debug: options.debug,
+                opener: opener(&options.keep),
+            },
             host,
             stop,
             keep: options.keep.clone(),
@@ -63,6 +76,19 @@ impl BpfKernel {
     fn is_reduced(&self) -> bool {
         self.keep != Keep::All && self.is_reduced.load(Ordering::Relaxed)
     }
+}
+
+/// What opens inner maps for threads that serve scrapes, when the capability for it stays. It has no other.
+fn opener(keep: &Keep) -> Option<MapOpener> {
+    let Keep::Only(kept) = keep else { return None };
+    let own = kept.get(&KeptCapability(Capability::CAP_SYS_ADMIN)).copied()?;
+    let (opener, opening) = MapOpener::new();
+    let work = move || match privileges::reduce_this_thread(&Keep::Only(BTreeSet::from([own]))) {
+        Ok(()) => opening.run(),
+        Err(error) => tracing::warn!(%error, "inner maps cannot be opened"),
+    };
+    let thread = std::thread::Builder::new().name("inner-maps".into()).spawn(work);
+    thread.map(|_| opener).inspect_err(|error| tracing::warn!(%error, "inner maps cannot be opened")).ok()
 }
 
 impl Kernel for BpfKernel {

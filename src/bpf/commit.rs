@@ -7,7 +7,7 @@ use libbpf_rs::{MapCore, Object, OpenObject, ProgramMut};
 
 use crate::host::Host;
 use crate::problem::{Place, Problem};
-use crate::snapshot::{CgroupTally, NamedSource, View};
+use crate::snapshot::{CgroupTally, NamedSource, Source, View};
 use crate::spec::LoadSpec;
 
 use super::attach::{AttachError, Attached, Target, Wanted};
@@ -19,7 +19,7 @@ use super::judge::{Failure, judge};
 use super::load::{FailedProgram, give_up, into_kernel};
 use super::loaded::{Attachments, Detaching, Held, Loaded, OpenBuffer};
 use super::programs::ProgramTable;
-use super::read::MapSource;
+use super::read::{MapSource, NestedSource};
 use super::select::Selection;
 use super::{Options, attach, carry, cgroups, explain, globals, raw};
 
@@ -85,7 +85,7 @@ impl Prepared {
             Ok(())
         };
         let (object, selection) = into_kernel(spec, host, options, selection, &adapt)?;
-        let (sources, carried) = (sources(spec, &object), carried.into_inner());
+        let (sources, carried) = (sources(spec, options, &object), carried.into_inner());
         let buffers = buffers(spec, &object, &carried, running)?;
         let tally = running.map(|running| Arc::clone(&running.tally)).unwrap_or_default();
         Ok(Self { spec: spec.clone(), selection, buffers, sources, carried, tally, object })
@@ -416,14 +416,23 @@ fn unopened(spec: &LoadSpec, map: &str, reason: String) -> Problem {
 }
 
 /// Sources for all maps that can be read whole.
-fn sources(spec: &LoadSpec, object: &Object) -> Vec<NamedSource> {
+fn sources(spec: &LoadSpec, options: &Options, object: &Object) -> Vec<NamedSource> {
     let mut sources = Vec::new();
     for map in object.maps() {
         let name = map.name().to_string_lossy();
         // Metrics name a section's map by the section, whatever the object is called.
         let name = globals::section_of_map(&name).unwrap_or(&name).to_owned();
-        match map.as_fd().try_clone_to_owned().and_then(MapSource::new) {
-            Ok(source) => sources.push(NamedSource { map: name, source: Arc::new(source) }),
+        let nested = spec.nested.iter().find(|nested| nested.name == name);
+        let opened = map.as_fd().try_clone_to_owned().and_then(|map| {
+            Ok(match nested {
+                Some(nested) => {
+                    Arc::new(NestedSource::new(map, nested, options.opener.clone())?) as Arc<dyn Source>
+                }
+                None => Arc::new(MapSource::new(map)?),
+            })
+        });
+        match opened {
+            Ok(source) => sources.push(NamedSource { map: name, source }),
             Err(error) if error.kind() == std::io::ErrorKind::Unsupported => {}
             Err(error) => tracing::warn!(config = spec.name, map = name, %error, "the map cannot be read"),
         }

@@ -25,6 +25,7 @@ mod log;
 mod mapping;
 mod maps;
 mod mark;
+mod opener;
 mod possible;
 mod print;
 mod programs;
@@ -41,15 +42,19 @@ use std::path::PathBuf;
 pub use commit::{Attaching, Prepared, load, prepare};
 pub use loaded::{Loaded, retire_all};
 pub use mark::mark_attached;
+pub use opener::{MapOpener, Opening};
+pub use raw::{give_memory_back, share_memory};
 pub use read::{MapSource, Method};
 pub use statistics::{StatisticsGuard, enable_statistics, statistics_enabled};
 pub use verify::{Verified, verify};
 
 /// What the command line says about loading.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Options {
     /// BTF of the kernel in a file, for kernels that bring none (`--btf.path`).
     pub btf_path: Option<PathBuf>,
     /// Lets libbpf say all it does, through `tracing` at debug level (`--debug`).
     pub debug: bool,
+    /// Opens inner maps, where whoever reads may not.
+    pub opener: Option<MapOpener>,
 }

@@ -15,7 +15,7 @@ mod links;
 
 pub(super) use links::{
     FilterPlace, LinkTarget, attach_kprobe_multi, create_clsact, create_link, detach_link, open_perf_event,
-    packet_socket, remove_clsact, remove_filter, set_filter, set_filter_of, update_link,
+    packet_socket, remove_clsact, remove_filter, run_iterator, set_filter, set_filter_of, update_link,
 };
 
 /// The kernel's ENOTSUPP, which reaches user space although it is meant not to.
@@ -55,6 +55,26 @@ pub(super) struct GlobalVariable {
     pub(super) section: String,
     pub(super) offset: usize,
     pub(super) size: usize,
+}
+
+/// Has all threads take memory from two places. glibc gives each thread one of its own, of which each keeps what a
+/// large scrape or a load once needed there; hardly anything is allocated for a series, so that nobody waits.
+pub fn share_memory() {
+    // SAFETY: it sets a number of the allocator, which has no other user yet.
+    #[cfg(target_env = "gnu")]
+    unsafe {
+        libc::mallopt(libc::M_ARENA_MAX, 2);
+    }
+}
+
+/// Gives memory back to the kernel that was freed and is kept for later. A load needs megabytes for a moment, which
+/// glibc would keep for good.
+pub fn give_memory_back() {
+    // SAFETY: it takes the locks of the allocator, and moves nothing.
+    #[cfg(target_env = "gnu")]
+    unsafe {
+        libc::malloc_trim(0);
+    }
 }
 
 /// Looks up to `rows` entries up; returns how many came and whether these were the last.
@@ -222,6 +242,20 @@ pub(super) fn map_facts(map: BorrowedFd<'_>) -> io::Result<MapFacts> {
         value_size: info.value_size as usize,
         max_entries: info.max_entries,
     })
+}
+
+/// A descriptor for reading the map that has an id.
+///
+/// # Errors
+/// What the kernel answered: ENOENT when there is no such map (any more).
+pub(super) fn map_by_id(id: u32) -> io::Result<OwnedFd> {
+    let options = libbpf_sys::bpf_get_fd_by_id_opts {
+        sz: size_of::<libbpf_sys::bpf_get_fd_by_id_opts>() as libbpf_sys::size_t,
+        open_flags: libbpf_sys::BPF_F_RDONLY,
+        ..Default::default()
+    };
+    // SAFETY: the options have the announced size and outlive the call.
+    own(unsafe { libbpf_sys::bpf_map_get_fd_by_id_opts(id, &raw const options) })
 }
 
 /// The kernel's number of the kind that libbpf is about to ask for, be it one that libbpf-rs has no name for.

@@ -252,6 +252,7 @@ fn checked(
         choices: check::choices(&context, &mut sink, raw),
         cgroups: check::cgroups(&context, &mut sink, raw),
         carried: check::carried(&context, raw, &maps),
+        nested: check::nested(object.info),
         maps,
         buffers: Vec::new(),
     };

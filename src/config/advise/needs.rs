@@ -67,6 +67,10 @@ fn capabilities(subject: &Subject<'_>) -> Vec<&'static str> {
     for kind in programs.filter_map(|program| SectionKind::of(&program.section)) {
         match kind.program_type {
             "socket_filter" | "syscall" => {}
+            // Of all performance events the kernel leaves these to nobody else.
+            "kprobe" if matches!(kind.prefix(), "uprobe" | "uretprobe" | "uprobe.s" | "uretprobe.s") => {
+                needed.push("CAP_SYS_ADMIN");
+            }
             "kprobe"
             | "tracepoint"
             | "perf_event"
