@@ -3,11 +3,12 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-kernels kernels-table bench bench-dns bench-probes fuzz lint objects check-objects image-proof build-packages test-packages
+.PHONY: help run build test test-aarch64 test-kernels kernels-table bench bench-dns bench-probes fuzz lint objects check-objects image-proof build-packages test-packages
 
 ARCHITECTURE := $(shell uname -m)
 TARGET := $(ARCHITECTURE)-unknown-linux-gnu
-BINARY := target/release/bpftally
+# That of another architecture has its name: target/release/bpftally.aarch64.
+BINARY := target/release/bpftally$(if $(filter-out $(ARCHITECTURE),$(firstword $(subst -, ,$(TARGET)))),.$(firstword $(subst -, ,$(TARGET))))
 SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
 LISTEN ?= 127.0.0.1:9435
 KERNELS ?= 5.10 6.1 6.12 6.18 newest
@@ -22,7 +23,7 @@ TEST_PACKAGES := bpftool clang-19 curl iproute2 mount prometheus util-linux
 RUNNER := CARGO_TARGET_$(shell echo $(TARGET) | tr a-z- A-Z_)_RUNNER
 
 help: ## Say what there is
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
 run: build ## Build, and start the exporter on 127.0.0.1:9435 with all shipped configs
 	@echo
@@ -34,14 +35,17 @@ run: build ## Build, and start the exporter on 127.0.0.1:9435 with all shipped c
 	@exec $(SUDO) $(BINARY) --config.dir configs --object.dir bpf-objects --web.listen-address $(LISTEN) \
 		--config.allow-insecure-permissions
 
-build: build-packages ## Build the static release binary, target/release/bpftally
-	RUSTFLAGS="-C target-feature=+crt-static" cargo build --locked --release --target $(TARGET)
+build: build-packages ## Build the static release binary, target/release/bpftally (TARGET=aarch64-unknown-linux-gnu)
+	RUSTFLAGS="-C target-feature=+crt-static" tools/cross.sh $(TARGET) cargo build --locked --release --target $(TARGET)
 	install -D target/$(TARGET)/release/bpftally $(BINARY)
 	tools/prove-static.sh $(BINARY)
 
 test: build-packages test-packages ## Run all tests (as root, through sudo where needed)
 	cargo test --locked --no-run
 	$(RUNNER)=$(CURDIR)/tools/as-root.sh cargo test --locked
+
+test-aarch64: build-packages ## Test what needs no kernel as aarch64 does it, under QEMU
+	tools/test-under-qemu.sh aarch64-unknown-linux-gnu
 
 test-kernels: build ## Test the release binary on Debian's kernels in virtual machines (KERNELS="5.10 6.12")
 	tools/kernels/test.sh $(KERNELS)

@@ -17,6 +17,7 @@ mod explain;
 mod follow;
 mod globals;
 mod judge;
+mod kconfig;
 mod listen;
 mod load;
 mod loaded;

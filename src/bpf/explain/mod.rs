@@ -201,10 +201,17 @@ impl Load<'_> {
         let tail = verifier::tail(text);
         if let Some(missing) = verifier::core_relocation(text) {
             let message = format!("the program `{program}` uses what this kernel does not have: {missing}");
-            return Some(self.problem("core-relocation", message).found(tail).help(
-                "guard it in the C source with bpf_core_field_exists() or bpf_core_type_exists(), \
-                 or use an object made for this kernel",
-            ));
+            let help = match missing.contains("pt_regs.") {
+                true => {
+                    "registers have other names on other architectures: read them by bpftally's registers.bpf.h, or compile \
+                     the object for each, as x.x86_64.bpf.o and x.aarch64.bpf.o"
+                }
+                false => {
+                    "guard it in the C source with bpf_core_field_exists() or bpf_core_type_exists(), \
+                     or use an object made for this kernel"
+                }
+            };
+            return Some(self.problem("core-relocation", message).found(tail).help(help));
         }
         let message = match verifier::decisive(text) {
             Some(line) => format!("the kernel's verifier rejects the program `{program}`: {line}"),
