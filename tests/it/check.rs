@@ -141,6 +141,17 @@ fn what_is_right_is_told_in_two_lines() {
     assert_eq!(folder.check(&["--format=github", "."]).stdout, "");
 }
 
+#[test]
+fn spans_are_counted_beside_metrics() {
+    let labels = "[{name: trace_id, size: 16, decoders: [hex]}, {name: span_id, size: 8, decoders: [hex]}]";
+    let spans = format!(
+        "tracing: {{spans: [{{ringbuf: ring, labels: {labels}}}, {{name: other, ringbuf: ring, labels: {labels}}}]}}\n"
+    );
+    let folder = Folder::new(&[("good", &format!("{GOOD}{spans}"))]);
+    let told = folder.check(&["good.yaml"]).stdout;
+    assert!(told.contains("good: 1 metric, at most 64 series, 2 kinds of spans; Linux "), "{told}");
+}
+
 const WRONG: &str = "# wrong in many ways
 metrics:
   counters:

@@ -13,6 +13,8 @@ use crate::spec::Attach;
 pub struct Needs {
     /// How many metrics it serves.
     pub metrics: usize,
+    /// How many kinds of spans it makes.
+    pub spans: usize,
     /// Series of all of them, when their maps are full.
     pub series: u64,
     /// Capabilities that loading, attaching and reading take.
@@ -48,6 +50,7 @@ pub fn needs(subject: &Subject<'_>) -> Needs {
         because.into_iter().rev().map(|((kernel, why), names)| (Need { kernel, why }, names)).collect();
     Needs {
         metrics: subject.metrics().len(),
+        spans: subject.spec.map_or(0, |spec| spec.view.spans.len()),
         series: series::total(subject),
         capabilities: capabilities(subject),
         kernel: roles.floor(subject),
@@ -96,7 +99,13 @@ impl Display for Needs {
     fn fmt(&self, out: &mut Formatter<'_>) -> std::fmt::Result {
         let metrics =
             if self.metrics == 1 { "1 metric".to_owned() } else { format!("{} metrics", self.metrics) };
-        write!(out, "{metrics}, at most {} series; ", series::grouped(self.series))?;
+        write!(out, "{metrics}, at most {} series", series::grouped(self.series))?;
+        match self.spans {
+            0 => {}
+            1 => write!(out, ", 1 kind of spans")?,
+            many => write!(out, ", {many} kinds of spans")?,
+        }
+        write!(out, "; ")?;
         if let Some(kernel) = self.kernel {
             write!(out, "Linux {kernel}; ")?;
         }
@@ -106,5 +115,19 @@ impl Display for Needs {
             write!(out, "\n  Linux {}: {} ({})", need.kernel, names.join(", "), need.why)?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_are_told_when_there_are_any() {
+        let mut needs = Needs { metrics: 2, series: 1024, capabilities: vec!["CAP_BPF"], ..Needs::default() };
+        for (spans, expected) in [(0, ""), (1, ", 1 kind of spans"), (2, ", 2 kinds of spans")] {
+            needs.spans = spans;
+            assert_eq!(needs.to_string(), format!("2 metrics, at most 1,024 series{expected}; CAP_BPF"));
+        }
     }
 }
