@@ -19,6 +19,9 @@ mod corpus;
 /// What is worth saying of names, sizes, licences and the kernel.
 mod advice;
 
+/// Capabilities.
+mod rights;
+
 /// What a config sets of its object.
 mod settings;
 

@@ -62,23 +62,18 @@ pub fn needs(subject: &Subject<'_>) -> Needs {
 fn capabilities(subject: &Subject<'_>) -> Vec<&'static str> {
     let mut needed = vec!["CAP_BPF"];
     let programs = subject.info.programs.iter().filter(|program| program.autoload);
-    for kind in programs.filter_map(|program| SectionKind::of(&program.section)) {
-        match kind.program_type {
-            "socket_filter" | "syscall" => {}
+    for program in programs {
+        let kind = SectionKind::of(&program.section);
+        let is_of = |prefixes: &[&str]| kind.is_some_and(|kind| prefixes.contains(&kind.prefix()));
+        let is_free = |kind: &SectionKind| matches!(kind.program_type, "socket_filter" | "syscall");
+        if kind.is_some_and(|kind| !kind.traces() && !is_free(&kind)) {
+            needed.push("CAP_NET_ADMIN");
+        }
+        if is_of(&["uprobe", "uretprobe", "uprobe.s", "uretprobe.s"]) {
             // Of all performance events the kernel leaves these to nobody else.
-            "kprobe" if matches!(kind.prefix(), "uprobe" | "uretprobe" | "uprobe.s" | "uretprobe.s") => {
-                needed.push("CAP_SYS_ADMIN");
-            }
-            "kprobe"
-            | "tracepoint"
-            | "perf_event"
-            | "raw_tracepoint"
-            | "raw_tracepoint_writable"
-            | "tracing"
-            | "lsm"
-            | "struct_ops"
-            | "ext" => needed.push("CAP_PERFMON"),
-            _ => needed.push("CAP_NET_ADMIN"),
+            needed.push("CAP_SYS_ADMIN");
+        } else if program.takes_perfmon {
+            needed.push("CAP_PERFMON");
         }
     }
     let settings = subject.spec.map_or(&[][..], |spec| &spec.load.programs);
