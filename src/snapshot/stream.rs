@@ -75,7 +75,8 @@ impl Records {
         self.words.reserve(rows.size_hint().1.unwrap_or(0) * WORDS);
         let mut added = 0;
         for row in rows {
-            self.words.extend_from_slice(&row.map(u64::to_ne_bytes));
+            // A mapped array goes through memory.
+            row.iter().for_each(|word| self.words.push(word.to_ne_bytes()));
             added += 1;
         }
         if self.count == 0 {
