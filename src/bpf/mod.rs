@@ -25,6 +25,7 @@ mod mapping;
 mod maps;
 mod mark;
 mod opener;
+mod operations;
 mod possible;
 mod print;
 mod programs;

@@ -151,6 +151,11 @@ impl SectionKind {
         })
     }
 
+    /// All that libbpf knows.
+    pub fn all() -> impl Iterator<Item = &'static Self> {
+        KINDS.iter()
+    }
+
     /// The part of the section's name that stands for all sections of the kind.
     #[must_use]
     pub fn prefix(&self) -> &'static str {
