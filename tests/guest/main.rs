@@ -29,6 +29,9 @@ mod lacking;
 /// The shipped configs with known workloads.
 mod shipped;
 
+/// CPUs that come online later, and go.
+mod cpus;
+
 /// What stands still because its quota is used up.
 mod throttling;
 
