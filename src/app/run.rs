@@ -10,7 +10,7 @@ use anyhow::Context;
 use super::configs::ConfigFolder;
 use super::descriptors::{self, Reserve};
 use super::handler::Handler;
-use super::kernel::BpfKernel;
+use super::kernel::{self, BpfKernel};
 use super::listeners::HandedOver;
 use super::signals::{Signal, Signals};
 use super::spans;
@@ -35,12 +35,17 @@ const WRONG_CONFIGURATION: u8 = 2;
 /// When the exporter cannot run at all: a failure at run time.
 pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
     let began = Instant::now();
+    bpf::share_memory();
     let handed_over = HandedOver::take(&options.web.listen);
     logging::begin(options.log).map_err(|error| anyhow::anyhow!("the log cannot begin: {error}"))?;
     let signals = Signals::take_over().context("signals cannot be taken over")?;
     descriptors::raise_limit();
     let statistics = statistics(options);
-    let host = Arc::new(Host::new(options.roots.clone()).with_kernel_btf(options.btf.clone()));
+    let host = Arc::new(
+        Host::new(options.roots.clone())
+            .with_kernel_btf(options.btf.clone())
+            .with_kernel_configuration(options.kconfig.clone()),
+    );
     notify::status("parsing config...");
     let mut folder = ConfigFolder::new(options, &host);
     let found = match folder.read() {
@@ -126,8 +131,7 @@ impl Start<'_> {
         let is_reduced = kernel.reduced_flag();
         let mut supervisor = Supervisor::start(kernel, found, handler.scraper());
         drop(reserve);
-        // Only loads and checks ask for the kernel's types, which take megabytes.
-        host.release_kernel_types();
+        kernel::forget_load(&host);
         if stop.load(Ordering::Relaxed) {
             // What is missing now is no problem of any config.
             tracing::info!("stopped by a signal while the configs were being loaded");

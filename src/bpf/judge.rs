@@ -1,5 +1,7 @@
 //! What became of each program, by the places that it has.
 
+use std::os::fd::OwnedFd;
+
 use libbpf_rs::Object;
 
 use crate::problem::Problem;
@@ -38,6 +40,7 @@ pub(super) fn judge(
 ) -> Judged {
     let mut judged = Judged::default();
     let (mut parts, mut optional) = (0, 0);
+    judged.programs.iterators = iterators(spec, attachments);
     for program in object.progs() {
         let name = program.name().to_string_lossy().into_owned();
         let Some(descriptor) = raw::program_fd(&program) else {
@@ -79,6 +82,19 @@ pub(super) fn judge(
 fn part(name: &str, operations: &Operations) -> ProgramVerdict {
     let (verdict, reason) = operations.verdict();
     ProgramVerdict::new(name, verdict, reason).at(operations.count())
+}
+
+/// Links of iterators, which scrapes run.
+fn iterators(spec: &LoadSpec, attachments: &[Attachment<Attached, Target>]) -> Vec<OwnedFd> {
+    let own = |attachment: &Attachment<Attached, Target>| {
+        let copy = attachment.link.iterator()?.try_clone_to_owned();
+        let refused = |error| {
+            let program = &attachment.program;
+            tracing::warn!(config = spec.name, program, %error, "scrapes cannot run it");
+        };
+        copy.map_err(refused).ok()
+    };
+    attachments.iter().filter_map(own).collect()
 }
 
 fn one(

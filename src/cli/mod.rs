@@ -69,6 +69,8 @@ pub struct Options {
     pub keep: Keep,
     /// `--btf.path`: types of the kernel, when it does not carry them itself.
     pub btf: Option<PathBuf>,
+    /// `--bpf.kconfig`: the kernel's configuration, where the machine does not have it at one of the usual places.
+    pub kconfig: Option<PathBuf>,
     /// `--bpf.stats`: have the kernel measure programs as long as the exporter runs.
     pub bpf_stats: bool,
     /// `--path.*`: where the host's file systems are.

@@ -213,6 +213,10 @@ pub(super) struct Arguments {
           value_parser = clap::value_parser!(std::ffi::OsString), help_heading = "Kernel and host")]
     btf_path: std::ffi::OsString,
 
+    /// The running kernel's configuration, plain or packed by gzip [default: /boot/config-RELEASE, /proc/config.gz].
+    #[arg(long = "bpf.kconfig", value_name = "FILE", help_heading = "Kernel and host")]
+    bpf_kconfig: Option<PathBuf>,
+
     /// Have the kernel measure run time and run count of programs.
     #[arg(
         long = "bpf.stats",
@@ -282,6 +286,7 @@ impl Arguments {
             scrape_timeout: self.scrape_timeout,
             keep: self.capabilities_keep,
             btf: Some(self.btf_path).filter(|path| !path.is_empty()).map(PathBuf::from),
+            kconfig: self.bpf_kconfig,
             bpf_stats: self.bpf_stats == Stats::On,
             roots: Roots {
                 procfs: self.path_procfs,

@@ -16,6 +16,7 @@ pub use cgroups::select::{CgroupPattern, SelectedCgroup};
 pub use cgroups::{Cgroup, CgroupFollower, CgroupFollowing, CgroupListener};
 pub use clock::Clock;
 pub use interfaces::Interface;
+pub use kernel_configuration::KernelConfiguration;
 pub use kernel_types::KernelTypes;
 pub use pace::Pace;
 pub use pattern::Pattern;
@@ -30,6 +31,7 @@ mod cpus;
 mod file;
 mod interfaces;
 mod kallsyms;
+mod kernel_configuration;
 mod kernel_types;
 mod memory;
 mod pace;
@@ -86,6 +88,7 @@ pub struct Host {
     users: Mutex<users::Users>,
     pci: Mutex<pci::PciDatabase>,
     kernel_types: Mutex<kernel_types::Reader>,
+    kernel_configuration: Option<PathBuf>,
 }
 
 impl Host {
@@ -109,6 +112,7 @@ impl Host {
             users: Mutex::default(),
             pci: Mutex::default(),
             kernel_types: Mutex::default(),
+            kernel_configuration: None,
             clock,
         }
     }
@@ -118,6 +122,27 @@ impl Host {
     pub fn with_kernel_btf(mut self, path: Option<PathBuf>) -> Self {
         self.kernel_types = Mutex::new(kernel_types::Reader::new(path));
         self
+    }
+
+    /// The same with a file to read the kernel's configuration from, when there is one (`--bpf.kconfig`).
+    #[must_use]
+    pub fn with_kernel_configuration(mut self, path: Option<PathBuf>) -> Self {
+        self.kernel_configuration = path;
+        self
+    }
+
+    /// The running kernel's configuration, as far as these options go.
+    ///
+    /// # Errors
+    /// When it is nowhere, or cannot be read.
+    pub fn kernel_configuration(&self, names: &[&str]) -> std::io::Result<KernelConfiguration> {
+        kernel_configuration::read(&self.kernel_configuration_places(), names)
+    }
+
+    /// The files that the kernel's configuration may be in, the best one first.
+    #[must_use]
+    pub fn kernel_configuration_places(&self) -> Vec<PathBuf> {
+        kernel_configuration::places(self.kernel_configuration.as_deref(), &self.roots)
     }
 
     /// The running kernel's types, read when they are first asked for and kept until

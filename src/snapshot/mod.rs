@@ -208,6 +208,14 @@ pub struct ProgramStatus {
 pub trait Programs: Send + Sync {
     /// Every loaded program, in the object's order.
     fn programs(&self) -> Vec<ProgramStatus>;
+
+    /// Runs those that run when somebody asks (iterators), so that their maps hold what is so now.
+    ///
+    /// # Errors
+    /// When one did not come to its end: its maps hold what was so before, or a part of it.
+    fn run(&self) -> Result<(), ReadError> {
+        Ok(())
+    }
 }
 
 /// A source by the name of its map.

@@ -20,7 +20,7 @@ mod usdt;
 mod xdp;
 
 use std::fmt::{Display, Formatter};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use libbpf_rs::query::LinkTypeInfo;
@@ -238,8 +238,8 @@ fn by_section(section: &str) -> Result<Option<Attach>, Missing> {
     if perf_event::is_section(section) {
         return perf_event::wanted(section).map(|wanted| Some(Attach::PerfEvent(wanted)));
     }
-    if let Some(probe) = usdt::by_section(section) {
-        return Ok(Some(Attach::Usdt(probe)));
+    if let Some(wanted) = usdt::by_section(section) {
+        return wanted.map(|wanted| Some(Attach::Usdt(wanted)));
     }
     let cgroups = || cgroup::by_section(section).map(Attach::Cgroup);
     Ok(netns::by_section(section).map(Attach::Netns).or_else(cgroups))
@@ -333,6 +333,17 @@ impl Attached {
             Self::Sockmap(_) => false,
             Self::Link(link) => link.info().is_ok_and(|info| matches!(info.info, LinkTypeInfo::Iter(_))),
             Self::Usdt(_) => false,
+        }
+    }
+
+    /// The link of an iterator, which runs when somebody asks.
+    pub(super) fn iterator(&self) -> Option<BorrowedFd<'_>> {
+        match self {
+            Self::Link(link) => {
+                let is_iterator = link.info().is_ok_and(|info| matches!(info.info, LinkTypeInfo::Iter(_)));
+                is_iterator.then(|| link.as_fd())
+            }
+            _ => None,
         }
     }
 

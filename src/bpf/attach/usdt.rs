@@ -27,12 +27,23 @@ impl At {
     }
 }
 
-/// What a section of sleepable programs says: libbpf takes them, and then looks for `usdt/` alone.
-pub(super) fn by_section(section: &str) -> Option<Usdt> {
-    let mut parts = section.strip_prefix("usdt.s/")?.splitn(3, ':').map(str::to_owned);
-    let (file, provider, name) = (parts.next()?, parts.next()?, parts.next()?);
-    let binaries = Binaries { files: vec![file], roots: Vec::new(), process: None };
-    Some(Usdt { binaries, provider, name })
+/// What the section of a program says that may sleep, and which libbpf takes for one, but does not attach.
+pub(super) fn by_section(section: &str) -> Option<Result<Usdt, Missing>> {
+    let place = section.strip_prefix("usdt.s/")?;
+    let mut words = place.rsplitn(3, ':');
+    let wanted = match (words.next(), words.next(), words.next()) {
+        (Some(name), Some(provider), Some(file)) if ![name, provider, file].contains(&"") => Ok(Usdt {
+            binaries: Binaries { files: vec![file.to_owned()], roots: Vec::new(), process: None },
+            provider: provider.to_owned(),
+            name: name.to_owned(),
+        }),
+        _ => Err(Missing::Section {
+            section: section.to_owned(),
+            expected: "usdt.s/<path>:<provider>:<name>",
+            message: "its section does not name a probe".to_owned(),
+        }),
+    };
+    Some(wanted)
 }
 
 pub(super) fn targets(wanted: &Usdt, host: &Host) -> Vec<Target> {
@@ -62,16 +73,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sleepable_sections_are_read() {
-        let check = |section: &str, expected: Option<[&str; 3]>| {
-            let found = by_section(section)
-                .map(|probe| [probe.binaries.files[0].clone(), probe.provider, probe.name]);
-            assert_eq!(found, expected.map(|texts| texts.map(str::to_owned)), "{section}");
-        };
-        check("usdt.s//usr/bin/python3:python:gc__start", Some(["/usr/bin/python3", "python", "gc__start"]));
+    fn sections_of_sleepable_probes_name_file_provider_and_probe() {
+        #[track_caller]
+        fn check(section: &str, expected: Option<[&str; 3]>) {
+            let found = by_section(section).map(|found| found.map_err(|missing| format!("{missing:?}")));
+            let words = found.map(|found| found.unwrap());
+            let words = words.map(|found| [found.binaries.files[0].clone(), found.provider, found.name]);
+            assert_eq!(words, expected.map(|words| words.map(str::to_owned)), "{section}");
+        }
+        check("usdt.s//usr/lib/libc.so.6:libc:setjmp", Some(["/usr/lib/libc.so.6", "libc", "setjmp"]));
         check("usdt.s/libc.so.6:libc:setjmp", Some(["libc.so.6", "libc", "setjmp"]));
-        check("usdt.s/python:gc__start", None);
+        check("usdt.s//a:b:libc:setjmp", Some(["/a:b", "libc", "setjmp"]));
+        check("usdt//usr/lib/libc.so.6:libc:setjmp", None);
         check("usdt.s", None);
-        check("usdt//usr/bin/python3:python:gc__start", None);
+        for section in ["usdt.s/", "usdt.s/libc", "usdt.s/libc:setjmp", "usdt.s/:libc:setjmp"] {
+            assert!(by_section(section).unwrap().is_err(), "{section}");
+        }
     }
 }
