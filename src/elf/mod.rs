@@ -14,6 +14,7 @@ mod kind;
 mod maps;
 mod memory;
 mod needs;
+mod placement;
 mod pointers;
 mod programs;
 mod raw_btf;
