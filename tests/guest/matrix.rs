@@ -30,6 +30,9 @@ pub fn reason(said: &str) -> String {
     if let Some(option) = said.split_once("(CONFIG_").and_then(|(_, rest)| rest.split_once(')')) {
         return format!("needs CONFIG_{}", option.0);
     }
+    if said.contains("the kernel is locked down (") {
+        return "locked".to_owned();
+    }
     // Enums of decoders are those of the kernel.
     if said.contains("the kernel's types cannot be read") {
         return "needs CONFIG_DEBUG_INFO_BTF".to_owned();
