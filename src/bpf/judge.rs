@@ -10,6 +10,7 @@ use crate::spec::LoadSpec;
 
 use super::attach::{Attached, Target};
 use super::exchange::{Attachment, Planned};
+use super::operations::{self, Operations};
 use super::programs::{LoadedProgram, ProgramTable};
 use super::raw;
 use super::select::Selection;
@@ -34,10 +35,11 @@ pub(super) fn judge(
     spec: &LoadSpec,
     selection: &Selection,
     object: &Object,
-    attachments: &[Attachment<Attached, Target>],
+    (attachments, operations): (&[Attachment<Attached, Target>], &Operations),
     failures: &[Failure],
 ) -> Judged {
     let mut judged = Judged::default();
+    let (mut parts, mut optional) = (0, 0);
     judged.programs.iterators = iterators(spec, attachments);
     for program in object.progs() {
         let name = program.name().to_string_lossy().into_owned();
@@ -45,24 +47,41 @@ pub(super) fn judge(
             judged.verdicts.push(selection.verdict(&name));
             continue;
         };
+        let is_part = operations::has(&program);
         let own = attachments.iter().filter(|attachment| attachment.program == name);
         let is_by_section = own.clone().all(|own| matches!(own.place, Target::Section(_)));
         let places = own.count();
         let failed: Vec<&Failure> =
             failures.iter().filter(|failure| failure.planned.program == name).collect();
-        let (verdict, problem) = one(&name, places, is_by_section, &failed, selection.is_optional(&name));
+        let is_optional = selection.is_optional(&name);
+        let (verdict, problem) = if is_part {
+            (parts, optional) = (parts + 1, optional + usize::from(is_optional));
+            (part(&name, operations), None)
+        } else {
+            one(&name, places, is_by_section, &failed, is_optional)
+        };
+        let is_attached = verdict.verdict == Verdict::Attached;
         judged.verdicts.push(verdict);
         judged.problems.extend(problem);
         match descriptor.try_clone_to_owned() {
             Ok(descriptor) => {
-                judged.programs.programs.push(LoadedProgram { name, attached: places > 0, descriptor });
+                judged.programs.programs.push(LoadedProgram { name, attached: is_attached, descriptor });
             }
             Err(error) => {
                 tracing::warn!(config = spec.name, program = name, %error, "no statistics of it");
             }
         }
     }
+    if optional < parts || parts == 0 {
+        judged.problems.extend(operations.problems().iter().cloned());
+    }
     judged
+}
+
+/// Of a program that is attached with others as a whole.
+fn part(name: &str, operations: &Operations) -> ProgramVerdict {
+    let (verdict, reason) = operations.verdict();
+    ProgramVerdict::new(name, verdict, reason).at(operations.count())
 }
 
 /// Links of iterators, which scrapes run.

@@ -26,6 +26,7 @@ mod mapping;
 mod maps;
 mod mark;
 mod opener;
+mod operations;
 mod possible;
 mod print;
 mod programs;
