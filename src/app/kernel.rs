@@ -26,7 +26,12 @@ impl BpfKernel {
     /// The kernel as the command line wants it used; nothing more is loaded once `stop` is true.
     pub fn new(options: &Options, host: Arc<Host>, stop: Arc<AtomicBool>) -> Self {
         Self {
-            options: bpf::Options { btf_path: options.btf.clone(), debug: options.debug },
+            options: bpf::Options {
+                btf_path: options.btf.clone(),
+                pin_root: Some(options.pin_root.clone()),
+                debug: options.debug,
+                ..bpf::Options::default()
+            },
             host,
             stop,
             keep: options.keep.clone(),
@@ -70,7 +75,7 @@ impl Kernel for BpfKernel {
     type Prepared = Prepared;
 
     fn prepare(&self, spec: &LoadSpec, running: Option<&Loaded>) -> Result<Prepared, Vec<Problem>> {
-        if self.is_reduced() && !privileges::may_load() {
+        if spec.has_object() && self.is_reduced() && !privileges::may_load() {
             return Err(vec![given_up(spec)]);
         }
         bpf::prepare(spec, &self.host, &self.options, running)
@@ -140,6 +145,11 @@ impl Kernel for BpfKernel {
     fn set(&self, loaded: &mut Loaded, spec: &LoadSpec, changes: &[GlobalPatch]) -> Result<(), String> {
         loaded.set(spec, changes, &self.host)?;
         self.follow(loaded)
+    }
+
+    fn open_pins(&self, loaded: &mut Loaded, spec: &LoadSpec) -> Option<View> {
+        loaded.open_pins(spec);
+        Some(loaded.view())
     }
 
     fn settle(&self, loaded: &mut Loaded) {

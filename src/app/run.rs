@@ -40,7 +40,11 @@ pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
     let signals = Signals::take_over().context("signals cannot be taken over")?;
     descriptors::raise_limit();
     let statistics = statistics(options);
-    let host = Arc::new(Host::new(options.roots.clone()).with_kernel_btf(options.btf.clone()));
+    let host = Arc::new(
+        Host::new(options.roots.clone())
+            .with_kernel_btf(options.btf.clone())
+            .with_pins(Arc::new(bpf::Pins::default())),
+    );
     notify::status("parsing config...");
     let mut folder = ConfigFolder::new(options, &host);
     let found = match folder.read() {

@@ -3,7 +3,7 @@
 use std::os::fd::AsFd;
 use std::sync::Arc;
 
-use libbpf_rs::{MapCore, Object, OpenObject, ProgramMut};
+use libbpf_rs::{OpenObject, ProgramMut};
 
 use crate::host::Host;
 use crate::problem::{Place, Problem};
@@ -18,10 +18,13 @@ use super::follow::{Follower, MOST_PLACES};
 use super::judge::{Failure, judge};
 use super::load::{FailedProgram, give_up, into_kernel};
 use super::loaded::{Attachments, Detaching, Held, Loaded, OpenBuffer};
+use super::object::{LoadedObject, MapNames};
+use super::pinning::{self, NewPins};
 use super::programs::ProgramTable;
 use super::read::MapSource;
 use super::select::Selection;
-use super::{Options, attach, carry, cgroups, explain, globals, raw};
+use super::shared::SharedMap;
+use super::{Options, attach, carry, cgroups, explain, globals, pins, raw};
 
 /// An object in the kernel of which nothing is attached yet.
 pub struct Prepared {
@@ -33,7 +36,12 @@ pub struct Prepared {
     carried: Vec<String>,
     /// How the map of cgroups fares: counted on from the predecessor.
     tally: Arc<CgroupTally>,
-    object: Object,
+    /// Maps that others loaded.
+    pinned: Vec<NamedSource>,
+    /// Maps that others may have, too.
+    shares: Vec<Arc<SharedMap>>,
+    object: LoadedObject,
+    new_pins: NewPins,
 }
 
 /// What a program that does not attach costs.
@@ -78,17 +86,36 @@ impl Prepared {
         running: Option<&Loaded>,
         selection: Option<Selection>,
     ) -> Result<Self, Vec<Problem>> {
-        let carried = std::cell::RefCell::default();
+        let new_pins = std::cell::RefCell::new(NewPins::default());
+        let sharing = std::cell::RefCell::new(options.shared.begin(spec));
+        let names = std::cell::RefCell::new(MapNames::default());
         let adapt = |object: &mut OpenObject| {
-            let handed_over = running.map(|running| carry::hand_over(object, spec, running));
-            carried.replace(handed_over.unwrap_or_default());
+            let known = MapNames::of(object);
+            if let Some(running) = running {
+                carry::hand_over(object, spec, running);
+            }
+            // A load that is tried again makes them again.
+            new_pins.take();
+            new_pins.replace(pinning::look(object, &known, spec)?);
+            sharing.borrow_mut().take(object, &known, spec, running)?;
+            names.replace(known);
             Ok(())
         };
-        let (object, selection) = into_kernel(spec, host, options, selection, &adapt)?;
-        let (sources, carried) = (sources(spec, &object), carried.into_inner());
+        let (object, selection) = match spec.has_object() {
+            true => {
+                let (object, selection) = into_kernel(spec, host, options, selection, &adapt)?;
+                (LoadedObject::new(object, names.into_inner()), selection)
+            }
+            false => (LoadedObject::default(), Selection::default()),
+        };
+        let shares = sharing.into_inner().offer(&object, spec);
+        let new_pins = new_pins.into_inner();
+        let carried = running.map(|running| carry::carried(&object, running)).unwrap_or_default();
+        let sources = sources(spec, &object);
         let buffers = buffers(spec, &object, &carried, running)?;
         let tally = running.map(|running| Arc::clone(&running.tally)).unwrap_or_default();
-        Ok(Self { spec: spec.clone(), selection, buffers, sources, carried, tally, object })
+        let (spec, pinned) = (spec.clone(), pins::sources(spec));
+        Ok(Self { spec, selection, buffers, sources, carried, tally, pinned, shares, object, new_pins })
     }
 
     /// What a scrape may see of it.
@@ -96,7 +123,7 @@ impl Prepared {
     pub fn view(&self) -> View {
         View {
             config: self.spec.name.clone(),
-            sources: self.sources.clone(),
+            sources: self.sources.iter().chain(&self.pinned).cloned().collect(),
             streams: self.buffers.iter().map(OpenBuffer::stream).collect(),
             programs: Arc::new(ProgramTable::default()),
             cgroups: Arc::clone(&self.tally),
@@ -196,6 +223,7 @@ impl Prepared {
             }
         }
         let links = Attachments { held: attachments, detaching: Detaching::default() };
+        self.new_pins.keep();
         let held = Held { links, buffers: self.buffers, maps: self.sources, object: self.object };
         Loaded {
             following,
@@ -208,6 +236,8 @@ impl Prepared {
             failures,
             followers,
             carried: self.carried,
+            pinned: self.pinned,
+            shares: self.shares,
             tally: self.tally,
         }
     }
@@ -309,13 +339,13 @@ fn planned(program: &ProgramMut<'_>, spec: &LoadSpec, host: &Host) -> Vec<Planne
 
 /// The kernel's hooks, for the programs of two objects.
 struct KernelHooks<'a> {
-    new: &'a mut Object,
-    old: Option<&'a mut Object>,
+    new: &'a mut LoadedObject,
+    old: Option<&'a mut LoadedObject>,
     detaching: Detaching,
 }
 
 impl KernelHooks<'_> {
-    fn object(&mut self, is_old: bool) -> Option<&mut Object> {
+    fn object(&mut self, is_old: bool) -> Option<&mut LoadedObject> {
         if is_old { self.old.as_deref_mut() } else { Some(self.new) }
     }
 
@@ -382,7 +412,7 @@ impl Hooks for KernelHooks<'_> {
 /// reader; the numbers of another one of its name go on all the same.
 fn buffers(
     spec: &LoadSpec,
-    object: &Object,
+    object: &LoadedObject,
     carried: &[String],
     running: Option<&Loaded>,
 ) -> Result<Vec<OpenBuffer>, Vec<Problem>> {
@@ -394,7 +424,7 @@ fn buffers(
             opened.push(before.clone());
             continue;
         }
-        let map = object.maps().find(|map| map.name().to_str() == Some(wanted.map.as_str()));
+        let map = object.map(&wanted.map);
         let counts = before.map(|before| before.buffer.shared_counts()).unwrap_or_default();
         let buffer = map
             .ok_or_else(|| "libbpf finds no map of this name".to_owned())
@@ -416,10 +446,9 @@ fn unopened(spec: &LoadSpec, map: &str, reason: String) -> Problem {
 }
 
 /// Sources for all maps that can be read whole.
-fn sources(spec: &LoadSpec, object: &Object) -> Vec<NamedSource> {
+fn sources(spec: &LoadSpec, object: &LoadedObject) -> Vec<NamedSource> {
     let mut sources = Vec::new();
-    for map in object.maps() {
-        let name = map.name().to_string_lossy();
+    for (name, map) in object.maps() {
         // Metrics name a section's map by the section, whatever the object is called.
         let name = globals::section_of_map(&name).unwrap_or(&name).to_owned();
         match map.as_fd().try_clone_to_owned().and_then(MapSource::new) {

@@ -1,13 +1,12 @@
 //! What became of each program, by the places that it has.
 
-use libbpf_rs::Object;
-
 use crate::problem::Problem;
 use crate::snapshot::{ProgramVerdict, Verdict};
 use crate::spec::LoadSpec;
 
 use super::attach::{Attached, Target};
 use super::exchange::{Attachment, Planned};
+use super::object::LoadedObject;
 use super::programs::{LoadedProgram, ProgramTable};
 use super::raw;
 use super::select::Selection;
@@ -31,7 +30,7 @@ pub(super) struct Judged {
 pub(super) fn judge(
     spec: &LoadSpec,
     selection: &Selection,
-    object: &Object,
+    object: &LoadedObject,
     attachments: &[Attachment<Attached, Target>],
     failures: &[Failure],
 ) -> Judged {

@@ -89,6 +89,9 @@ fn open_and_load(
         readable(path, spec).map_err(|problem| Stopped::Known(vec![*problem]))?;
         builder.btf_custom_path(path).map_err(opening)?;
     }
+    if let Some(root) = &options.pin_root {
+        builder.pin_root_path(root).map_err(opening)?;
+    }
     let mut object = builder.open_memory(&spec.object_bytes).map_err(opening)?;
     attach::set_types(&mut object);
     let selection = selection.get_or_insert_with(|| select(spec, host, &object));

@@ -4,8 +4,6 @@ use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
-use libbpf_rs::Object;
-
 use crate::host::{CgroupFollower, Host};
 use crate::problem::Problem;
 use crate::snapshot::{CgroupTally, NamedSource, NamedStream, ProgramVerdict, Verdict, View};
@@ -17,16 +15,18 @@ use super::cgroups::Following;
 use super::exchange::Attachment;
 use super::follow::Follower;
 use super::judge::Failure;
+use super::object::LoadedObject;
 use super::programs::ProgramTable;
 use super::select::Selection;
-use super::{cgroups, globals, raw};
+use super::shared::SharedMap;
+use super::{cgroups, globals, pins, raw};
 
 /// Object and attachments of one config. The supervisor owns it alone; dropping it detaches.
 pub struct Loaded {
     /// The map that follows cgroups: it does so no longer than the programs are there that ask for it.
     pub(super) following: Option<Following>,
     pub(super) spec: LoadSpec,
-    pub(super) held: Held<Attachments, Vec<OpenBuffer>, Vec<NamedSource>, Object>,
+    pub(super) held: Held<Attachments, Vec<OpenBuffer>, Vec<NamedSource>, LoadedObject>,
     pub(super) programs: Arc<ProgramTable>,
     pub(super) verdicts: Vec<ProgramVerdict>,
     pub(super) problems: Vec<Problem>,
@@ -37,6 +37,10 @@ pub struct Loaded {
     pub(super) followers: Vec<Follower>,
     /// Maps that were its predecessor's.
     pub(super) carried: Vec<String>,
+    /// Maps that others loaded.
+    pub(super) pinned: Vec<NamedSource>,
+    /// Maps that others may have, too.
+    pub(super) shares: Vec<Arc<SharedMap>>,
     pub(super) tally: Arc<CgroupTally>,
 }
 
@@ -181,6 +185,12 @@ impl Loaded {
         Ok(())
     }
 
+    /// Opens the maps that others loaded anew, as another spec has them.
+    pub fn open_pins(&mut self, spec: &LoadSpec) {
+        self.pinned = pins::sources(spec);
+        self.spec.pins.clone_from(&spec.pins);
+    }
+
     /// What keeps the map of cgroups in step, to be run by a thread of its own; it ends by itself when it is
     /// not needed any more. None when there is nothing to do, or one runs it already.
     pub fn take_follower(&mut self) -> Option<CgroupFollower> {
@@ -198,7 +208,7 @@ impl Loaded {
     pub fn view(&self) -> View {
         View {
             config: self.spec.name.clone(),
-            sources: self.held.maps.clone(),
+            sources: self.held.maps.iter().chain(&self.pinned).cloned().collect(),
             streams: self.held.buffers.iter().map(OpenBuffer::stream).collect(),
             programs: Arc::clone(&self.programs) as _,
             cgroups: Arc::clone(&self.tally),

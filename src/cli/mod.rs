@@ -69,6 +69,8 @@ pub struct Options {
     pub keep: Keep,
     /// `--btf.path`: types of the kernel, when it does not carry them itself.
     pub btf: Option<PathBuf>,
+    /// `--bpf.pin-root`: where maps are pinned that their objects want pinned by their names.
+    pub pin_root: PathBuf,
     /// `--bpf.stats`: have the kernel measure programs as long as the exporter runs.
     pub bpf_stats: bool,
     /// `--path.*`: where the host's file systems are.

@@ -213,6 +213,15 @@ pub(super) struct Arguments {
           value_parser = clap::value_parser!(std::ffi::OsString), help_heading = "Kernel and host")]
     btf_path: std::ffi::OsString,
 
+    /// Where maps are pinned that their objects want pinned by their names (LIBBPF_PIN_BY_NAME).
+    #[arg(
+        long = "bpf.pin-root",
+        value_name = "DIR",
+        default_value = "/sys/fs/bpf",
+        help_heading = "Kernel and host"
+    )]
+    bpf_pin_root: PathBuf,
+
     /// Have the kernel measure run time and run count of programs.
     #[arg(
         long = "bpf.stats",
@@ -282,6 +291,7 @@ impl Arguments {
             scrape_timeout: self.scrape_timeout,
             keep: self.capabilities_keep,
             btf: Some(self.btf_path).filter(|path| !path.is_empty()).map(PathBuf::from),
+            pin_root: self.bpf_pin_root,
             bpf_stats: self.bpf_stats == Stats::On,
             roots: Roots {
                 procfs: self.path_procfs,

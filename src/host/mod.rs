@@ -20,6 +20,7 @@ pub use kernel_types::KernelTypes;
 pub use pace::Pace;
 pub use pattern::Pattern;
 pub use pci::PciIds;
+pub use pins::{PinnedMap, PinnedMaps, PinnedTypes};
 
 mod binaries;
 mod block;
@@ -35,6 +36,7 @@ mod memory;
 mod pace;
 mod pattern;
 mod pci;
+mod pins;
 mod users;
 
 /// Where the machine's file systems are mounted.
@@ -86,6 +88,7 @@ pub struct Host {
     users: Mutex<users::Users>,
     pci: Mutex<pci::PciDatabase>,
     kernel_types: Mutex<kernel_types::Reader>,
+    pins: Arc<dyn PinnedMaps>,
 }
 
 impl Host {
@@ -109,6 +112,7 @@ impl Host {
             users: Mutex::default(),
             pci: Mutex::default(),
             kernel_types: Mutex::default(),
+            pins: Arc::new(pins::NoPins),
             clock,
         }
     }
@@ -118,6 +122,19 @@ impl Host {
     pub fn with_kernel_btf(mut self, path: Option<PathBuf>) -> Self {
         self.kernel_types = Mutex::new(kernel_types::Reader::new(path));
         self
+    }
+
+    /// The same with somebody who can look at pinned maps.
+    #[must_use]
+    pub fn with_pins(mut self, pins: Arc<dyn PinnedMaps>) -> Self {
+        self.pins = pins;
+        self
+    }
+
+    /// Who can look at pinned maps.
+    #[must_use]
+    pub fn pins(&self) -> &dyn PinnedMaps {
+        &*self.pins
     }
 
     /// The running kernel's types, read when they are first asked for and kept until

@@ -55,6 +55,12 @@ pub trait Kernel: Sync {
     /// Why not; nothing changed then, and it takes a new load.
     fn set(&self, loaded: &mut Self::Loaded, spec: &LoadSpec, changes: &[GlobalPatch]) -> Result<(), String>;
 
+    /// Opens the maps that others loaded anew, as another spec has them; what scrapes see then. None of a kernel
+    /// without such maps.
+    fn open_pins(&self, _loaded: &mut Self::Loaded, _spec: &LoadSpec) -> Option<View> {
+        None
+    }
+
     /// Waits until what was detached by a commit has run for the last time.
     fn settle(&self, loaded: &mut Self::Loaded);
 

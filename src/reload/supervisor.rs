@@ -28,7 +28,7 @@ const GRACE: Duration = Duration::from_secs(1);
 const LAST_READ: Duration = Duration::from_secs(10);
 
 /// Places are looked for so often.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+pub(super) const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Looking for places takes one part in so many of the time, at most.
 const SHARE: u32 = 20;
@@ -280,6 +280,12 @@ impl<K: Kernel> Supervisor<K> {
         let unit = self.units.entry(name.to_owned()).or_default();
         let running = unit.running.as_mut()?;
         let tallies = Tallies::new(&accepted.spec.view, &running.tallies);
+        if running.spec.load.pins != accepted.spec.load.pins
+            && let Some(mut bare) = self.kernel.open_pins(&mut running.loaded, &accepted.spec.load)
+        {
+            bare.config.clone_from(&running.bare.config);
+            running.bare = bare;
+        }
         let view = tallies.complete(&running.bare);
         let member = Member { view_spec: accepted.spec.view.clone(), view: view.clone() };
         let unfit = Generation::unfit(&member);

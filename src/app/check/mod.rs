@@ -59,7 +59,11 @@ struct Checker<'a> {
 
 impl<'a> Checker<'a> {
     fn new(options: &'a CheckOptions) -> Self {
-        let host = Arc::new(Host::new(Roots::default()).with_kernel_btf(options.btf.clone()));
+        let host = Arc::new(
+            Host::new(Roots::default())
+                .with_kernel_btf(options.btf.clone())
+                .with_pins(Arc::new(bpf::Pins::default())),
+        );
         let cpus = host.possible_cpus().map_or(1, |cpus| cpus.len());
         let how = config::Options {
             namespace: options.namespace.clone(),
@@ -136,7 +140,7 @@ impl<'a> Checker<'a> {
 
     /// Has the kernel load every object; a note for each program that it takes, and what it refuses.
     fn load<'s>(&self, specs: impl Iterator<Item = &'s Spec>) -> Vec<Problem> {
-        let options = bpf::Options { btf_path: self.options.btf.clone(), debug: false };
+        let options = bpf::Options { btf_path: self.options.btf.clone(), ..bpf::Options::default() };
         let load = |spec: &Spec| match bpf::verify(&spec.load, &self.how.host, &options) {
             Ok(programs) => programs.iter().map(|program| report::verified(&spec.load, program)).collect(),
             Err(problems) => problems,

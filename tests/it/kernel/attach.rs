@@ -268,7 +268,7 @@ fn a_program_that_is_marked_is_left_alone() {
         SEC("raw_tp/sched_process_exec") int attached(void *ctx) { return 0; }
         "#,
     );
-    let loaded = bpf::load(&spec, &host(), &bpf::Options { btf_path: None, debug: true }).unwrap();
+    let loaded = bpf::load(&spec, &host(), &bpf::Options { debug: true, ..bpf::Options::default() }).unwrap();
     assert_eq!((loaded.problems(), loaded.unattached()), (&[][..], vec![]));
     let names: Vec<_> = loaded.view().programs.programs().into_iter().map(|program| program.name).collect();
     assert_eq!(names, ["attached"]);

@@ -85,7 +85,7 @@ fn maps_that_cannot_be_created_are_named() {
 #[test]
 fn the_file_of_btf_path_must_be_there_and_be_btf() {
     let spec = load_spec("test", r#"SEC("raw_tp/sched_process_exec") int good(void *ctx) { return 0; }"#);
-    let with = |path: &Path| Options { btf_path: Some(path.into()), debug: false };
+    let with = |path: &Path| Options { btf_path: Some(path.into()), ..Options::default() };
     let problem = refused("btf-path", &spec, &with(Path::new("/no/such/btf")));
     assert!(problem.message.contains("/no/such/btf"), "{problem:#?}");
     assert!(bpf::load(&spec, &host(), &with(Path::new("/sys/kernel/btf/vmlinux"))).is_ok());
@@ -124,7 +124,7 @@ fn a_kernel_without_btf_is_told_and_btf_path_helps() {
     let (members, typed, plain) =
         (load_spec("members", members), load_spec("typed", typed), load_spec("plain", plain));
     without_kernel_btf(|path| {
-        let with_path = Options { btf_path: Some(path.into()), debug: false };
+        let with_path = Options { btf_path: Some(path.into()), ..Options::default() };
         let problem = refused("kernel-btf", &members, &Options::default());
         assert!(problem.help.is_some_and(|help| help.contains("--btf.path")));
         assert!(bpf::load(&members, &host(), &with_path).is_ok());
