@@ -39,6 +39,12 @@ impl BpfKernel {
         }
     }
 
+    /// The same that keeps programs and maps over restarts.
+    pub fn with_keep(mut self, keep: Option<Arc<bpf::Keep>>) -> Self {
+        self.options.keep = keep;
+        self
+    }
+
     /// True once the capabilities that are not kept were given up.
     pub fn reduced_flag(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.is_reduced)
@@ -162,6 +168,10 @@ impl Kernel for BpfKernel {
 
     fn retire(&self, loaded: Vec<Loaded>) {
         bpf::retire_all(loaded);
+    }
+
+    fn leave(&self, loaded: Vec<Loaded>) {
+        bpf::leave_all(loaded);
     }
 }
 

@@ -60,7 +60,14 @@ pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
     }
     // The port is taken before anything is attached: a port in use is the commonest mistake.
     let listeners = listeners::bind(&options.web.listen, handed_over)?;
-    let start = Start { options, host, folder, found, began };
+    let keep = match options.pin_path.as_deref().map(bpf::Keep::open).transpose() {
+        Ok(keep) => keep.map(Arc::new),
+        Err(problem) => {
+            verdict::log(&[*problem]);
+            return Ok(ExitCode::from(WRONG_CONFIGURATION));
+        }
+    };
+    let start = Start { options, host, folder, found, keep, began };
     start.serve(signals, listeners, statistics)
 }
 
@@ -102,6 +109,7 @@ struct Start<'a> {
     host: Arc<Host>,
     folder: ConfigFolder,
     found: Found,
+    keep: Option<Arc<bpf::Keep>>,
     began: Instant,
 }
 
@@ -112,7 +120,7 @@ impl Start<'_> {
         listeners: Vec<Listener>,
         statistics: Option<bpf::StatisticsGuard>,
     ) -> anyhow::Result<ExitCode> {
-        let Start { options, host, folder, found, began } = self;
+        let Start { options, host, folder, found, keep, began } = self;
         for listener in &listeners {
             tracing::info!(address = listeners::place(listener), "listening");
         }
@@ -126,7 +134,10 @@ impl Start<'_> {
         let symbols = asks_for_symbols.then(|| host.read_symbols());
         let reserve = Reserve::take();
         let stop = signals.stop_flag();
-        let kernel = BpfKernel::new(options, Arc::clone(&host), Arc::clone(&stop));
+        if let Some(keep) = &keep {
+            keep.sweep(&found.configs.iter().map(|config| config.name.clone()).collect::<Vec<_>>());
+        }
+        let kernel = BpfKernel::new(options, Arc::clone(&host), Arc::clone(&stop)).with_keep(keep);
         let is_reduced = kernel.reduced_flag();
         let mut supervisor = Supervisor::start(kernel, found, handler.scraper());
         drop(reserve);

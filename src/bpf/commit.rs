@@ -13,9 +13,10 @@ use crate::spec::LoadSpec;
 use super::attach::{AttachError, Attached, Target, Wanted};
 use super::buffer::Buffer;
 use super::cgroups::Following;
-use super::exchange::{Exchanged, Hooks, Planned, PutBack, exchange};
+use super::exchange::{Attachment, Exchanged, Hooks, Planned, PutBack, exchange};
 use super::follow::{Follower, MOST_PLACES};
 use super::judge::{Failure, judge};
+use super::keep::{Keep, Kept, Left};
 use super::load::{FailedProgram, give_up, into_kernel};
 use super::loaded::{Attachments, Detaching, Held, Loaded, OpenBuffer};
 use super::object::{LoadedObject, MapNames};
@@ -40,6 +41,8 @@ pub struct Prepared {
     pinned: Vec<NamedSource>,
     /// Maps that others may have, too.
     shares: Vec<Arc<SharedMap>>,
+    /// Where it is kept over restarts, and what was left by an exporter before this one.
+    keep: Option<(Arc<Keep>, Option<Left>)>,
     object: LoadedObject,
     new_pins: NewPins,
 }
@@ -88,11 +91,16 @@ impl Prepared {
     ) -> Result<Self, Vec<Problem>> {
         let new_pins = std::cell::RefCell::new(NewPins::default());
         let sharing = std::cell::RefCell::new(options.shared.begin(spec));
+        let keep = options.keep.as_ref().filter(|_| spec.has_object());
+        let left = std::cell::RefCell::new(keep.filter(|_| running.is_none()).map(|keep| keep.left(spec)));
         let names = std::cell::RefCell::new(MapNames::default());
         let adapt = |object: &mut OpenObject| {
             let known = MapNames::of(object);
             if let Some(running) = running {
                 carry::hand_over(object, spec, running);
+            }
+            if let Some(left) = &mut *left.borrow_mut() {
+                left.take_maps(object, &known, spec);
             }
             // A load that is tried again makes them again.
             new_pins.take();
@@ -115,7 +123,8 @@ impl Prepared {
         let buffers = buffers(spec, &object, &carried, running)?;
         let tally = running.map(|running| Arc::clone(&running.tally)).unwrap_or_default();
         let (spec, pinned) = (spec.clone(), pins::sources(spec));
-        Ok(Self { spec, selection, buffers, sources, carried, tally, pinned, shares, object, new_pins })
+        let keep = keep.map(|keep| (Arc::clone(keep), left.into_inner()));
+        Ok(Self { keep, spec, selection, buffers, sources, carried, tally, pinned, shares, object, new_pins })
     }
 
     /// What a scrape may see of it.
@@ -163,33 +172,44 @@ impl Prepared {
         // Complete before anything counts.
         let following = Following::start(&self.spec, &self.object, host, &self.tally);
         let following = following.map_err(|problem| Refused::ForGood(vec![*problem]))?;
-        let planned: Vec<Planned<Target>> =
+        let mut planned: Vec<Planned<Target>> =
             self.object.progs_mut().flat_map(|program| planned(&program, &self.spec, host)).collect();
+        let (keep, left) = self.keep.take().unzip();
+        let left = left.flatten();
+        let (mut at_work, mut was_there) =
+            left.as_ref().map(|left| at_work(left, &mut planned)).unwrap_or_default();
+        let kept = keep.as_ref().and_then(|keep| Kept::begin(keep, &self.object, &self.spec));
         let selection = &self.selection;
         let may_go_on = |name: &str, was_attached: bool| {
             let is_bearable = attaching == Attaching::AsFarAsPossible && !was_attached;
             !selection.has_next(name) && (selection.is_optional(name) || is_bearable)
         };
         let mut running = running;
-        let mut nothing = Vec::new();
         let (old_object, old) = match running.as_deref_mut() {
             Some(running) => (Some(&mut running.held.object), &mut running.held.links.held),
-            None => (None, &mut nothing),
+            None => (None, &mut was_there),
         };
         let mut hooks =
-            KernelHooks { new: &mut self.object, old: old_object, detaching: Detaching::default() };
+            KernelHooks { new: &mut self.object, old: old_object, detaching: Detaching::default(), kept };
         let outcome = exchange(&mut hooks, &planned, old, may_go_on);
-        let mut detaching = hooks.detaching;
+        let KernelHooks { mut detaching, mut kept, .. } = hooks;
         match outcome {
-            Ok(exchanged) => {
+            Ok(mut exchanged) => {
+                exchanged.attachments.append(&mut at_work);
+                if let Some(kept) = &mut kept {
+                    exchanged.attachments = bring(kept, exchanged.attachments);
+                }
+                left.into_iter().for_each(Left::remove);
                 if let Some(running) = running {
                     running.held.links.detaching.join(detaching);
                     let old = running.following.take();
                     cgroups::hand_over(old, following.as_ref(), &running.spec, &self.spec, &self.tally);
                 }
-                Ok(self.loaded(host, exchanged, following))
+                Ok(self.loaded(host, exchanged, following, kept))
             }
             Err(put_back) => {
+                left.iter().for_each(Left::stay);
+                drop((at_work, was_there));
                 detaching.wait();
                 drop(following);
                 running
@@ -207,10 +227,12 @@ impl Prepared {
         host: &Host,
         exchanged: Exchanged<Attached, Target, AttachError>,
         following: Option<Following>,
+        kept: Option<Kept>,
     ) -> Loaded {
         let Exchanged { attachments, failures } = exchanged;
         let (failures, followers) = self.left_over(host, failures);
-        let judged = judge(&self.spec, &self.selection, &self.object, &attachments, &failures);
+        let not_kept = kept.as_ref().map_or(&[][..], |kept| &kept.not_kept);
+        let judged = judge(&self.spec, &self.selection, &self.object, &attachments, &failures, not_kept);
         for failure in &failures {
             let program = &failure.planned.program;
             if self.selection.is_optional(program) {
@@ -238,6 +260,7 @@ impl Prepared {
             carried: self.carried,
             pinned: self.pinned,
             shares: self.shares,
+            kept,
             tally: self.tally,
         }
     }
@@ -307,6 +330,36 @@ impl Prepared {
     }
 }
 
+/// What is attached.
+type Links = Vec<Attachment<Attached, Target>>;
+
+/// What an exporter before this one has left at work: what goes on as it is, which needs not be attached any more,
+/// and what is to be taken over from.
+fn at_work(left: &Left, planned: &mut Vec<Planned<Target>>) -> (Links, Links) {
+    let (mut goes_on, mut was_there) = (Vec::new(), Vec::new());
+    planned.retain(|planned| {
+        let Some(link) = left.take_link(&planned.program, &planned.place) else { return true };
+        let Planned { program, place } = planned.clone();
+        let attachment = Attachment { program, place, link };
+        if left.is_same() {
+            goes_on.push(attachment)
+        } else {
+            was_there.push(attachment)
+        }
+        !left.is_same()
+    });
+    (goes_on, was_there)
+}
+
+/// Brings the files of all links to where they are kept now.
+fn bring(kept: &mut Kept, attachments: Links) -> Links {
+    let bring = |Attachment { program, place, link }: Attachment<Attached, Target>| {
+        let link = kept.bring(link, &program, &place);
+        Attachment { program, place, link }
+    };
+    attachments.into_iter().map(bring).collect()
+}
+
 /// Why a program is not attached.
 enum Refused {
     /// There is no other way.
@@ -342,6 +395,7 @@ struct KernelHooks<'a> {
     new: &'a mut LoadedObject,
     old: Option<&'a mut LoadedObject>,
     detaching: Detaching,
+    kept: Option<Kept>,
 }
 
 impl KernelHooks<'_> {
@@ -370,7 +424,11 @@ impl Hooks for KernelHooks<'_> {
         if self.old.is_some() {
             self.detaching.make_ready();
         }
-        self.with(false, &planned.program, |program| attach::attach(program, &planned.place))
+        let link = self.with(false, &planned.program, |program| attach::attach(program, &planned.place))?;
+        Ok(match &mut self.kept {
+            Some(kept) => kept.pin(link, &planned.program, &planned.place),
+            None => link,
+        })
     }
 
     fn attach_old(&mut self, planned: &Planned<Target>) -> Result<Attached, AttachError> {

@@ -33,6 +33,7 @@ pub(super) fn judge(
     object: &LoadedObject,
     attachments: &[Attachment<Attached, Target>],
     failures: &[Failure],
+    not_kept: &[(String, String)],
 ) -> Judged {
     let mut judged = Judged::default();
     for program in object.progs() {
@@ -43,13 +44,21 @@ pub(super) fn judge(
         };
         let own = attachments.iter().filter(|attachment| attachment.program == name);
         let is_by_section = own.clone().all(|own| matches!(own.place, Target::Section(_)));
+        // Of what goes on from before, another one is at work than was loaded now.
+        let at_work = own.clone().filter(|own| matches!(own.link, Attached::Pinned { .. }));
+        let at_work = at_work.filter_map(|own| own.link.link_fd());
+        let at_work = at_work.filter_map(|link| raw::program_of_link(link).ok()).next();
         let places = own.count();
         let failed: Vec<&Failure> =
             failures.iter().filter(|failure| failure.planned.program == name).collect();
-        let (verdict, problem) = one(&name, places, is_by_section, &failed, selection.is_optional(&name));
+        let (mut verdict, problem) = one(&name, places, is_by_section, &failed, selection.is_optional(&name));
+        if let Some((_, why)) = not_kept.iter().find(|(program, _)| *program == name) {
+            let separator = if verdict.reason.is_empty() { "" } else { "; " };
+            verdict.reason.push_str(&format!("{separator}attached anew by each start: {why}"));
+        }
         judged.verdicts.push(verdict);
         judged.problems.extend(problem);
-        match descriptor.try_clone_to_owned() {
+        match at_work.map_or_else(|| descriptor.try_clone_to_owned(), Ok) {
             Ok(descriptor) => {
                 judged.programs.programs.push(LoadedProgram { name, attached: places > 0, descriptor });
             }

@@ -15,6 +15,7 @@ use super::cgroups::Following;
 use super::exchange::Attachment;
 use super::follow::Follower;
 use super::judge::Failure;
+use super::keep::Kept;
 use super::object::LoadedObject;
 use super::programs::ProgramTable;
 use super::select::Selection;
@@ -41,6 +42,8 @@ pub struct Loaded {
     pub(super) pinned: Vec<NamedSource>,
     /// Maps that others may have, too.
     pub(super) shares: Vec<Arc<SharedMap>>,
+    /// What keeps it over restarts; after what is held, whose files lie there.
+    pub(super) kept: Option<Kept>,
     pub(super) tally: Arc<CgroupTally>,
 }
 
@@ -182,6 +185,11 @@ impl Loaded {
             self.following = following;
         }
         self.spec = spec.clone();
+        if let Some(kept) = &self.kept
+            && let Err(error) = kept.keep.rename(&kept.folder, spec)
+        {
+            tracing::warn!(config = spec.name, %error, "the next start takes over as from another object");
+        }
         Ok(())
     }
 
@@ -245,6 +253,20 @@ impl Loaded {
         self.held.links.held.len()
     }
 
+    /// Lets go of it and leaves at work what outlives the exporter.
+    fn leave(mut self) {
+        if let Some(kept) = &self.kept {
+            kept.folder.stay();
+            let links = &mut self.held.links.held;
+            let not_kept = std::mem::take(links).into_iter().filter_map(|attachment| {
+                let Attachment { program, place, link } = attachment;
+                Some(Attachment { program, place, link: link.leave()? })
+            });
+            *links = not_kept.collect();
+        }
+        self.retire();
+    }
+
     /// Detaches all programs and frees the object. Takes about as long as detaching one program.
     pub fn retire(self) {
         tracing::debug!(config = self.spec.name, links = self.link_count(), "detaching");
@@ -269,6 +291,11 @@ impl std::fmt::Debug for Loaded {
 /// Retires several at once, in about the time of one.
 pub fn retire_all(all: Vec<Loaded>) {
     side_by_side(all, Loaded::retire);
+}
+
+/// Lets go of several because the exporter ends, and leaves at work what outlives it.
+pub fn leave_all(all: Vec<Loaded>) {
+    side_by_side(all, Loaded::leave);
 }
 
 impl Drop for Attachments {

@@ -17,6 +17,7 @@ mod explain;
 mod follow;
 mod globals;
 mod judge;
+mod keep;
 mod listen;
 mod load;
 mod loaded;
@@ -43,7 +44,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 pub use commit::{Attaching, Prepared, load, prepare};
-pub use loaded::{Loaded, retire_all};
+pub use keep::Keep;
+pub use loaded::{Loaded, leave_all, retire_all};
 pub use mark::mark_attached;
 pub use pins::Pins;
 pub use read::{MapSource, Method};
@@ -63,4 +65,6 @@ pub struct Options {
     pub debug: bool,
     /// Maps that configs share: those with the same of these can.
     pub shared: Arc<SharedMaps>,
+    /// Where programs and maps are kept over restarts (`--bpf.pin-path`).
+    pub keep: Option<Arc<Keep>>,
 }

@@ -64,7 +64,7 @@ pub(super) fn look(
 }
 
 /// Makes the folders above a pin.
-fn make_room(path: &Path) -> io::Result<()> {
+pub(super) fn make_room(path: &Path) -> io::Result<()> {
     let parent = path.parent().unwrap_or(path);
     let there = parent.ancestors().find(|ancestor| ancestor.exists()).unwrap_or(parent);
     let file_system = rustix::fs::statfs(there)?;

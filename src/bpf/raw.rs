@@ -17,7 +17,9 @@ pub(super) use links::{
     FilterPlace, LinkTarget, attach_kprobe_multi, create_clsact, create_link, detach_link, open_perf_event,
     packet_socket, remove_clsact, remove_filter, set_filter, set_filter_of, update_link,
 };
-pub(super) use pins::{MapDescription, btf, describe_map, open_pinned_map, pin_path};
+pub(super) use pins::{
+    MapDescription, btf, describe_map, link_facts, open_pin, open_pinned_map, pin, pin_path, program_of_link,
+};
 
 /// The kernel's ENOTSUPP, which reaches user space although it is meant not to.
 pub(super) const ENOTSUPP: i32 = 524;

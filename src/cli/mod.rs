@@ -71,6 +71,8 @@ pub struct Options {
     pub btf: Option<PathBuf>,
     /// `--bpf.pin-root`: where maps are pinned that their objects want pinned by their names.
     pub pin_root: PathBuf,
+    /// `--bpf.pin-path`: where programs and maps are kept at work while the exporter is away.
+    pub pin_path: Option<PathBuf>,
     /// `--bpf.stats`: have the kernel measure programs as long as the exporter runs.
     pub bpf_stats: bool,
     /// `--path.*`: where the host's file systems are.

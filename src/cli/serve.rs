@@ -222,6 +222,10 @@ pub(super) struct Arguments {
     )]
     bpf_pin_root: PathBuf,
 
+    /// Folder below a BPF file system by which programs and maps stay at work while the exporter is away.
+    #[arg(long = "bpf.pin-path", value_name = "DIR", help_heading = "Kernel and host")]
+    bpf_pin_path: Option<PathBuf>,
+
     /// Have the kernel measure run time and run count of programs.
     #[arg(
         long = "bpf.stats",
@@ -292,6 +296,7 @@ impl Arguments {
             keep: self.capabilities_keep,
             btf: Some(self.btf_path).filter(|path| !path.is_empty()).map(PathBuf::from),
             pin_root: self.bpf_pin_root,
+            pin_path: self.bpf_pin_path,
             bpf_stats: self.bpf_stats == Stats::On,
             roots: Roots {
                 procfs: self.path_procfs,

@@ -66,6 +66,7 @@ fn every_flag_of_the_reference_is_known() {
     check(&["--btf.path", "/boot/btf"], |options| options.btf = Some("/boot/btf".into()));
     check(&["--btf.path="], |_| {});
     check(&["--bpf.pin-root=/run/pins"], |options| options.pin_root = "/run/pins".into());
+    check(&["--bpf.pin-path=/run/kept"], |options| options.pin_path = Some("/run/kept".into()));
     check(&["--debug"], |options| {
         options.debug = true;
         options.log.level = LogLevel::Debug;

@@ -67,6 +67,11 @@ pub trait Kernel: Sync {
     /// Detaches and closes all of these; side by side where that is safe, because one takes long.
     fn retire(&self, loaded: Vec<Self::Loaded>);
 
+    /// The same because the exporter ends: what is to outlive it stays at work.
+    fn leave(&self, loaded: Vec<Self::Loaded>) {
+        self.retire(loaded);
+    }
+
     /// Whether more is to be loaded: not when the process was asked to end meanwhile.
     fn goes_on(&self) -> bool {
         true

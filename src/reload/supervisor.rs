@@ -138,11 +138,11 @@ impl<K: Kernel> Supervisor<K> {
         is_needed.then(|| LOOK_EVERY.max(began.elapsed().saturating_mul(SHARE)))
     }
 
-    /// Ends the serving of numbers and then detaches and closes everything.
+    /// Ends the serving of numbers and then detaches and closes everything that is not to outlive the exporter.
     pub fn retire(self) {
         self.scraper.live().swap(Generation::default());
         let loaded = self.units.into_values().filter_map(|unit| unit.running);
-        self.kernel.retire(loaded.map(|running| running.loaded).collect());
+        self.kernel.leave(loaded.map(|running| running.loaded).collect());
     }
 
     /// What is loaded, for questions that only its owner can answer.

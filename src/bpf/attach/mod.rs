@@ -19,7 +19,7 @@ mod usdt;
 mod xdp;
 
 use std::fmt::{Display, Formatter};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use libbpf_rs::query::LinkTypeInfo;
@@ -30,6 +30,7 @@ use crate::spec::{Attach, LoadSpec, Netfilter};
 
 use super::ending::{self, Ending};
 use super::explain::errno_of;
+use super::keep::Pin;
 use super::log::{self, Log};
 use super::raw;
 
@@ -102,6 +103,8 @@ pub(super) enum Attached {
     Filter(tc::Filter),
     /// A socket with a filter.
     Socket(OwnedFd),
+    /// A link that has a file, by which it outlives the exporter.
+    Pinned { link: Box<Attached>, pin: Pin },
 }
 
 /// Why a program is not attached.
@@ -301,6 +304,48 @@ impl Attached {
             Self::Filter(_) | Self::Socket(_) => true,
             Self::Link(link) => link.info().is_ok_and(|info| matches!(info.info, LinkTypeInfo::Iter(_))),
             Self::Usdt(_) => false,
+            Self::Pinned { link, .. } => link.is_exact(),
+        }
+    }
+
+    /// What holds a program already, by the kernel's word of it.
+    pub(super) fn taken_over(link: OwnedFd) -> Self {
+        use libbpf_sys as kind;
+        let (kind, _) = raw::link_facts(link.as_fd()).unwrap_or_default();
+        let is_quick = [
+            kind::BPF_LINK_TYPE_CGROUP,
+            kind::BPF_LINK_TYPE_NETNS,
+            kind::BPF_LINK_TYPE_TCX,
+            kind::BPF_LINK_TYPE_NETKIT,
+            kind::BPF_LINK_TYPE_ITER,
+        ]
+        .contains(&kind);
+        let is_exact = is_quick || kind == kind::BPF_LINK_TYPE_XDP;
+        Self::Own { link, is_exact, is_quick }
+    }
+
+    /// The link, if the kernel knows one that can have a file.
+    pub(super) fn link_fd(&self) -> Option<BorrowedFd<'_>> {
+        match self {
+            Self::Link(link) => Some(link.as_fd()),
+            Self::Own { link, .. } => Some(link.as_fd()),
+            Self::Pinned { link, .. } => link.link_fd(),
+            Self::Usdt(_) | Self::Filter(_) | Self::Socket(_) => None,
+        }
+    }
+
+    /// Lets go of it and leaves the program at work, if it has a file.
+    pub(super) fn leave(self) -> Option<Self> {
+        match self {
+            Self::Pinned { link, pin } => {
+                // libbpf would end what it attached.
+                if let Self::Link(mut link) = *link {
+                    link.disconnect();
+                }
+                drop(pin);
+                None
+            }
+            other => Some(other),
         }
     }
 
@@ -316,6 +361,7 @@ impl Attached {
                 raw::set_filter_of(socket.as_fd(), program).map_err(|error| refused_by_kernel(&error))
             }
             Self::Usdt(_) => Err(refused(libc::EOPNOTSUPP)),
+            Self::Pinned { link, .. } => link.update(program),
         }
     }
 
@@ -323,6 +369,12 @@ impl Attached {
     /// being started has all of them.
     pub(super) fn detach_now(self) {
         match &self {
+            Self::Pinned { .. } => {
+                if let Self::Pinned { link, pin } = self {
+                    drop(pin);
+                    link.detach_now();
+                }
+            }
             Self::Own { link, .. } => drop(raw::detach_link(link.as_fd())),
             // Not every kind can do that; what is left goes with the descriptor.
             Self::Link(link) => drop(link.detach()),
@@ -333,6 +385,10 @@ impl Attached {
     /// Lets go of it: what the caller holds then takes its time, and may be let go of by another thread.
     pub(super) fn detach(self) -> Option<Box<dyn Send>> {
         match self {
+            Self::Pinned { link, pin } => {
+                drop(pin);
+                link.detach()
+            }
             // Here, too, although it takes as long as attaching: until then both count.
             Self::Usdt(link) => {
                 drop(link);

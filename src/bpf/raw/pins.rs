@@ -64,6 +64,41 @@ fn kind_of(descriptor: BorrowedFd<'_>) -> Option<String> {
     Some(name.trim_matches(['[', ']']).to_owned())
 }
 
+/// Makes a file of what is behind a descriptor.
+///
+/// # Errors
+/// What the kernel answered.
+pub(in crate::bpf) fn pin(descriptor: BorrowedFd<'_>, path: &Path) -> io::Result<()> {
+    let path = c_path(path)?;
+    // SAFETY: the descriptor is open during the call, and the path ends with a NUL and outlives it.
+    let result = unsafe { libbpf_sys::bpf_obj_pin(descriptor.as_raw_fd(), path.as_ptr()) };
+    if result < 0 { Err(io::Error::from_raw_os_error(-result)) } else { Ok(()) }
+}
+
+/// The kind of a link, and the program behind it.
+///
+/// # Errors
+/// When the descriptor is not one of a link.
+pub(in crate::bpf) fn link_facts(link: BorrowedFd<'_>) -> io::Result<(u32, u32)> {
+    let mut info = libbpf_sys::bpf_link_info::default();
+    let mut size = size_of_val(&info) as u32;
+    // SAFETY: `info` is plain data of the announced size and outlives the call; its pointers are null and their
+    // lengths 0, so that the kernel writes nothing else.
+    let result =
+        unsafe { libbpf_sys::bpf_link_get_info_by_fd(link.as_raw_fd(), &raw mut info, &raw mut size) };
+    if result < 0 { Err(io::Error::from_raw_os_error(-result)) } else { Ok((info.type_, info.prog_id)) }
+}
+
+/// The program behind a link.
+///
+/// # Errors
+/// What the kernel answered: it takes `CAP_SYS_ADMIN`.
+pub(in crate::bpf) fn program_of_link(link: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    let (_, program) = link_facts(link)?;
+    // SAFETY: the call takes no pointers.
+    own(unsafe { libbpf_sys::bpf_prog_get_fd_by_id(program) })
+}
+
 fn c_path(path: &Path) -> io::Result<CString> {
     CString::new(path.as_os_str().as_bytes()).map_err(io::Error::other)
 }

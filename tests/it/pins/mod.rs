@@ -3,6 +3,9 @@
 /// Maps that somebody else loaded.
 mod from_pin;
 
+/// Programs and maps that go on while the exporter is away.
+mod kept;
+
 /// Maps that outlive the exporter.
 mod pin_path;
 
