@@ -54,9 +54,9 @@ bench: build-packages ## Measure scrapes and events beside bare programs, as roo
 	$(RUNNER)=$(CURDIR)/tools/as-root.sh RUSTFLAGS="-C target-feature=+crt-static" \
 		cargo bench --locked --target $(TARGET) --bench scrape -- $(CASES)
 
-bench-probes: build ## Measure what each program of the shipped configs takes, under a load, as root (SECONDS=60)
-	@tools/install-packages.sh curl xz-utils
-	$(SUDO) tools/bench-probes.sh $(SECONDS)
+bench-probes: build ## Measure what each shipped program takes, as root (SECONDS=60; WRITE=docs/probes.md puts it there)
+	@tools/install-packages.sh curl gcc
+	$(SUDO) env WRITE=$(WRITE) tools/bench-probes.sh $(SECONDS)
 
 bench-dns: build-packages ## Offer 10,000 DNS queries a second to the DNS observer, and check every number, as root (SECONDS=60)
 	cargo bench --locked --bench dns --no-run

@@ -1,4 +1,4 @@
-//! The pure stages of a scrape, each by itself: decode, group, fold, render.
+//! The pure stages of a scrape, each by itself: copy, decode, group, fold, render.
 //!
 //! `cargo bench --bench stages` prints rows and bytes in a second, the best of some runs: what is
 //! slower was disturbed. `valgrind --tool=callgrind` counts instructions of the same program.
@@ -10,6 +10,8 @@ use bpftally::decode::{Chain, Params};
 use bpftally::host::{Host, Roots};
 use bpftally::page::{Family, TextPage, Type};
 use bpftally::series::{Groups, Labels, Ledger, LedgerShape, Number, NumberKind, push_label};
+use bpftally::snapshot::fixture::Literal;
+use bpftally::snapshot::{Column, KeyForm, Limits, Reduce, Shape, Snapshot, ValueSpec, Wanted};
 
 const ROWS: u32 = 100_000;
 const SETS: u32 = 1_000;
@@ -17,6 +19,7 @@ const SLOTS: usize = 29;
 const RUNS: usize = 20;
 
 fn main() {
+    copy();
     decode();
     group();
     fold();
@@ -49,6 +52,28 @@ fn key(row: u32) -> [u8; 24] {
     let comm = format!("worker-{}", row % 1000);
     key[8..8 + comm.len()].copy_from_slice(comm.as_bytes());
     key
+}
+
+/// Batches to a snapshot, without and with a look at the form of each key: text, bytes that nothing shows, or both.
+fn copy() {
+    let shape = Shape { key_size: 24, value_size: 8, lanes: 1, lane_stride: 8 };
+    let keys: Vec<_> = (0..ROWS).map(key).collect();
+    let source = Literal::new(shape, keys.iter().map(|key| (&key[..], &[7; 8][..])));
+    let columns = [Column::new(ValueSpec::unsigned(0, 8), Reduce::Sum)];
+    let text = KeyForm::new(24, std::iter::once(8..24).collect(), Vec::new());
+    let unseen = KeyForm::new(24, Vec::new(), [[0; 20].as_slice(), &[0xff; 4]].concat());
+    let both = KeyForm::new(24, std::iter::once(8..20).collect(), [[0; 20].as_slice(), &[0xff; 4]].concat());
+    let limits = Limits { deadline: Instant::now() + Duration::from_secs(3600), max_bytes: usize::MAX };
+    let spare = Arc::default();
+    let none = KeyForm::default();
+    for (name, form) in [("", &none), (", text", &text), (", unseen bytes", &unseen), (", both", &both)] {
+        let wanted = Wanted { columns: &columns, forms: std::slice::from_ref(form), spare: Some(&spare) };
+        measure(&format!("copy{name}"), ROWS, || {
+            let snapshot = Snapshot::read_on(1, &source, wanted, &limits).expect("a source that can be read");
+            assert!(snapshot.has_form(0), "else nothing more is looked at");
+            snapshot.bytes()
+        });
+    }
 }
 
 fn chain(names: &[&str], size: usize) -> Chain {

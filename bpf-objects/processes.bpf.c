@@ -37,6 +37,7 @@ struct {
     __type(value, u64);
 } task_forks_total SEC(".maps");
 
+/* The same. */
 struct {
     __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
     __uint(max_entries, KINDS);
@@ -46,18 +47,19 @@ struct {
 
 /*
  * By id of the control group (v2). Control groups come and go on a host with
- * containers: those that start nothing any more make room for others.
+ * containers: those that start nothing any more make room for others. Each CPU
+ * adds to memory of its own.
  */
 struct {
-    __uint(type, BPF_MAP_TYPE_LRU_HASH);
+    __uint(type, BPF_MAP_TYPE_LRU_PERCPU_HASH);
     __uint(max_entries, 2048);
     __type(key, u64);
     __type(value, u64);
 } process_execs_total SEC(".maps");
 
-/* A status has 8 bits: no code is without its place. */
+/* A status has 8 bits: no code is without its place. Nearly all are 0, so that each CPU adds to memory of its own. */
 struct {
-    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(type, BPF_MAP_TYPE_PERCPU_HASH);
     __uint(max_entries, 256);
     __type(key, u32);
     __type(value, u64);
@@ -65,7 +67,7 @@ struct {
 
 /* A signal's number has 7 bits. */
 struct {
-    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(type, BPF_MAP_TYPE_PERCPU_HASH);
     __uint(max_entries, 128);
     __type(key, u32);
     __type(value, u64);
@@ -129,7 +131,7 @@ int BPF_PROG(sched_process_exec, struct task_struct *task)
 {
     u64 cgroup = cgroup_of(task);
 
-    increment_map(&process_execs_total, &cgroup, 1);
+    increment_map_nosync(&process_execs_total, &cgroup, 1);
     return 0;
 }
 
@@ -150,10 +152,10 @@ int sched_process_exit(u64 *context)
     status = status_of(task);
     signal = status & 0x7f;
     if (signal) {
-        increment_map(&process_kills_total, &signal, 1);
+        increment_map_nosync(&process_kills_total, &signal, 1);
     } else {
         code = (status >> 8) & 0xff;
-        increment_map(&process_exits_total, &code, 1);
+        increment_map_nosync(&process_exits_total, &code, 1);
     }
     return 0;
 }

@@ -20,6 +20,7 @@ struct {
     __type(value, u64);
 } raised_at SEC(".maps");
 
+/* They are served one by one, each vector by itself. */
 struct {
     __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
     __uint(max_entries, VECTORS);
@@ -27,6 +28,7 @@ struct {
     __type(value, u64);
 } serving_since SEC(".maps");
 
+/* One entry for each vector in both. Each CPU adds to memory of its own. */
 struct {
     __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
     __uint(max_entries, VECTORS);

@@ -9,6 +9,7 @@
 /* The kernel has ten vectors since 2.6.39, HI_SOFTIRQ to RCU_SOFTIRQ. */
 #define VECTORS 10
 
+/* One entry for each vector. Each CPU adds to memory of its own. */
 struct {
     __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
     __uint(max_entries, VECTORS);

@@ -63,15 +63,18 @@ struct {
     __type(value, struct connecting);
 } tcp_connecting SEC(".maps");
 
-/* 0 and the errnos, of which a handshake knows a handful. */
+/*
+ * 0 and the errnos, of which a handshake knows a handful. Each CPU adds to memory of its own, but
+ * atomically: a packet's end of one connection interrupts a program's end of another.
+ */
 struct {
-    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(type, BPF_MAP_TYPE_PERCPU_HASH);
     __uint(max_entries, 256);
     __type(key, struct result_key);
     __type(value, u64);
 } tcp_connects_total SEC(".maps");
 
-/* Slots 0 to 27, and the sum. */
+/* Slots 0 to 27, and the sum; atomically, as above. */
 struct {
     __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
     __uint(max_entries, MAX_LATENCY_SLOT + 2);

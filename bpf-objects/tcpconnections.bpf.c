@@ -1,21 +1,29 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * TCP connections: how long connects took and why they failed, connections that
- * came in, and the states that sockets came to.
+ * came in and how long they waited to be accepted, and the states that sockets
+ * came to.
  *
  * A connect lasts from its first SYN until the socket is established. One that
  * is refused before that (no route, no free port) never was on the network.
  */
 #include "include/network_types.bpf.h"
+#include "include/file_types.bpf.h"
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
 
+#include "include/files.bpf.h"
 #include "include/latency.bpf.h"
 #include "include/maps.bpf.h"
 #include "include/sockets.bpf.h"
 
 #define IPPROTO_TCP 6
+
+#define X86_ACCEPT 43
+#define X86_ACCEPT4 288
+#define ARM64_ACCEPT 202
+#define ARM64_ACCEPT4 242
 
 struct failure_key {
     u64 cgroup;
@@ -59,12 +67,33 @@ struct {
     __type(value, u64);
 } tcp_connect_failures_total SEC(".maps");
 
+/* Control groups that listen; those to which nobody connects any more make room. */
 struct {
     __uint(type, BPF_MAP_TYPE_LRU_PERCPU_HASH);
     __uint(max_entries, 2048);
     __type(key, u64);
     __type(value, u64);
 } tcp_accepts_total SEC(".maps");
+
+/*
+ * When each connection began to wait in its listener's queue, which it leaves when it is accepted
+ * or closed. Of sockets that are accepted otherwise (io_uring, where functions cannot be followed)
+ * the end is not seen before they are closed; above that many the longest known make room.
+ */
+struct {
+    __uint(type, BPF_MAP_TYPE_LRU_HASH);
+    __uint(max_entries, 16384);
+    __type(key, u64);
+    __type(value, u64);
+} queued_since SEC(".maps");
+
+/* As many as connect. */
+struct {
+    __uint(type, BPF_MAP_TYPE_LRU_PERCPU_HASH);
+    __uint(max_entries, 1024);
+    __type(key, u64);
+    __type(value, struct latency);
+} tcp_accept_latency_seconds SEC(".maps");
 
 static __always_inline void succeeded(const struct sock *socket, u64 nanoseconds)
 {
@@ -84,11 +113,27 @@ static __always_inline void failed(const struct sock *socket)
     increment_map_nosync(&tcp_connect_failures_total, &key, 1);
 }
 
-static __always_inline void accepted(const struct sock *socket)
+static __always_inline void came_in(const struct sock *socket)
 {
-    u64 cgroup = cgroup_of_socket(socket);
+    u64 cgroup = cgroup_of_socket(socket), key = (u64) socket, now = bpf_ktime_get_ns();
 
     increment_map_nosync(&tcp_accepts_total, &cgroup, 1);
+    bpf_map_update_elem(&queued_since, &key, &now, BPF_ANY);
+}
+
+static __always_inline int accepted(const struct sock *socket)
+{
+    u64 key = (u64) socket, cgroup, *since = bpf_map_lookup_elem(&queued_since, &key);
+    struct latency *latency;
+
+    if (!since)
+        return 0;
+    cgroup = cgroup_of_socket(socket);
+    latency = latency_of(&tcp_accept_latency_seconds, &cgroup);
+    if (latency)
+        observe(latency, elapsed(*since, bpf_ktime_get_ns()));
+    bpf_map_delete_elem(&queued_since, &key);
+    return 0;
 }
 
 SEC("tp_btf/inet_sock_set_state")
@@ -106,6 +151,9 @@ int BPF_PROG(tcp_set_state, const struct sock *socket, int before, int after)
         bpf_map_update_elem(&connecting_since, &key, &now, BPF_ANY);
         return 0;
     }
+    /* Closed by its peer, it still waits to be accepted. */
+    if (after == TCP_CLOSE)
+        bpf_map_delete_elem(&queued_since, &key);
     /* Two that connect to each other at once go through this state, and are not connected yet. */
     if (after == TCP_SYN_RECV || (before != TCP_SYN_SENT && before != TCP_SYN_RECV))
         return 0;
@@ -118,9 +166,42 @@ int BPF_PROG(tcp_set_state, const struct sock *socket, int before, int after)
             failed(socket);
         bpf_map_delete_elem(&connecting_since, &key);
     } else if (before == TCP_SYN_RECV && after == TCP_ESTABLISHED) {
-        accepted(socket);
+        came_in(socket);
     }
     return 0;
+}
+
+/* Where the kernel lets its functions be followed, nothing else costs anything. */
+SEC("?fexit/inet_accept")
+int BPF_PROG(accept_ends, struct socket *listener, struct socket *accepting)
+{
+    const struct sock *socket = BPF_CORE_READ(accepting, sk);
+
+    return socket ? accepted(socket) : 0;
+}
+
+/* Elsewhere two calls are told apart from all others. */
+static __always_inline bool is_accept(long number)
+{
+    if (has_x86_calls())
+        return number == X86_ACCEPT || number == X86_ACCEPT4;
+    return number == ARM64_ACCEPT || number == ARM64_ACCEPT4;
+}
+
+SEC("?tp_btf/sys_exit")
+int BPF_PROG(accept_call_ends, struct pt_regs *registers, long result)
+{
+    struct socket *socket;
+    struct file *file;
+
+    if (result < 0 || !is_accept(number_of_call(registers)))
+        return 0;
+    file = open_file(result);
+    if (!file)
+        return 0;
+    /* Of a file that is no socket any more, because another thread closed it, this is nobody's key. */
+    socket = BPF_CORE_READ(file, private_data);
+    return accepted(BPF_CORE_READ(socket, sk));
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -25,6 +25,9 @@ struct inode___file {
 
 struct file {
     struct inode___file *f_inode;
+    unsigned int f_flags;
+    s64 f_pos;
+    void *private_data;
 };
 
 /* The files that a task has open, by their numbers. */
@@ -46,12 +49,24 @@ struct task_struct___files {
 
 struct pt_regs___x86_arguments {
     unsigned long di;
+    unsigned long r10;
     unsigned long orig_ax;
 };
 
 struct pt_regs___arm64_arguments {
+    u64 regs[31];
     u64 orig_x0;
     s32 syscallno;
+};
+
+/* The journal of ext4. */
+
+struct block_device {
+    u32 bd_dev;
+};
+
+struct journal_s {
+    struct block_device *j_fs_dev;
 };
 
 /* Writeback. */

@@ -106,6 +106,19 @@ static __always_inline u64 first_argument_of_call(struct pt_regs *registers)
     return -1;
 }
 
+/* Its fourth one. */
+static __always_inline u64 fourth_argument_of_call(struct pt_regs *registers)
+{
+    struct pt_regs___x86_arguments *x86 = (void *) registers;
+    struct pt_regs___arm64_arguments *arm64 = (void *) registers;
+
+    if (bpf_core_field_exists(x86->orig_ax))
+        return BPF_CORE_READ(x86, r10);
+    if (bpf_core_field_exists(arm64->regs))
+        return BPF_CORE_READ(arm64, regs[3]);
+    return -1;
+}
+
 /* The number of the call that ends. */
 static __always_inline s64 number_of_call(struct pt_regs *registers)
 {

@@ -120,6 +120,7 @@ struct trace_event_raw_sched_process_exit {
 struct pt_regs___x86 {
     unsigned long orig_ax;
     unsigned long di, si;
+    unsigned long ax;
 };
 
 struct pt_regs___arm64 {
@@ -219,6 +220,7 @@ struct folio___memdesc {
 /* Numbers of the kernel that move: libbpf fills in those of the one that runs. */
 enum pageflags {
     PG_head = 6,
+    PG_swapbacked = 17,
 };
 
 #endif

@@ -87,6 +87,19 @@ static __always_inline u64 function_argument(struct pt_regs *regs)
     return 0;
 }
 
+/* What a function of the kernel returns. */
+static __always_inline u64 function_result(struct pt_regs *regs)
+{
+    struct pt_regs___x86 *x86 = (void *) regs;
+    struct pt_regs___arm64 *arm64 = (void *) regs;
+
+    if (has_x86_numbers(regs))
+        return BPF_CORE_READ(x86, ax);
+    if (bpf_core_field_exists(arm64->regs))
+        return BPF_CORE_READ(arm64, regs[0]);
+    return 0;
+}
+
 /* The first argument of the system call that begins. */
 static __always_inline u64 first_argument(struct pt_regs *regs)
 {

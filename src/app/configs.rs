@@ -103,7 +103,7 @@ impl ConfigFolder {
         let config::Checked { spec, problems } = checked;
         if self.watcher.is_some() && spec.as_ref().is_some_and(Spec::asks_for_symbols) {
             // The threads that serve scrapes may not be allowed to.
-            let _ = self.how.host.read_symbols();
+            let _ = self.how.host.open_symbols();
         }
         let provenance = Provenance {
             config: origin.config().map(sha256),

@@ -1,14 +1,17 @@
 //! The real kernel behind the supervisor's trait.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use caps::Capability;
+
 use super::privileges;
-use crate::bpf::{self, Attaching, Loaded, Prepared};
-use crate::cli::{Keep, Options};
+use crate::bpf::{self, Attaching, Loaded, MapOpener, Prepared};
+use crate::cli::{Keep, KeptCapability, Options};
 use crate::host::Host;
 use crate::problem::{Place, Problem};
-use crate::reload::{Kernel, Moved, Started};
+use crate::reload::{Found, Kernel, Moved, Started};
 use crate::snapshot::View;
 use crate::spec::{GlobalPatch, LoadSpec};
 
@@ -30,6 +33,7 @@ impl BpfKernel {
                 btf_path: options.btf.clone(),
                 pin_root: Some(options.pin_root.clone()),
                 debug: options.debug,
+                opener: opener(&options.keep),
                 ..bpf::Options::default()
             },
             host,
@@ -39,8 +43,11 @@ impl BpfKernel {
         }
     }
 
-    /// The same that keeps programs and maps over restarts.
-    pub fn with_keep(mut self, keep: Option<Arc<bpf::Keep>>) -> Self {
+    /// The same that keeps programs and maps over restarts; nothing is kept of configs that are not there any more.
+    pub fn with_keep(mut self, keep: Option<Arc<bpf::Keep>>, found: &Found) -> Self {
+        if let Some(keep) = &keep {
+            keep.sweep(&found.configs.iter().map(|config| config.name.clone()).collect::<Vec<_>>());
+        }
         self.options.keep = keep;
         self
     }
@@ -74,6 +81,19 @@ impl BpfKernel {
     fn is_reduced(&self) -> bool {
         self.keep != Keep::All && self.is_reduced.load(Ordering::Relaxed)
     }
+}
+
+/// What opens inner maps for threads that serve scrapes, when the capability for it stays. It has no other.
+fn opener(keep: &Keep) -> Option<MapOpener> {
+    let Keep::Only(kept) = keep else { return None };
+    let own = kept.get(&KeptCapability(Capability::CAP_SYS_ADMIN)).copied()?;
+    let (opener, opening) = MapOpener::new();
+    let work = move || match privileges::reduce_this_thread(&Keep::Only(BTreeSet::from([own]))) {
+        Ok(()) => opening.run(),
+        Err(error) => tracing::warn!(%error, "inner maps cannot be opened"),
+    };
+    let thread = std::thread::Builder::new().name("inner-maps".into()).spawn(work);
+    thread.map(|_| opener).inspect_err(|error| tracing::warn!(%error, "inner maps cannot be opened")).ok()
 }
 
 impl Kernel for BpfKernel {

@@ -131,13 +131,10 @@ impl Start<'_> {
         notify::status("attaching configs...");
         let asks_for_symbols =
             found.configs.iter().filter_map(|config| config.spec.as_ref()).any(Spec::asks_for_symbols);
-        let symbols = asks_for_symbols.then(|| host.read_symbols());
+        let symbols = asks_for_symbols.then(|| host.open_symbols());
         let reserve = Reserve::take();
         let stop = signals.stop_flag();
-        if let Some(keep) = &keep {
-            keep.sweep(&found.configs.iter().map(|config| config.name.clone()).collect::<Vec<_>>());
-        }
-        let kernel = BpfKernel::new(options, Arc::clone(&host), Arc::clone(&stop)).with_keep(keep);
+        let kernel = BpfKernel::new(options, Arc::clone(&host), Arc::clone(&stop)).with_keep(keep, &found);
         let is_reduced = kernel.reduced_flag();
         let mut supervisor = Supervisor::start(kernel, found, handler.scraper());
         drop(reserve);

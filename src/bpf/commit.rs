@@ -7,7 +7,7 @@ use libbpf_rs::{OpenObject, ProgramMut};
 
 use crate::host::Host;
 use crate::problem::{Place, Problem};
-use crate::snapshot::{CgroupTally, NamedSource, View};
+use crate::snapshot::{CgroupTally, NamedSource, Source, View};
 use crate::spec::LoadSpec;
 
 use super::attach::{AttachError, Attached, Target, Wanted};
@@ -22,7 +22,7 @@ use super::loaded::{Attachments, Detaching, Held, Loaded, OpenBuffer};
 use super::object::{LoadedObject, MapNames};
 use super::pinning::{self, NewPins};
 use super::programs::ProgramTable;
-use super::read::MapSource;
+use super::read::{MapSource, NestedSource};
 use super::select::Selection;
 use super::shared::SharedMap;
 use super::{Options, attach, carry, cgroups, explain, globals, pins, raw};
@@ -119,7 +119,7 @@ impl Prepared {
         let shares = sharing.into_inner().offer(&object, spec);
         let new_pins = new_pins.into_inner();
         let carried = running.map(|running| carry::carried(&object, running)).unwrap_or_default();
-        let sources = sources(spec, &object);
+        let sources = sources(spec, options, &object);
         let buffers = buffers(spec, &object, &carried, running)?;
         let tally = running.map(|running| Arc::clone(&running.tally)).unwrap_or_default();
         let (spec, pinned) = (spec.clone(), pins::sources(spec));
@@ -504,13 +504,22 @@ fn unopened(spec: &LoadSpec, map: &str, reason: String) -> Problem {
 }
 
 /// Sources for all maps that can be read whole.
-fn sources(spec: &LoadSpec, object: &LoadedObject) -> Vec<NamedSource> {
+fn sources(spec: &LoadSpec, options: &Options, object: &LoadedObject) -> Vec<NamedSource> {
     let mut sources = Vec::new();
     for (name, map) in object.maps() {
         // Metrics name a section's map by the section, whatever the object is called.
         let name = globals::section_of_map(&name).unwrap_or(&name).to_owned();
-        match map.as_fd().try_clone_to_owned().and_then(MapSource::new) {
-            Ok(source) => sources.push(NamedSource { map: name, source: Arc::new(source) }),
+        let nested = spec.nested.iter().find(|nested| nested.name == name);
+        let opened = map.as_fd().try_clone_to_owned().and_then(|map| {
+            Ok(match nested {
+                Some(nested) => {
+                    Arc::new(NestedSource::new(map, nested, options.opener.clone())?) as Arc<dyn Source>
+                }
+                None => Arc::new(MapSource::new(map)?),
+            })
+        });
+        match opened {
+            Ok(source) => sources.push(NamedSource { map: name, source }),
             Err(error) if error.kind() == std::io::ErrorKind::Unsupported => {}
             Err(error) => tracing::warn!(config = spec.name, map = name, %error, "the map cannot be read"),
         }

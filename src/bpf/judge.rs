@@ -1,5 +1,7 @@
 //! What became of each program, by the places that it has.
 
+use std::os::fd::OwnedFd;
+
 use crate::problem::Problem;
 use crate::snapshot::{ProgramVerdict, Verdict};
 use crate::spec::LoadSpec;
@@ -36,6 +38,7 @@ pub(super) fn judge(
     not_kept: &[(String, String)],
 ) -> Judged {
     let mut judged = Judged::default();
+    judged.programs.iterators = iterators(spec, attachments);
     for program in object.progs() {
         let name = program.name().to_string_lossy().into_owned();
         let Some(descriptor) = raw::program_fd(&program) else {
@@ -68,6 +71,19 @@ pub(super) fn judge(
         }
     }
     judged
+}
+
+/// Links of iterators, which scrapes run.
+fn iterators(spec: &LoadSpec, attachments: &[Attachment<Attached, Target>]) -> Vec<OwnedFd> {
+    let own = |attachment: &Attachment<Attached, Target>| {
+        let copy = attachment.link.iterator()?.try_clone_to_owned();
+        let refused = |error| {
+            let program = &attachment.program;
+            tracing::warn!(config = spec.name, program, %error, "scrapes cannot run it");
+        };
+        copy.map_err(refused).ok()
+    };
+    attachments.iter().filter_map(own).collect()
 }
 
 fn one(

@@ -26,6 +26,7 @@ mod mapping;
 mod maps;
 mod mark;
 mod object;
+mod opener;
 mod pinning;
 mod pins;
 mod possible;
@@ -47,6 +48,7 @@ pub use commit::{Attaching, Prepared, load, prepare};
 pub use keep::Keep;
 pub use loaded::{Loaded, leave_all, retire_all};
 pub use mark::mark_attached;
+pub use opener::{MapOpener, Opening};
 pub use pins::Pins;
 pub use read::{MapSource, Method};
 pub use shared::SharedMaps;
@@ -67,4 +69,6 @@ pub struct Options {
     pub shared: Arc<SharedMaps>,
     /// Where programs and maps are kept over restarts (`--bpf.pin-path`).
     pub keep: Option<Arc<Keep>>,
+    /// Opens inner maps, where whoever reads may not.
+    pub opener: Option<MapOpener>,
 }

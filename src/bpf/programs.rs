@@ -2,15 +2,17 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 
-use crate::snapshot::{ProgramStatus, Programs};
+use crate::snapshot::{ProgramStatus, Programs, ReadError};
 
-use super::raw::{ProgramFacts, program_facts};
+use super::raw::{ProgramFacts, program_facts, run_iterator};
 
 /// The loaded programs of one config, by descriptors of their own: they keep the programs
 /// in memory, but not attached.
 #[derive(Debug, Default)]
 pub(super) struct ProgramTable {
     pub(super) programs: Vec<LoadedProgram>,
+    /// Links of those that run at each scrape, by descriptors of their own: attached they only wait to be asked.
+    pub(super) iterators: Vec<OwnedFd>,
 }
 
 /// One loaded program.
@@ -24,6 +26,17 @@ pub(super) struct LoadedProgram {
 impl Programs for ProgramTable {
     fn programs(&self) -> Vec<ProgramStatus> {
         self.programs.iter().filter_map(LoadedProgram::status).collect()
+    }
+
+    fn run(&self) -> Result<(), ReadError> {
+        for link in &self.iterators {
+            run_iterator(link.as_fd()).map_err(|error| ReadError::Kernel {
+                operation: "running an iterator",
+                message: error.to_string(),
+                errno: error.raw_os_error().unwrap_or_default(),
+            })?;
+        }
+        Ok(())
     }
 }
 

@@ -15,10 +15,11 @@ mod pins;
 
 pub(super) use links::{
     FilterPlace, LinkTarget, attach_kprobe_multi, create_clsact, create_link, detach_link, open_perf_event,
-    packet_socket, remove_clsact, remove_filter, set_filter, set_filter_of, update_link,
+    packet_socket, remove_clsact, remove_filter, run_iterator, set_filter, set_filter_of, update_link,
 };
 pub(super) use pins::{
-    MapDescription, btf, describe_map, link_facts, open_pin, open_pinned_map, pin, pin_path, program_of_link,
+    MapDescription, btf, describe_map, is_link, link_facts, open_pin, open_pinned_map, pin, pin_path,
+    program_of_link,
 };
 
 /// The kernel's ENOTSUPP, which reaches user space although it is meant not to.
@@ -225,6 +226,20 @@ pub(super) fn map_facts(map: BorrowedFd<'_>) -> io::Result<MapFacts> {
         value_size: info.value_size as usize,
         max_entries: info.max_entries,
     })
+}
+
+/// A descriptor for reading the map that has an id.
+///
+/// # Errors
+/// What the kernel answered: ENOENT when there is no such map (any more).
+pub(super) fn map_by_id(id: u32) -> io::Result<OwnedFd> {
+    let options = libbpf_sys::bpf_get_fd_by_id_opts {
+        sz: size_of::<libbpf_sys::bpf_get_fd_by_id_opts>() as libbpf_sys::size_t,
+        open_flags: libbpf_sys::BPF_F_RDONLY,
+        ..Default::default()
+    };
+    // SAFETY: the options have the announced size and outlive the call.
+    own(unsafe { libbpf_sys::bpf_map_get_fd_by_id_opts(id, &raw const options) })
 }
 
 /// The kernel's number of the kind that libbpf is about to ask for, be it one that libbpf-rs has no name for.

@@ -259,6 +259,7 @@ fn checked(
         cgroups: check::cgroups(&context, &mut sink, raw),
         carried: check::carried(&context, raw, &maps),
         definitions: check::definitions(&context, &maps),
+        nested: check::nested(object.info),
         maps,
         buffers: Vec::new(),
         pins: pins.specs(),

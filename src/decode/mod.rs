@@ -136,7 +136,7 @@ pub struct Traits {
     pub dear: bool,
     /// The same input can mean something else later: a result must not be kept.
     pub volatile: bool,
-    /// Asks for kernel symbols, which have to be read while the process may see their addresses.
+    /// Asks for kernel symbols, whose list has to be opened while the process may see their addresses.
     pub symbols: bool,
 }
 

@@ -26,7 +26,7 @@ impl ObjectInfo {
                     .help("compile it again with clang: libbpf would load it without CO-RE relocations"),
             );
         }
-        if !self.maps.iter().any(|map| map.kind.is_scannable()) {
+        if !self.maps.iter().any(MapInfo::is_readable) {
             let message = "no map of the object can be a metric: none can be read key by key";
             found.push(
                 Problem::warning("no-metric-map", Place::default(), message)

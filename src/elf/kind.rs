@@ -119,6 +119,12 @@ impl MapKind {
         matches!(self, Self::ARRAY | Self::PERCPU_ARRAY)
     }
 
+    /// Whether its keys are indexes and its values maps or numbers: what a key means no type has to tell.
+    #[must_use]
+    pub fn is_indexed(self) -> bool {
+        self.is_array() || self == Self::ARRAY_OF_MAPS
+    }
+
     /// Whether its values are maps.
     #[must_use]
     pub fn is_map_in_map(self) -> bool {

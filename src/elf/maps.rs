@@ -10,6 +10,10 @@ use crate::btf::{Btf, BtfError, Field, Kind, Type, TypeId};
 /// Maps of an object: each is a file descriptor of the process that loads it.
 const MAX_MAPS: usize = 4096;
 
+/// What clang does with structs that only an inner map's definition names.
+const FORGOTTEN: &str =
+    " (clang leaves out members of a struct that only inner maps use: declare a variable of it)";
+
 /// Maps in the order of the section `.maps`.
 pub(super) fn maps(file: &File<'_>, btf: &Btf) -> Result<Vec<MapInfo>, ElfError> {
     let Some(section) = file.section(".maps") else { return Ok(Vec::new()) };
@@ -141,8 +145,9 @@ impl Definition<'_> {
         let too_large = BtfError::TooLarge(type_id);
         let size = self.btf.size_of(type_id).and_then(|size| u32::try_from(size).map_err(|_| too_large));
         let size = size.map_err(|error| {
+            let inner = if self.inner { FORGOTTEN } else { "" };
             self.refuse(format!(
-                "the size of its {} `{}` is not known: {error}",
+                "the size of its {} `{}` is not known: {error}{inner}",
                 field.name,
                 self.btf.type_name(type_id)
             ))

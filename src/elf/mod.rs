@@ -108,6 +108,22 @@ pub struct MapInfo {
     pub inner: Option<Box<MapInfo>>,
 }
 
+impl MapInfo {
+    /// Whether a metric can be read from it: its keys are walked, or those of the maps that it holds.
+    #[must_use]
+    pub fn is_readable(&self) -> bool {
+        let inner = self.inner.as_deref().filter(|_| self.kind.is_map_in_map());
+        inner.map_or(self.kind, |inner| inner.kind).is_scannable()
+    }
+
+    /// How many entries there can be; of a map of maps, in all of them together, as large as it declares them.
+    #[must_use]
+    pub fn most_entries(&self) -> u64 {
+        let inner = self.inner.as_deref().filter(|_| self.kind.is_map_in_map());
+        u64::from(self.max_entries).saturating_mul(inner.map_or(1, |inner| inner.max_entries.into()))
+    }
+}
+
 impl Default for MapInfo {
     fn default() -> Self {
         Self {

@@ -186,13 +186,13 @@ impl Host {
         lock(&self.kallsyms).address(name)
     }
 
-    /// Reads the kernel's symbols now. What was read once is kept when addresses are hidden later: to be
-    /// called before CAP_SYSLOG is given up, when symbols will be asked for.
+    /// Opens the list of the kernel's symbols now, to be read when one is asked for. Who may see addresses is
+    /// decided here: to be called before CAP_SYSLOG is given up, when symbols will be asked for.
     ///
     /// # Errors
     /// When kallsyms cannot be read or hides its addresses.
-    pub fn read_symbols(&self) -> std::io::Result<()> {
-        lock(&self.kallsyms).read_ahead()
+    pub fn open_symbols(&self) -> std::io::Result<()> {
+        lock(&self.kallsyms).keep_open()
     }
 
     /// The path of a cgroup as the reference prints it (`/sys/fs/cgroup/...`), by its id.

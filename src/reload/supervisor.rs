@@ -105,7 +105,8 @@ impl<K: Kernel> Supervisor<K> {
     pub fn probe(&mut self) -> Vec<Problem> {
         let mut found = Vec::new();
         for running in self.units.values_mut().filter_map(|unit| unit.running.as_mut()) {
-            let problems = self.kernel.probe(&running.view);
+            let mut problems = self.kernel.probe(&running.view);
+            problems.retain(|problem| running.spec.view.is_about(problem));
             running.problems.extend(problems.iter().cloned());
             found.extend(problems);
         }

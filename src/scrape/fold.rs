@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::Settings;
-use super::distinct::Distinct;
+use super::lent::LentGroups;
 use super::limit::Gate;
 use super::memo::Memos;
 use super::plan::{Contributor, FamilyPlan};
@@ -22,7 +22,7 @@ pub(super) enum Folded {
     /// Rows stream into the page as they are.
     Direct,
     /// Label sets with their numbers.
-    Groups(Groups),
+    Groups(LentGroups),
     /// A source failed: there is nothing true to say.
     LeftOut,
 }
@@ -40,9 +40,9 @@ pub(super) fn fold(
         let Some(snapshot) = snapshot(contributor) else { return Folded::LeftOut };
         states.metric(&contributor.identity).memory().follow(snapshot.statistics().epoch);
     }
-    if let Some((contributor, distinct)) = plan.direct()
+    if let Some(contributor) = plan.direct()
         && let Some(snapshot) = snapshot(contributor)
-        && stays_direct(contributor, distinct, snapshot, states)
+        && stays_direct(plan, contributor, snapshot, states)
     {
         return Folded::Direct;
     }
@@ -51,7 +51,8 @@ pub(super) fn fold(
     let accumulates = plan.kind != MetricKind::Gauge;
     let stride = plan.buckets().map_or(1, |buckets| buckets.len() + 2);
     // One ledger tells each of its series once.
-    let mut groups = if accumulates && !outlives { Groups::distinct(stride) } else { Groups::new(stride) };
+    let is_indexed = !accumulates || outlives;
+    let mut groups = LentGroups::take(&plan.spare, stride, is_indexed);
     for list in plan.contributors.iter().flat_map(|contributor| &contributor.zeros) {
         groups.group(list);
     }
@@ -88,24 +89,18 @@ pub(super) fn slot_scale(plan: &FamilyPlan, contributor: &Contributor) -> impl F
 }
 
 /// Whether all keys of a snapshot give distinct label sets, and nothing is to be added to what
-/// they say. Once one did not, the metric's rows are grouped for good: what a merged counter says
+/// they say. Once one did not, a counter's rows are grouped for good: what it says when it is merged
 /// must not depend on which keys are left.
-fn stays_direct(
-    contributor: &Contributor,
-    distinct: &Distinct,
-    snapshot: &Snapshot,
-    states: &States,
-) -> bool {
+fn stays_direct(plan: &FamilyPlan, contributor: &Contributor, snapshot: &Snapshot, states: &States) -> bool {
     let state = states.metric(&contributor.identity);
     let mut memory = state.memory();
     if memory.remembers(&contributor.ledger) {
         return false;
     }
-    if distinct.is_unconditional() {
-        return true;
-    }
-    memory.grouped = memory.grouped || !snapshot.keys().all(|key| distinct.holds(key));
-    !memory.grouped
+    let Some(form) = contributor.form else { return true };
+    let has_form = snapshot.has_form(form);
+    memory.grouped = plan.kind != MetricKind::Gauge && (memory.grouped || !has_form);
+    has_form && !memory.grouped
 }
 
 fn group(
@@ -169,8 +164,8 @@ pub(super) fn bequeath(
     if plan.kind == MetricKind::Gauge {
         return;
     }
-    if let Some((contributor, distinct)) = plan.direct()
-        && stays_direct(contributor, distinct, snapshot, states)
+    if let Some(contributor) = plan.direct()
+        && stays_direct(plan, contributor, snapshot, states)
     {
         return;
     }

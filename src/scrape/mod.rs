@@ -13,6 +13,7 @@ mod distinct;
 mod fold;
 mod fullness;
 mod generation;
+mod lent;
 mod limit;
 mod losses;
 mod many;

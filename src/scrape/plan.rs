@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use super::distinct::Distinct;
+use super::distinct::distinct_form;
+use super::lent::SpareGroups;
 use super::limit::Limit;
 use super::rows::{Field, RowPlan};
 use super::skip_cache::SkipCache;
@@ -15,7 +16,7 @@ use super::state::Identity;
 use crate::page::{Family, Type};
 use crate::problem::Problem;
 use crate::series::{Buckets, LedgerShape, push_label};
-use crate::snapshot::{Area, Column, Shape, Source, View};
+use crate::snapshot::{Area, Column, KeyForm, Shape, Source, Spare, View, Wanted};
 use crate::spec::{Histogram, LabelSource, LabelSpec, MetricKind, MetricSpec, Reduce, SlotArray, Slots};
 
 /// A source with all that the metrics read from it need: it is read once.
@@ -26,6 +27,10 @@ pub(super) struct PlannedSource {
     pub(super) area: Option<Area>,
     pub(super) source: Arc<dyn Source>,
     pub(super) columns: Vec<Column>,
+    /// The forms of keys with which families need not be grouped.
+    forms: Vec<KeyForm>,
+    /// Memory of its last snapshot.
+    spare: Arc<Spare>,
     /// How long the last read took, in microseconds: quick ones go first.
     last_read: AtomicU64,
 }
@@ -36,6 +41,8 @@ pub(super) struct FamilyPlan {
     pub(super) kind: MetricKind,
     pub(super) frame: Family,
     claim: Claim,
+    /// Groups of its last page.
+    pub(super) spare: Arc<SpareGroups>,
     pub(super) contributors: Vec<Contributor>,
 }
 
@@ -67,7 +74,10 @@ pub(super) struct Contributor {
     pub(super) rows: RowPlan,
     pub(super) scale: f64,
     pub(super) ledger: LedgerShape,
-    pub(super) distinct: Option<Distinct>,
+    /// The form of keys with which distinct ones give distinct label sets, where there is one.
+    distinct: Option<KeyForm>,
+    /// The place of that form among those that its source is asked for; none when every key has it.
+    pub(super) form: Option<usize>,
     pub(super) limit: Option<Limit>,
     /// Label sets that are published from the start, as lists.
     pub(super) zeros: Vec<Vec<u8>>,
@@ -76,6 +86,11 @@ pub(super) struct Contributor {
 }
 
 impl PlannedSource {
+    /// What a read has to tell.
+    pub(super) fn wanted(&self) -> Wanted<'_> {
+        Wanted { columns: &self.columns, forms: &self.forms, spare: Some(&self.spare) }
+    }
+
     pub(super) fn last_read(&self) -> Duration {
         Duration::from_micros(self.last_read.load(Ordering::Relaxed))
     }
@@ -118,12 +133,12 @@ impl FamilyPlan {
     /// The condition under which rows may stream into the page without being grouped: one
     /// config contributes, distinct keys are certain to give distinct label sets, and nothing
     /// is published that the map does not hold.
-    pub(super) fn direct(&self) -> Option<(&Contributor, &Distinct)> {
+    pub(super) fn direct(&self) -> Option<&Contributor> {
         match (self.contributors.as_slice(), self.buckets()) {
             ([only], None)
                 if only.zeros.is_empty() && only.limit.as_ref().is_none_or(Limit::is_out_of_reach) =>
             {
-                only.distinct.as_ref().map(|distinct| (only, distinct))
+                only.distinct.is_some().then_some(only)
             }
             _ => None,
         }
@@ -162,6 +177,7 @@ impl Planner {
             kind: metric.kind.clone(),
             frame: frame(metric),
             claim: Claim::of(metric),
+            spare: Arc::default(),
             contributors: Vec::new(),
         });
         let nth = family.contributors.iter().filter(|other| other.config == view.config).count();
@@ -174,7 +190,8 @@ impl Planner {
             array,
             scale: metric.scale,
             ledger,
-            distinct: Distinct::of(metric, &rows),
+            distinct: distinct_form(metric, &rows),
+            form: None,
             zeros: zeros(metric, limit.as_ref()),
             limit,
             skipped: Mutex::default(),
@@ -184,8 +201,16 @@ impl Planner {
     }
 
     /// Sources, and families by name.
-    pub(super) fn finish(self) -> (Vec<PlannedSource>, Vec<FamilyPlan>) {
-        (self.sources, self.families.into_values().collect())
+    pub(super) fn finish(mut self) -> (Vec<PlannedSource>, Vec<FamilyPlan>) {
+        let mut families: Vec<FamilyPlan> = self.families.into_values().collect();
+        for family in families.iter_mut().filter(|family| family.direct().is_some()) {
+            for contributor in &mut family.contributors {
+                let source = self.sources.get_mut(contributor.source);
+                let form = contributor.distinct.clone().filter(|form| !form.is_any());
+                contributor.form = source.zip(form).map(|(source, form)| place(&mut source.forms, form));
+            }
+        }
+        (self.sources, families)
     }
 
     /// What a metric is read from: a part of a map for all metrics of that part.
@@ -219,6 +244,8 @@ impl Planner {
                 area: metric.area,
                 source: Arc::clone(source),
                 columns: Vec::new(),
+                forms: Vec::new(),
+                spare: Arc::default(),
                 last_read: AtomicU64::new(0),
             });
             self.sources.len() - 1
@@ -227,12 +254,16 @@ impl Planner {
 
     /// The place of a column of a source; metrics that need the same share it.
     fn column(&mut self, source: usize, column: Column) -> usize {
-        let Some(source) = self.sources.get_mut(source) else { return usize::MAX };
-        source.columns.iter().position(|known| *known == column).unwrap_or_else(|| {
-            source.columns.push(column);
-            source.columns.len() - 1
-        })
+        self.sources.get_mut(source).map_or(usize::MAX, |source| place(&mut source.columns, column))
     }
+}
+
+/// The place of one of some things, which is added when it is not there.
+fn place<T: PartialEq>(known: &mut Vec<T>, wanted: T) -> usize {
+    known.iter().position(|known| *known == wanted).unwrap_or_else(|| {
+        known.push(wanted);
+        known.len() - 1
+    })
 }
 
 /// The number of each row, or the slots of a histogram in an array.

@@ -66,7 +66,7 @@ impl SourceRead {
 
     fn of(planned: &PlannedSource, limits: &Limits, threads: usize) -> Self {
         let began = Instant::now();
-        let read = Snapshot::read_on(threads, planned.source.as_ref(), &planned.columns, limits);
+        let read = Snapshot::read_on(threads, planned.source.as_ref(), planned.wanted(), limits);
         let took = began.elapsed();
         // By what one thread needs for it, it is decided how it is read the next time.
         planned.remember_read(took.saturating_mul(u32::try_from(threads).unwrap_or(1)));
@@ -88,7 +88,13 @@ pub(super) fn read(
     let limits = Limits { deadline, max_bytes: settings.max_snapshot_bytes };
     let unread = drain(&generation, deadline);
     let planned: Vec<&PlannedSource> = generation.sources.iter().collect();
+    let failed = run_programs(&generation);
     let mut sources = read_sources(&planned, &limits);
+    for (planned, read) in planned.iter().zip(&mut sources) {
+        if let Some(error) = failed.get(&planned.config) {
+            *read = SourceRead::failed(error.clone());
+        }
+    }
     let losses = losses::read(&generation, &limits, states);
     let streams = streams(&generation, unread);
     let mut spent: BTreeMap<String, Duration> = BTreeMap::new();
@@ -113,6 +119,12 @@ fn drain(generation: &Generation, deadline: Instant) -> Vec<Option<u64>> {
         let _ = named.stream.drain(deadline);
     }
     unread
+}
+
+/// Runs the programs that wait to be asked; the configs whose maps they left as they were.
+fn run_programs(generation: &Generation) -> BTreeMap<String, ReadError> {
+    let failed = |view: &View| Some((view.config.clone(), view.programs.run().err()?));
+    generation.views().iter().filter_map(failed).collect()
 }
 
 fn streams(generation: &Generation, unread: Vec<Option<u64>>) -> Vec<StreamRead> {

@@ -1,28 +1,30 @@
 //! Keys whose label sets are not published.
 
-use std::collections::HashSet;
+use crate::series::LabelSets;
 
 /// Keys that were skipped, so that they need not be decoded again. When half of its size is
-/// new, the older half is forgotten.
+/// new, the older half is forgotten; its memory is used for what comes next.
 #[derive(Debug, Default)]
 pub(super) struct SkipCache {
-    young: HashSet<Box<[u8]>>,
-    old: HashSet<Box<[u8]>>,
+    young: LabelSets,
+    old: LabelSets,
 }
 
 impl SkipCache {
     pub(super) fn contains(&self, key: &[u8]) -> bool {
-        self.young.contains(key) || self.old.contains(key)
+        self.young.find(key).is_some() || self.old.find(key).is_some()
     }
 
+    /// Adds a key that it does not contain.
     pub(super) fn insert(&mut self, key: &[u8], size: usize) {
         if size == 0 {
             return;
         }
         if self.young.len() >= size.div_ceil(2) {
-            self.old = std::mem::take(&mut self.young);
+            std::mem::swap(&mut self.young, &mut self.old);
+            self.young.clear();
         }
-        self.young.insert(key.into());
+        self.young.intern(key);
     }
 
     #[cfg(test)]

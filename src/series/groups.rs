@@ -2,6 +2,9 @@
 
 use super::{LabelSets, Number};
 
+/// More memory than this is kept only if a quarter of it was used.
+const WORTH_GIVING_BACK: usize = 256 * 1024;
+
 /// Label sets with one number each, or, for histograms, with one number a slot.
 #[derive(Debug)]
 pub struct Groups {
@@ -23,6 +26,22 @@ impl Groups {
     #[must_use]
     pub fn distinct(stride: usize) -> Self {
         Self { is_indexed: false, ..Self::new(stride) }
+    }
+
+    /// Forgets all groups; those to come have `stride` numbers, and may be asked for twice if they are indexed.
+    /// The memory is kept.
+    pub fn reset(&mut self, stride: usize, is_indexed: bool) {
+        self.sets.clear();
+        self.cells.clear();
+        (self.stride, self.is_indexed) = (stride.max(1), is_indexed);
+    }
+
+    /// Whether its memory is not much larger than what is in it.
+    #[must_use]
+    pub fn is_worth_keeping(&self) -> bool {
+        let (cells, sets) = (self.cells.len() * size_of::<Number>(), self.sets.used());
+        let held = self.cells.capacity() * size_of::<Number>() + self.sets.held();
+        held <= WORTH_GIVING_BACK || held <= (cells + sets).saturating_mul(4)
     }
 
     /// Makes room for so many more groups, whose lists have so many bytes together.

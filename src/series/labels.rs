@@ -76,6 +76,16 @@ impl LabelSets {
         self.table.reserve(lists, |set| hasher.hash_one(text(arena, spans, *set)));
     }
 
+    /// Bytes of memory that lists are in, tables apart.
+    pub(super) fn used(&self) -> usize {
+        self.arena.len() + self.spans.len() * size_of::<Span>()
+    }
+
+    /// Bytes of memory that there is for lists.
+    pub(super) fn held(&self) -> usize {
+        self.arena.capacity() + self.spans.capacity() * size_of::<Span>()
+    }
+
     /// Bytes of all lists.
     #[must_use]
     pub fn bytes(&self) -> usize {
@@ -197,9 +207,18 @@ pub fn replace_invalid(text: &mut Vec<u8>, start: usize) {
     if tail.is_ascii() || std::str::from_utf8(tail).is_ok() {
         return;
     }
-    let replaced = String::from_utf8_lossy(tail).into_owned();
-    text.truncate(start);
-    text.extend_from_slice(replaced.as_bytes());
+    // It is made behind the text, whose place it takes then: nothing is allocated where there is room.
+    let end = text.len();
+    let mut from = start;
+    while let Some(chunk) = text.get(from..end).and_then(|rest| rest.utf8_chunks().next()) {
+        let (valid, invalid) = (chunk.valid().len(), chunk.invalid().len());
+        text.extend_from_within(from..from + valid);
+        if invalid > 0 {
+            text.extend_from_slice("\u{fffd}".as_bytes());
+        }
+        from += valid + invalid;
+    }
+    text.drain(start..end);
 }
 
 /// The values of a list, in order.
@@ -241,6 +260,21 @@ mod tests {
             .unwrap();
         }
         list
+    }
+
+    proptest::proptest! {
+        /// What is not UTF-8 is replaced where it stands, and what is before it is left alone.
+        #[test]
+        fn invalid_text_is_replaced_as_the_library_does_it(
+            text in proptest::collection::vec(
+                proptest::sample::select(vec![0u8, b'a', b'z', 0x80, 0xbf, 0xc3, 0xa4, 0xe2, 0x82, 0xac, 0xf0, 0xff]), 0..20),
+        ) {
+            let mut list = [b"\xff", text.as_slice()].concat();
+            replace_invalid(&mut list, 1);
+            proptest::prop_assert_eq!(&list[..1], b"\xff");
+            let expected = String::from_utf8_lossy(&text).into_owned().into_bytes();
+            proptest::prop_assert_eq!(&list[1..], &expected[..]);
+        }
     }
 
     #[test]

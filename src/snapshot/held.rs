@@ -1,8 +1,10 @@
 //! What a source held when it was read.
 
+use std::sync::Arc;
 use std::time::Instant;
 
-use super::{Batch, Column, Limits, ReadError, ReadStatistics, Shape, Source};
+use super::spare::{Buffers, Spare};
+use super::{Batch, Column, KeyForm, Limits, ReadError, ReadStatistics, Shape, Source};
 use crate::series::NumberKind;
 
 /// The entries of one source, flat and owned: whole keys, and of the values only what is needed.
@@ -12,7 +14,22 @@ pub struct Snapshot {
     rows: usize,
     keys: Vec<u8>,
     columns: Vec<ColumnData>,
+    /// Whether all keys have each form that was asked for.
+    forms: Vec<bool>,
     statistics: ReadStatistics,
+    /// Where its memory goes.
+    spare: Option<Arc<Spare>>,
+}
+
+/// What is asked of a source.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Wanted<'a> {
+    /// The numbers that are needed.
+    pub columns: &'a [Column],
+    /// The forms that its keys may have.
+    pub forms: &'a [KeyForm],
+    /// Where memory comes from and goes back to, when it is to be used again.
+    pub spare: Option<&'a Arc<Spare>>,
 }
 
 /// The numbers of one column, row by row, lane by lane.
@@ -42,7 +59,7 @@ impl Snapshot {
     /// # Errors
     /// When it cannot be read whole within the limits, or is not of the shape that the columns need.
     pub fn read(source: &dyn Source, columns: &[Column], limits: &Limits) -> Result<Self, ReadError> {
-        Self::read_on(1, source, columns, limits)
+        Self::read_on(1, source, Wanted { columns, ..Wanted::default() }, limits)
     }
 
     /// Reads a source whole, by so many threads where that is possible.
@@ -52,11 +69,11 @@ impl Snapshot {
     pub fn read_on(
         threads: usize,
         source: &dyn Source,
-        columns: &[Column],
+        wanted: Wanted<'_>,
         limits: &Limits,
     ) -> Result<Self, ReadError> {
-        match Self::try_read(threads, source, columns, limits) {
-            Err(ReadError::Again) => Self::try_read(threads, source, columns, limits),
+        match Self::try_read(threads, source, wanted, limits) {
+            Err(ReadError::Again) => Self::try_read(threads, source, wanted, limits),
             result => result,
         }
     }
@@ -64,22 +81,31 @@ impl Snapshot {
     fn try_read(
         threads: usize,
         source: &dyn Source,
-        columns: &[Column],
+        Wanted { columns, forms, spare }: Wanted<'_>,
         limits: &Limits,
     ) -> Result<Self, ReadError> {
         let shape = source.shape();
         if !columns.iter().all(|column| column.fits(shape)) {
             return Err(ReadError::Shape);
         }
-        let columns = columns
-            .iter()
-            .map(|column| ColumnData { column: *column, lanes: column.lanes(shape), bits: Vec::new() })
-            .collect();
-        let statistics = ReadStatistics::default();
-        let mut snapshot = Self { shape, rows: 0, keys: Vec::new(), columns, statistics };
+        let Buffers { keys, bits } = spare.map(|spare| spare.take(columns.len())).unwrap_or_default();
+        let bits = bits.into_iter().chain(std::iter::repeat_with(Vec::new));
+        let mut snapshot = Self {
+            shape,
+            rows: 0,
+            keys,
+            columns: columns
+                .iter()
+                .zip(bits)
+                .map(|(column, bits)| ColumnData { column: *column, lanes: column.lanes(shape), bits })
+                .collect(),
+            forms: vec![true; forms.len()],
+            statistics: ReadStatistics::default(),
+            spare: spare.cloned(),
+        };
         snapshot.make_room(source.expected_entries(), limits);
         snapshot.statistics =
-            source.read_on(threads, limits, &mut |batch| snapshot.append(&batch, limits))?;
+            source.read_on(threads, limits, &mut |batch| snapshot.append(&batch, forms, limits))?;
         // A source that never pushed could not notice that it was late.
         if Instant::now() > limits.deadline { Err(ReadError::Late) } else { Ok(snapshot) }
     }
@@ -113,6 +139,12 @@ impl Snapshot {
         })
     }
 
+    /// Whether all keys have a form, by its place in what was asked for.
+    #[must_use]
+    pub fn has_form(&self, form: usize) -> bool {
+        self.forms.get(form).copied().unwrap_or(false)
+    }
+
     /// What the read had to tell.
     #[must_use]
     pub fn statistics(&self) -> ReadStatistics {
@@ -144,7 +176,7 @@ impl Snapshot {
         self.shape.key_size + self.columns.iter().map(numbers).sum::<usize>()
     }
 
-    fn append(&mut self, batch: &Batch<'_>, limits: &Limits) -> Result<(), ReadError> {
+    fn append(&mut self, batch: &Batch<'_>, forms: &[KeyForm], limits: &Limits) -> Result<(), ReadError> {
         let Shape { key_size, lanes, lane_stride, .. } = self.shape;
         let rows = batch.rows;
         let whole = batch.shape == self.shape
@@ -160,12 +192,25 @@ impl Snapshot {
         if self.bytes().saturating_add(rows.saturating_mul(self.row_bytes())) > limits.max_bytes {
             return Err(ReadError::TooLarge(limits.max_bytes));
         }
+        for (form, has_form) in forms.iter().zip(&mut self.forms) {
+            // One key without it is enough.
+            *has_form = *has_form && form.is_of_all(batch.keys);
+        }
         self.keys.extend_from_slice(batch.keys);
         for data in &mut self.columns {
             data.column.project(batch, &mut data.bits);
         }
         self.rows += rows;
         Ok(())
+    }
+}
+
+impl Drop for Snapshot {
+    fn drop(&mut self) {
+        if let Some(spare) = self.spare.take() {
+            let bits = self.columns.iter_mut().map(|data| std::mem::take(&mut data.bits)).collect();
+            spare.give(Buffers { keys: std::mem::take(&mut self.keys), bits });
+        }
     }
 }
 
@@ -197,6 +242,23 @@ mod tests {
     }
 
     #[test]
+    fn memory_is_used_again() {
+        let source = Literal::from_numbers((0..1000u32).map(|n| (n, u64::from(n) * 3)));
+        let spare = Arc::default();
+        let wanted = Wanted { columns: &[COLUMN], forms: &[], spare: Some(&spare) };
+        let read = || Snapshot::read_on(1, &source, wanted, &limits(1 << 20)).unwrap();
+        let place = |snapshot: &Snapshot| (snapshot.keys.as_ptr(), snapshot.columns[0].bits.as_ptr());
+        let first = read();
+        let (second, expected) = (read(), place(&first));
+        assert_ne!(place(&second), expected, "both are held");
+        drop(first);
+        let third = read();
+        assert_eq!(place(&third), expected);
+        assert!(third.keys().eq(second.keys()) && third.keys().len() == 1000);
+        assert_eq!(third.numbers(0).unwrap().bits, second.numbers(0).unwrap().bits);
+    }
+
+    #[test]
     fn limits_hold() {
         let source = Literal::from_numbers((0..1000u32).map(|n| (n, 1)));
         let error = Snapshot::read(&source, &[COLUMN], &limits(11_999)).unwrap_err();
@@ -205,6 +267,32 @@ mod tests {
         assert!(matches!(Snapshot::read(&source, &[COLUMN], &late), Err(ReadError::Late)));
         let empty = Literal::from_numbers(std::iter::empty());
         assert!(matches!(Snapshot::read(&empty, &[COLUMN], &late), Err(ReadError::Late)));
+    }
+
+    /// Rows of a batch of the source, whose last one is not whole.
+    const ROWS: u32 = 256 * 3 + 100;
+
+    #[track_caller]
+    fn check_forms(odd: Option<u32>, expected: [bool; 2]) {
+        let source =
+            Literal::from_numbers((0..ROWS).map(|n| (if odd == Some(n) { 0x61_0061 } else { 0x61 }, 1)));
+        // A text, and a number of three bytes.
+        let forms = [
+            KeyForm::new(4, std::iter::once(0..4).collect(), Vec::new()),
+            KeyForm::new(4, Vec::new(), vec![0, 0, 0, 0xff]),
+        ];
+        let wanted = Wanted { columns: &[COLUMN], forms: &forms, spare: None };
+        let snapshot = Snapshot::read_on(1, &source, wanted, &limits(1 << 20)).unwrap();
+        assert_eq!([0, 1].map(|form| snapshot.has_form(form)), expected, "{odd:?}");
+        assert!(!snapshot.has_form(2), "nobody asked for it");
+    }
+
+    #[test]
+    fn one_key_without_a_form_is_seen_at_the_border_of_each_batch() {
+        check_forms(None, [true, true]);
+        for row in [0, 1, 255, 256, 257, 511, 512, 767, 768, ROWS - 1] {
+            check_forms(Some(row), [false, true]);
+        }
     }
 
     #[test]

@@ -9,8 +9,10 @@ mod bits;
 mod cgroups;
 mod column;
 pub mod fixture;
+mod form;
 mod held;
 mod room;
+mod spare;
 mod stream;
 mod verdict;
 
@@ -22,8 +24,10 @@ pub use area::Area;
 pub use bits::Bits;
 pub use cgroups::{CgroupCounts, CgroupTally};
 pub use column::{Column, Reduce, ValueKind, ValueSpec};
-pub use held::{Numbers, Snapshot};
+pub use form::KeyForm;
+pub use held::{Numbers, Snapshot, Wanted};
 pub use room::{Room, Taken};
+pub use spare::Spare;
 pub use stream::{Loss, Losses, Records, Sink, Stream, StreamCounts};
 pub use verdict::{ProgramVerdict, Verdict};
 
@@ -204,6 +208,14 @@ pub struct ProgramStatus {
 pub trait Programs: Send + Sync {
     /// Every loaded program, in the object's order.
     fn programs(&self) -> Vec<ProgramStatus>;
+
+    /// Runs those that run when somebody asks (iterators), so that their maps hold what is so now.
+    ///
+    /// # Errors
+    /// When one did not come to its end: its maps hold what was so before, or a part of it.
+    fn run(&self) -> Result<(), ReadError> {
+        Ok(())
+    }
 }
 
 /// A source by the name of its map.

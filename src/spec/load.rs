@@ -107,6 +107,19 @@ pub struct BufferSpec {
     pub pages: Option<usize>,
 }
 
+/// A map of maps, by what its object declares the maps to be that it holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NestedMap {
+    /// The name of the map that holds them.
+    pub name: String,
+    /// The kernel's number of their kind.
+    pub kind: u32,
+    /// Bytes of a key in one of them.
+    pub key_size: u32,
+    /// Bytes of a value in one of them, of one CPU.
+    pub value_size: u32,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -16,7 +16,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::decode::Chain;
-use crate::problem::{Place, Position};
+use crate::problem::{Place, Position, Problem};
 use crate::series::Buckets;
 pub use crate::snapshot::{Area, Bits, Reduce, ValueKind, ValueSpec};
 pub use attach::{
@@ -27,7 +27,7 @@ pub use cgroups::{CgroupMap, CgroupMapKind};
 pub use definition::{Difference, MapDefinition};
 pub use event::{Amount, Condition, EventSpec, KeyPart, LossSpec, NO_LABELS};
 pub use limit::{MapExpiry, SeriesLimit};
-pub use load::{BufferSpec, FromPin, GlobalPatch, MapSetting, ProgramSetting};
+pub use load::{BufferSpec, FromPin, GlobalPatch, MapSetting, NestedMap, ProgramSetting};
 pub use owner::Owner;
 pub use span::SpanSpec;
 
@@ -81,6 +81,8 @@ pub struct LoadSpec {
     pub definitions: Vec<MapDefinition>,
     /// Maps that somebody else loaded.
     pub pins: Vec<FromPin>,
+    /// What maps hold that hold maps: the kernel tells it only of those that are there.
+    pub nested: Vec<NestedMap>,
 }
 
 impl LoadSpec {
@@ -120,6 +122,7 @@ impl LoadSpec {
             carried: _,
             definitions: _,
             pins: _,
+            nested: _,
         } = self;
         *name == other.name
             && *object_bytes == other.object_bytes
@@ -167,6 +170,18 @@ impl ViewSpec {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.metrics.is_empty() && self.spans.is_empty()
+    }
+
+    /// Whether a problem is with something that is read: what becomes of other maps costs nothing.
+    #[must_use]
+    pub fn is_about(&self, problem: &Problem) -> bool {
+        problem.place.map.as_deref().is_none_or(|map| self.reads(map))
+    }
+
+    fn reads(&self, map: &str) -> bool {
+        self.metrics.iter().any(|metric| metric.map == map)
+            || self.expiries.iter().any(|expiry| expiry.map == map)
+            || self.losses.iter().any(|loss| loss.map == map)
     }
 
     /// Whether a metric, or spans, of this name come of them.

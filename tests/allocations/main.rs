@@ -18,7 +18,7 @@ use bpftally::series::{BucketKind, Buckets};
 use bpftally::snapshot::fixture::{Literal, LiteralPrograms};
 use bpftally::snapshot::{NamedSource, Reduce, Shape, Source, ValueSpec, View};
 use bpftally::spec::{
-    Histogram, LabelSource, LabelSpec, MetricKind, MetricSpec, SeriesLimit, Slots, ViewSpec,
+    Histogram, LabelSource, LabelSpec, MetricKind, MetricSpec, SeriesLimit, SlotArray, Slots, ViewSpec,
 };
 
 /// Bytes of a chunk of the page.
@@ -107,10 +107,18 @@ fn slots(rows: u32) -> Arc<Literal> {
     Arc::new(Literal::new(shape, rows.iter().map(|(key, value)| (&key[..], &value[..]))))
 }
 
+/// Rows as those of `source`, whose text is not UTF-8.
+fn garbled(rows: u32) -> Arc<Literal> {
+    let shape = Shape { key_size: 20, value_size: 8, lanes: 1, lane_stride: 8 };
+    let row = |row: u32| ([&row.to_ne_bytes()[..], &[0xff; 16]].concat(), u64::from(row).to_ne_bytes());
+    let rows: Vec<_> = (0..rows).map(row).collect();
+    Arc::new(Literal::new(shape, rows.iter().map(|(key, value)| (&key[..], &value[..]))))
+}
+
 /// Allocations of one scrape in the steady state, and bytes of its page.
 fn allocations(members: Vec<Member>) -> (u64, usize) {
     let live = Arc::new(Live::new(Generation::plan(members, Vec::new())));
-    let scraper = Scraper::new(live, Settings::default());
+    let scraper = Scraper::new(live, Settings { skip_cache_size: 100, ..Settings::default() });
     let scrape = || {
         let deadline = Instant::now() + Duration::from_secs(60);
         let page = scraper.scrape(&ScrapeOptions { deadline, coding: Coding::Identity });
@@ -126,8 +134,14 @@ fn allocations(members: Vec<Member>) -> (u64, usize) {
 
 #[track_caller]
 fn check(members: impl Fn(u32) -> Vec<Member>) {
+    check_pages(5, members);
+}
+
+/// The same where the page of ten times the rows is so many times as long.
+#[track_caller]
+fn check_pages(times: usize, members: impl Fn(u32) -> Vec<Member>) {
     let ((few, small), (many, large)) = (allocations(members(FEW)), allocations(members(MANY)));
-    assert!(large > 5 * small, "{small} bytes, then {large}");
+    assert!(large > times * small, "{small} bytes, then {large}");
     // A chunk is a buffer and what counts its owners.
     let chunks = 2 * (large / CHUNK + 1) as u64;
     println!("{few} allocations for {FEW} rows, {many} for {MANY}, of which {chunks} are of the page");
@@ -188,4 +202,67 @@ fn histograms() {
         let metric = metric(MetricKind::Histogram(histogram), 12, vec![uint("a", 0, 4)]);
         vec![member("one", metric, slots(rows))]
     });
+}
+
+#[test]
+fn cpus_that_are_summed() {
+    check(|rows| vec![member("one", metric(MetricKind::Counter, 20, labels()), source(rows, 16))]);
+}
+
+#[test]
+fn histograms_in_arrays() {
+    check(|rows| {
+        let shape = Shape { key_size: 4, value_size: 64, lanes: 1, lane_stride: 64 };
+        let keys: Vec<_> = (0..rows).map(u32::to_ne_bytes).collect();
+        let source = Literal::new(shape, keys.iter().map(|key| (&key[..], &[1; 64][..])));
+        let slots =
+            SlotArray { length: 7, sum: Some(ValueSpec::unsigned(56, 8)), count: None, by_bound: false };
+        let buckets = Buckets { kind: BucketKind::Exp2 { min: 0, max: 5 }, multiplier: 1.0 };
+        let kind = MetricKind::Histogram(Histogram { buckets, slots: Slots::Array(slots) });
+        vec![member("one", metric(kind, 4, vec![uint("a", 0, 4)]), Arc::new(source))]
+    });
+}
+
+/// Most rows are beyond the bound: left out, or folded into one series.
+#[test]
+fn rows_beyond_a_bound() {
+    let other = vec!["other".to_owned(), String::new()];
+    for other in [None, Some(other)] {
+        for kind in [MetricKind::Counter, MetricKind::Gauge] {
+            check_pages(0, |rows| {
+                let limit =
+                    SeriesLimit { max_series: Some(500), other: other.clone(), max_label_length: None };
+                let metric = MetricSpec { limit, ..metric(kind.clone(), 20, labels()) };
+                vec![member("one", metric, source(rows, 1))]
+            });
+        }
+    }
+}
+
+#[test]
+fn labels_that_are_cut() {
+    check(|rows| {
+        let limit = SeriesLimit { max_series: None, other: None, max_label_length: Some(8) };
+        let metric = MetricSpec { limit, ..metric(MetricKind::Counter, 20, labels()) };
+        vec![member("one", metric, source(rows, 1))]
+    });
+}
+
+/// Nearly all rows are skipped, and many more than are remembered.
+#[test]
+fn rows_that_are_skipped() {
+    check_pages(0, |rows| {
+        let regexps = vec!["^worker-(7)$".to_owned()];
+        let regexp = Params { regexps, ..Params::default() };
+        let comm = label("comm", 4, 16, &[("string", Params::default()), ("regexp", regexp)]);
+        let metric = metric(MetricKind::Counter, 20, vec![uint("a", 0, 4), comm]);
+        vec![member("one", metric, source(rows, 1))]
+    });
+}
+
+#[test]
+fn text_that_is_not_utf8() {
+    for kind in [MetricKind::Counter, MetricKind::Gauge] {
+        check(|rows| vec![member("one", metric(kind.clone(), 20, labels()), garbled(rows))]);
+    }
 }

@@ -26,6 +26,9 @@ mod maps;
 /// Kernels and machines that lack something.
 mod lacking;
 
+/// What shipped configs do better where functions can be followed.
+mod functions;
+
 /// The shipped configs with known workloads.
 mod shipped;
 

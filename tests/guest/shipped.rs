@@ -14,6 +14,11 @@ use crate::common::exporter::{Exporter, value_of, values_of};
 #[path = "../it/shipped/block.rs"]
 mod block;
 
+/// The page cache: what reads find there.
+#[path = "../it/shipped/cache.rs"]
+#[allow(dead_code)]
+mod cache;
+
 /// System calls.
 #[path = "../it/shipped/calls.rs"]
 mod calls;
@@ -21,6 +26,11 @@ mod calls;
 /// Control groups of our own.
 #[path = "../it/shipped/groups.rs"]
 pub mod groups;
+
+/// Packets through network interfaces.
+#[path = "../it/shipped/interfaces.rs"]
+#[allow(dead_code)]
+mod interfaces;
 
 /// Interrupts, and what is put off in them.
 #[path = "../it/shipped/interrupts.rs"]
@@ -35,6 +45,10 @@ mod memory;
 #[allow(dead_code)]
 mod network;
 
+/// BPF itself, whoever loaded it.
+#[path = "../it/shipped/objects.rs"]
+mod objects;
+
 /// Starts and ends of processes, and what is sent to them.
 #[path = "../it/shipped/processes.rs"]
 mod processes;
@@ -46,6 +60,11 @@ mod scheduler;
 /// What they share.
 #[path = "../it/shipped/support.rs"]
 mod support;
+
+/// Swap.
+#[path = "../it/shipped/swap.rs"]
+#[allow(dead_code)]
+mod swap;
 
 /// Workloads that are told apart from all others.
 #[path = "../it/shipped/workloads.rs"]

@@ -34,6 +34,9 @@ mod files;
 /// Labels, values and slots by name.
 mod named;
 
+/// Labels of maps of maps.
+mod nested;
+
 /// Configs in the shapes and styles that people write.
 mod good;
 

@@ -324,10 +324,10 @@ impl Attached {
         Self::Own { link, is_exact, is_quick }
     }
 
-    /// The link, if the kernel knows one that can have a file.
+    /// The link, if the kernel has one that can have a file: libbpf calls more its links.
     pub(super) fn link_fd(&self) -> Option<BorrowedFd<'_>> {
         match self {
-            Self::Link(link) => Some(link.as_fd()),
+            Self::Link(link) => Some(link.as_fd()).filter(|link| raw::is_link(*link)),
             Self::Own { link, .. } => Some(link.as_fd()),
             Self::Pinned { link, .. } => link.link_fd(),
             Self::Usdt(_) | Self::Filter(_) | Self::Socket(_) => None,
@@ -347,6 +347,13 @@ impl Attached {
             }
             other => Some(other),
         }
+    }
+
+    /// The link of an iterator, which runs when somebody asks.
+    pub(super) fn iterator(&self) -> Option<BorrowedFd<'_>> {
+        let link = self.link_fd()?;
+        let (kind, _) = raw::link_facts(link).ok()?;
+        (kind == libbpf_sys::BPF_LINK_TYPE_ITER).then_some(link)
     }
 
     /// Puts another program behind it.

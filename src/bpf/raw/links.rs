@@ -2,6 +2,7 @@
 #![expect(unsafe_code, reason = "the kernel's and libbpf's C interfaces")]
 
 use std::ffi::c_int;
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
@@ -57,6 +58,16 @@ pub(in crate::bpf) fn update_link(link: BorrowedFd<'_>, program: &Program<'_>) -
     let result =
         unsafe { libbpf_sys::bpf_link_update(link.as_raw_fd(), program.as_raw_fd(), std::ptr::null()) };
     succeeded(result)
+}
+
+/// Has an iterator go through all that it iterates over. What it prints is thrown away: it writes into maps.
+///
+/// # Errors
+/// What the kernel answered.
+pub(in crate::bpf) fn run_iterator(link: BorrowedFd<'_>) -> io::Result<()> {
+    // SAFETY: the descriptor is open during the call.
+    let pass = own(unsafe { libbpf_sys::bpf_iter_create(link.as_raw_fd()) })?;
+    io::copy(&mut File::from(pass), &mut io::sink()).map(drop)
 }
 
 /// Takes a link off its place, although its descriptor is still open.

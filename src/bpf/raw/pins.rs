@@ -57,6 +57,11 @@ pub(in crate::bpf) fn open_pinned_map(path: &Path, is_only_read: bool) -> io::Re
     Err(io::Error::new(io::ErrorKind::InvalidInput, "what is pinned there is no map"))
 }
 
+/// Whether a descriptor is one of a link.
+pub(in crate::bpf) fn is_link(descriptor: BorrowedFd<'_>) -> bool {
+    kind_of(descriptor).is_some_and(|kind| matches!(kind.as_str(), "bpf_link" | "bpf-link"))
+}
+
 /// What the kernel calls the object behind a descriptor, such as `bpf-map`.
 fn kind_of(descriptor: BorrowedFd<'_>) -> Option<String> {
     let target = std::fs::read_link(format!("/proc/self/fd/{}", descriptor.as_raw_fd())).ok()?;

@@ -2,6 +2,7 @@
 
 mod batch;
 mod mapped;
+mod nested;
 mod per_key;
 mod pieces;
 mod proof;
@@ -22,6 +23,8 @@ use crate::snapshot::{
 };
 
 use super::raw::{self, MapFacts};
+
+pub(super) use nested::NestedSource;
 
 /// How entries are fetched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,20 +114,18 @@ impl MapSource {
     }
 
     fn by_one_thread(map: OwnedFd) -> io::Result<Self> {
+        let source = Self::of_any_kind(map)?;
+        if source.kind.is_scannable() {
+            return Ok(source);
+        }
+        Err(io::Error::new(io::ErrorKind::Unsupported, "the keys of this kind of map cannot be walked"))
+    }
+
+    fn of_any_kind(map: OwnedFd) -> io::Result<Self> {
         use std::os::fd::AsFd;
         let MapFacts { kind, key_size, value_size, max_entries } = raw::map_facts(map.as_fd())?;
         let kind = MapKind(kind);
-        if !kind.is_scannable() {
-            return Err(io::Error::new(
-                io::ErrorKind::Unsupported,
-                "the keys of this kind of map cannot be walked",
-            ));
-        }
-        let (lanes, lane_stride) = if kind.is_per_cpu() {
-            (possible_cpus()?, value_size.next_multiple_of(8))
-        } else {
-            (1, value_size)
-        };
+        let (lanes, lane_stride) = lanes(kind, value_size)?;
         let shape = Shape { key_size, value_size, lanes, lane_stride };
         let method = AtomicU8::new(Method::Batch as u8);
         let threads = AtomicU8::new(Threads::One as u8);
@@ -200,7 +201,7 @@ impl MapSource {
     /// has vanished, and past a part of a trie that is changed under it.
     fn is_unsteady(&self, method: Method) -> bool {
         match self.kind {
-            MapKind::ARRAY | MapKind::PERCPU_ARRAY => false,
+            MapKind::ARRAY | MapKind::PERCPU_ARRAY | MapKind::ARRAY_OF_MAPS => false,
             MapKind::LPM_TRIE => true,
             _ => method == Method::PerKey,
         }
@@ -215,6 +216,11 @@ impl MapSource {
     fn bound(&self) -> u64 {
         u64::from(self.max_entries) * ROUNDS + 1024
     }
+}
+
+/// Values in an entry, and the bytes from one to the next.
+fn lanes(kind: MapKind, value_size: usize) -> io::Result<(usize, usize)> {
+    Ok(if kind.is_per_cpu() { (possible_cpus()?, value_size.next_multiple_of(8)) } else { (1, value_size) })
 }
 
 fn possible_cpus() -> io::Result<usize> {

@@ -292,7 +292,7 @@ fn map(btf: &Btf, found: &MapInfo, room: &mut Room) -> MapReport {
     MapReport {
         name: found.name.clone(),
         kind: found.kind.to_string(),
-        readable: found.kind.is_scannable(),
+        readable: found.is_readable(),
         per_cpu: found.kind.is_per_cpu(),
         max_entries: found.max_entries,
         flags: flag_names(found.flags),

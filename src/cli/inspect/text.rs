@@ -129,6 +129,9 @@ fn map(page: &mut Page, title: &str, found: &MapReport) {
     match found.kind.as_str() {
         "ringbuf" => page.field("metrics", &format!("of its events: `ringbuf: {}`", clean(&found.name))),
         "perf_event_array" => page.field("metrics", "of its events: `perf_event_array: true`"),
+        "array_of_maps" | "hash_of_maps" if found.readable => {
+            page.field("metrics", "of the maps in it; labels of its own key: `outer: true`");
+        }
         _ if found.readable => {}
         _ => page.field("metrics", "none: this kind of map is not read key by key"),
     }

@@ -1,6 +1,7 @@
 //! How many series a metric can become: what a full map costs Prometheus.
 
 use super::Subject;
+use crate::elf::MapInfo;
 use crate::problem::Problem;
 use crate::spec::{LabelSource, MetricKind, MetricSpec, Reduce};
 
@@ -39,7 +40,7 @@ fn entries(subject: &Subject<'_>, metric: &MetricSpec) -> Option<u64> {
     match (&metric.events, metric.area) {
         (Some(events), _) => Some(events.max_entries() as u64),
         (None, Some(area)) => Some(area.rows as u64),
-        (None, None) => subject.info.map(&metric.map).map(|map| map.max_entries.into()),
+        (None, None) => subject.info.map(&metric.map).map(MapInfo::most_entries),
     }
 }
 

@@ -4,8 +4,10 @@
 //! map the last label (of a histogram: the one before the slot) may be `cpu` with two
 //! bytes that are not in the key: the metric is split by CPU then. If `cpu` is the only
 //! label, the four bytes of an array's index need none.
+//! Of a map of maps the outer key comes first, then the inner one (`nested.rs`).
 
 use super::decoders::Chains;
+use super::nested::{self, Keys};
 use super::{Context, Sink, members, named};
 use crate::btf::TypeId;
 use crate::config::findings::Spot;
@@ -74,7 +76,7 @@ pub(super) fn fields(
     context: &Context<'_>,
     sink: &mut Sink<'_>,
     raw: &RawMetric,
-    map: &MapInfo,
+    keys: Keys<'_>,
 ) -> Option<Fields> {
     let lost = |key: &str| raw.broken && raw.gives(key);
     if raw.slot_is_label() && raw.labels.is_empty() {
@@ -95,12 +97,15 @@ pub(super) fn fields(
         return None;
     }
     if raw.is_by_name() {
-        return named::fields(context, sink, raw, map);
+        return named::fields(context, sink, raw, keys);
     }
     if raw.labels.is_empty() {
-        return no_labels(sink, raw, map);
+        return match keys.outer {
+            Some(outer) => nested::no_labels(sink, raw, outer),
+            None => no_labels(sink, raw, keys.map),
+        };
     }
-    by_position(context, sink, raw, map)
+    by_position(context, sink, raw, keys)
 }
 
 /// Complains of labels that are not all of one style, at the first that is of the other.
@@ -123,9 +128,14 @@ pub(super) fn mixed(sink: &mut Sink<'_>, raw: &RawMetric) {
 }
 
 /// Lays labels with sizes over the key of a map.
-fn by_position(context: &Context<'_>, sink: &mut Sink<'_>, raw: &RawMetric, map: &MapInfo) -> Option<Fields> {
+fn by_position(
+    context: &Context<'_>,
+    sink: &mut Sink<'_>,
+    raw: &RawMetric,
+    keys: Keys<'_>,
+) -> Option<Fields> {
     let slots = usize::from(raw.slot_is_label());
-    let key_size = map.key_size as usize;
+    let (map, key_size) = (keys.map, keys.size());
     let total = total(sink, raw)?;
     let cpu = cpu_index(raw, map);
     // A key that is covered without it has a member of that name.
@@ -136,7 +146,7 @@ fn by_position(context: &Context<'_>, sink: &mut Sink<'_>, raw: &RawMetric, map:
         fits && (total == key_size + CPU_SIZE || (alone && slots == 0 && total == CPU_SIZE && key_size == 4))
     });
     if split.is_none() && total != key_size {
-        uncovered(context, sink, raw, map, total, cpu);
+        uncovered(context, sink, raw, keys, total, cpu);
         return None;
     }
     if let (None, Some(index), 0) = (split, cpu, slots) {
@@ -153,7 +163,10 @@ fn by_position(context: &Context<'_>, sink: &mut Sink<'_>, raw: &RawMetric, map:
         sources.push(LabelSource::Key { offset, size: size(label) });
         offset += size(label) + padding(label);
     }
-    members::cuts(context, sink, raw, map, &sources);
+    if nested::crosses(sink, raw, keys, &sources) {
+        return None;
+    }
+    members::cuts(context, sink, raw, map, &keys.inner_sources(&sources));
     let input = |(source, label)| {
         Some(Input { source, size: size(label), default: None, enum_type: None, type_name: String::new() })
     };
@@ -244,13 +257,17 @@ fn uncovered(
     context: &Context<'_>,
     sink: &mut Sink<'_>,
     raw: &RawMetric,
-    map: &MapInfo,
+    keys: Keys<'_>,
     total: usize,
     cpu: Option<usize>,
 ) {
-    let key_size = map.key_size as usize;
+    let (map, key_size) = (keys.map, keys.size());
     let parts: Vec<String> = raw.labels.iter().map(part).collect();
     let of = if cpu.is_some() { " (and 2 for the last label `cpu`)" } else { "" };
+    let outer = match keys.outer {
+        Some(_) => format!(", {} of them of the outer key", keys.outer_size()),
+        None => String::new(),
+    };
     let missing = key_size.abs_diff(total);
     let help = match (total < key_size, cpu) {
         (_, Some(_)) => {
@@ -272,7 +289,7 @@ fn uncovered(
     sink.report(
         labels_spot(raw),
         problem
-            .expected(format!("{key_size} bytes{of}"))
+            .expected(format!("{key_size} bytes{outer}{of}"))
             .found(format!("{total} bytes: {}", parts.join(" + ")))
             .help(help),
     );

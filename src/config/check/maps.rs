@@ -15,8 +15,10 @@ pub(super) fn find<'o>(context: &Context<'o>, sink: &mut Sink<'_>, raw: &RawMetr
         missing(context, sink, raw, &name.value, &name.spot);
         return None;
     };
-    if !map.kind.is_scannable() {
-        let (kind, help) = describe(map.kind);
+    if !map.is_readable() {
+        let inner = map.inner.as_deref().filter(|_| map.kind.is_map_in_map());
+        let (kind, help) = describe(inner.map_or(map.kind, |inner| inner.kind));
+        let kind = if inner.is_some() { format!("maps, each of which is {kind}") } else { kind };
         sink.report(
             &name.spot,
             Problem::error(
@@ -59,8 +61,8 @@ fn describe(kind: MapKind) -> (String, &'static str) {
         4 => ("a perf event array", "it is a stream, not a table: count in a hash map instead"),
         7 => ("a stack trace map", "copy the stack into the key of a hash map with bpf_get_stack instead"),
         8 => ("a cgroup array", "it holds cgroups, not numbers"),
-        12 => ("an array of maps", "it holds maps, not numbers: name one of the inner kind"),
-        13 => ("a hash of maps", "it holds maps, not numbers: name one of the inner kind"),
+        12 => ("an array of maps", "say what it holds: `__array(values, struct …)`"),
+        13 => ("a hash of maps", "say what it holds: `__array(values, struct …)`"),
         14 | 25 => ("a device map", "it holds devices, not numbers"),
         15 | 18 => ("a socket map", "it holds sockets, not numbers"),
         16 => ("a CPU map", "it holds CPUs, not numbers"),

@@ -13,6 +13,8 @@ use crate::spec::{Bits, LabelSource};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Part {
     Key,
+    /// The key by which a map of maps holds an inner one.
+    OuterKey,
     Value,
     Event,
 }
@@ -22,6 +24,7 @@ impl Part {
     pub(super) fn noun(self) -> &'static str {
         match self {
             Self::Key => "key",
+            Self::OuterKey => "outer key",
             Self::Value => "value",
             Self::Event => "event",
         }
@@ -44,12 +47,13 @@ impl<'o> Whole<'o> {
         part: Part,
     ) -> Result<Self, Option<BtfError>> {
         let (id, size): (Option<TypeId>, u32) = match part {
-            Part::Key => (map.key_type, map.key_size),
+            Part::Key | Part::OuterKey => (map.key_type, map.key_size),
             Part::Value => (map.value_type, map.value_size),
             Part::Event => (None, 0),
         };
         let btf = &context.object.btf;
-        if part == Part::Key && id.is_none() && map.kind.is_array() && size == 4 {
+        let is_key = matches!(part, Part::Key | Part::OuterKey);
+        if is_key && id.is_none() && map.kind.is_indexed() && size == 4 {
             return Ok(Self { btf, map: &map.name, part, layout: index() });
         }
         let layout = btf.layout(id.ok_or(None)?).map_err(Some)?;
@@ -81,6 +85,11 @@ impl<'o> Whole<'o> {
     /// Whether it is a struct or union with members.
     pub(super) fn is_struct(&self) -> bool {
         self.layout.members.iter().all(|member| !member.path.is_empty())
+    }
+
+    /// Whether it is the key by which an inner map is found.
+    pub(super) fn is_outer(&self) -> bool {
+        self.part == Part::OuterKey
     }
 
     /// What it is a part of, in a word.
@@ -129,7 +138,7 @@ impl<'o> Whole<'o> {
 
     fn unknown(&self, sink: &mut Sink<'_>, spot: &Spot, path: &str, error: &BtfError) {
         let (code, key) = match self.part {
-            Part::Key => ("unknown-field", "`field`"),
+            Part::Key | Part::OuterKey => ("unknown-field", "`field`"),
             Part::Value | Part::Event => ("unknown-member", "the path"),
         };
         let (noun, map) = (self.part.noun(), self.map);
@@ -196,7 +205,9 @@ pub(super) fn untyped(sink: &mut Sink<'_>, spot: &Spot, map: &MapInfo, part: Par
         None => format!("the {noun} of `{}` has a size and no type", map.name),
     };
     let help = match part {
-        Part::Key => "declare the map with `__type(key, ...)`, or give every label its `size`",
+        Part::Key | Part::OuterKey => {
+            "declare the map with `__type(key, ...)`, or give every label its `size`"
+        }
         Part::Value | Part::Event => "declare the map with `__type(value, ...)`",
     };
     sink.report(

@@ -22,6 +22,7 @@ mod maps;
 mod members;
 mod named;
 mod names;
+mod nested;
 mod numbers;
 mod pins;
 mod programs;
@@ -47,6 +48,7 @@ pub(crate) use globals::globals;
 pub(crate) use kaddrs::kaddrs;
 pub use names::is_namespace;
 pub(crate) use names::namespace;
+pub(crate) use nested::nested;
 pub(crate) use pins::Pins;
 pub(crate) use programs::{choices, programs};
 pub(crate) use spans::spans;
@@ -152,7 +154,8 @@ fn checked(
         Group::Histograms => buckets::buckets(sink, raw, room(raw, array)),
         Group::Counters | Group::Gauges => None,
     };
-    let fields = map.and_then(|map| labels::fields(context, sink, raw, map));
+    let keys = table.as_ref().map(tables::Table::keys);
+    let fields = keys.and_then(|keys| labels::fields(context, sink, raw, keys));
     let chains = decoders::chains(context, sink, raw, fields.as_ref());
     let reduce = numbers::reduce(sink, raw, map, fields.as_ref().is_some_and(|fields| fields.split));
     let specs = fields.zip(chains).and_then(|(fields, chains)| fields.into_specs(raw, chains));
@@ -183,7 +186,7 @@ fn checked(
         map: table.source(),
         area: table.area(),
         events: None,
-        key_size: table.map.key_size as usize,
+        key_size: table.keys().size(),
         labels,
         value: value?,
         scale: scale?,

@@ -6,6 +6,7 @@
 
 use super::labels::{CPU_SIZE, Fields, Input};
 use super::members::{self, Part, Whole};
+use super::nested::{self, Keys};
 use super::{Context, Sink, defaults};
 use crate::btf::{Member, MemberKind};
 use crate::config::findings::Spot;
@@ -19,8 +20,9 @@ pub(super) fn fields(
     context: &Context<'_>,
     sink: &mut Sink<'_>,
     raw: &RawMetric,
-    map: &MapInfo,
+    keys: Keys<'_>,
 ) -> Option<Fields> {
+    let map = keys.map;
     let whole = match Whole::of(context, map, Part::Key) {
         Ok(whole) => whole,
         Err(why) => {
@@ -28,8 +30,9 @@ pub(super) fn fields(
             return None;
         }
     };
+    let outer = outer(context, sink, raw, keys)?;
     let cpu = cpu_index(raw, map, &whole);
-    let mut unnamed = Unnamed { whole: &whole, taken: false };
+    let mut unnamed = Both::new(&whole, outer.as_ref(), keys);
     let mut inputs = Vec::with_capacity(raw.labels.len());
     for (index, label) in raw.labels.iter().enumerate() {
         inputs.push(match cpu {
@@ -40,18 +43,23 @@ pub(super) fn fields(
                 enum_type: None,
                 type_name: "u16".to_owned(),
             }),
-            _ => label_input(sink, label, &mut unnamed),
+            _ => unnamed.label(sink, label),
         });
     }
     let bucket = match &raw.bucket {
         // Beside `slots` it is a contradiction, which was said.
         Some(bucket) if !raw.gives("slots") => {
             let field = Some(bucket.value.as_str()).filter(|_| whole.is_struct());
-            Some(unnamed.input(sink, &bucket.spot, &bucket.value, field)?)
+            Some(unnamed.slot(sink, &bucket.spot, &bucket.value, field)?)
         }
         _ => None,
     };
     let shows_key = bucket.is_some() || inputs.len() > usize::from(cpu.is_some());
+    if let Some(outer) = keys.outer
+        && !shows_key
+    {
+        return nested::no_labels(sink, raw, outer);
+    }
     if cpu.is_some() && !shows_key && map.key_size != 4 {
         cpu_alone(sink, raw, map, &whole);
         return None;
@@ -59,8 +67,72 @@ pub(super) fn fields(
     Some(Fields { inputs, bucket, split: cpu.is_some() })
 }
 
+/// The type of the outer key, if a label is a part of it; none within when there is none.
+#[expect(clippy::option_option, reason = "what nobody needs is right, what is wrong is not")]
+fn outer<'a>(
+    context: &'a Context<'_>,
+    sink: &mut Sink<'_>,
+    raw: &RawMetric,
+    keys: Keys<'a>,
+) -> Option<Option<Whole<'a>>> {
+    let asked = raw.labels.iter().find(|label| label.is_outer());
+    let Some(outer) = keys.outer else {
+        let Some(label) = asked else { return Some(None) };
+        nested::without_outer(sink, label, &keys.map.name);
+        return None;
+    };
+    match (keys.outer_whole(context)?, asked) {
+        (Ok(whole), _) => Some(Some(whole)),
+        (Err(_), None) => Some(None),
+        (Err(why), Some(label)) => {
+            members::untyped(sink, &label.spot, outer, Part::OuterKey, why);
+            None
+        }
+    }
+}
+
+/// The key of the map that holds the entries, and the one by which that map is found.
+struct Both<'a, 'o> {
+    inner: Unnamed<'a, 'o>,
+    outer: Option<Unnamed<'a, 'o>>,
+    /// Bytes before the inner key.
+    before: usize,
+}
+
+impl<'a, 'o> Both<'a, 'o> {
+    fn new(inner: &'a Whole<'o>, outer: Option<&'a Whole<'o>>, keys: Keys<'_>) -> Self {
+        let unnamed = |whole| Unnamed { whole, taken: false };
+        Self { inner: unnamed(inner), outer: outer.map(unnamed), before: keys.outer_size() }
+    }
+
+    fn label(&mut self, sink: &mut Sink<'_>, label: &RawLabel) -> Option<Input> {
+        let (asked, other) = match (label.is_outer(), &mut self.outer) {
+            (true, Some(outer)) => (outer, Some(self.inner.whole)),
+            (_, outer) => (&mut self.inner, outer.as_ref().map(|outer| outer.whole)),
+        };
+        let path = label.field.as_ref().or(label.name.as_ref());
+        if let (Some(path), Some(other)) = (path, other)
+            && nested::is_elsewhere(sink, &path.spot, &path.value, (asked.whole, other))
+        {
+            return None;
+        }
+        let before = if label.is_outer() { 0 } else { self.before };
+        label_input(sink, label, asked).map(|input| nested::behind(before, input))
+    }
+
+    /// The slot of a histogram, which the inner key has.
+    fn slot(&mut self, sink: &mut Sink<'_>, spot: &Spot, name: &str, path: Option<&str>) -> Option<Input> {
+        let input = self.inner.input(sink, spot, name, path)?;
+        Some(nested::behind(self.before, input))
+    }
+}
+
 /// Finds the labels in events.
 pub(super) fn of_event(sink: &mut Sink<'_>, raw: &RawMetric, whole: &Whole<'_>) -> Fields {
+    if let Some(label) = raw.labels.iter().find(|label| label.is_outer()) {
+        let buffer = raw.buffer().map_or("", |buffer| buffer.value.as_str());
+        nested::without_outer(sink, label, buffer);
+    }
     let mut unnamed = Unnamed { whole, taken: false };
     let inputs = raw.labels.iter().map(|label| label_input(sink, label, &mut unnamed)).collect();
     Fields { inputs, bucket: None, split: false }

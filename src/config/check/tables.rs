@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 
+use super::nested::Keys;
 use super::variables::{self, Use};
 use super::{Context, Sink, maps, values};
 use crate::btf::{BtfError, Member, MemberKind};
@@ -19,6 +20,8 @@ use crate::spec::{Area, SlotArray, ValueSpec};
 /// What a metric is read from.
 pub(super) struct Table<'o> {
     pub(super) map: Cow<'o, MapInfo>,
+    /// The map that holds it.
+    outer: Option<&'o MapInfo>,
     /// Of a variable, where it lies.
     variable: Option<Variables>,
 }
@@ -37,6 +40,11 @@ impl Table<'_> {
     /// The name by which it is found among what is loaded.
     pub(super) fn source(&self) -> String {
         self.variable.as_ref().map_or_else(|| self.map.name.clone(), |variable| variable.section.clone())
+    }
+
+    /// What labels can be parts of.
+    pub(super) fn keys(&self) -> Keys<'_> {
+        Keys { map: &self.map, outer: self.outer }
     }
 
     /// Where a variable lies.
@@ -81,7 +89,13 @@ pub(super) fn find<'o>(context: &Context<'o>, sink: &mut Sink<'_>, raw: &RawMetr
     if !raw.gives("global") {
         let map = maps::find(context, sink, raw)?;
         sink.map = Some(map.name.clone());
-        return Some(Table { map: Cow::Borrowed(map), variable: None });
+        return Some(match &map.inner {
+            Some(inner) if map.kind.is_map_in_map() => {
+                let inner = MapInfo { name: map.name.clone(), ..MapInfo::clone(inner) };
+                Table { map: Cow::Owned(inner), outer: Some(map), variable: None }
+            }
+            _ => Table { map: Cow::Borrowed(map), outer: None, variable: None },
+        });
     }
     if let (Some(map), Some(_)) = (&raw.map, &raw.global) {
         let problem = Problem::error("two-sources", Place::default(), "a metric has one source");
@@ -234,7 +248,7 @@ impl Finder<'_, '_, '_> {
 
     fn found<'t>(&self, map: MapInfo, area: Area, shift: usize, bits: Option<ValueSpec>) -> Table<'t> {
         let section = section_map(&self.variable.section).to_owned();
-        Table { map: Cow::Owned(map), variable: Some(Variables { section, area, shift, bits }) }
+        Table { map: Cow::Owned(map), outer: None, variable: Some(Variables { section, area, shift, bits }) }
     }
 
     /// One value, which no key tells apart.

@@ -47,6 +47,10 @@ pub(super) fn of(object: &ObjectInfo) -> (Vec<Metric>, Vec<String>) {
         } else if map.kind == MapKind::PERF_EVENT_ARRAY {
             let how = "its events are counted by `perf_event_array: true` and `type: STRUCT`";
             left_out.push(format!("{}: {how}", map.name));
+        } else if map.kind.is_map_in_map() && map.is_readable() {
+            let how =
+                "the maps that it holds are read by a metric whose labels name its own key by `outer: true`";
+            left_out.push(format!("{}: {how}", map.name));
         } else if !map.kind.is_scannable() {
             left_out.push(format!("{}: a map of the kind {} cannot be read key by key", map.name, map.kind));
         } else if draft.room == 0 {

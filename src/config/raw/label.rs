@@ -22,6 +22,11 @@ pub(super) const KEYS: Keys = Keys {
         Key::new("padding", Shape::Size, "By position: how many bytes behind it belong to no label"),
         Key::new("field", Shape::Text, "By name: the member of the key, when it is not the label's name"),
         Key::new(
+            "outer",
+            Shape::Boolean,
+            "By name, of a map of maps: whether the key is the one that the map is found by",
+        ),
+        Key::new(
             "decoders",
             Shape::List(&Shape::TextOr(&decoder::KEYS)),
             "What makes text of the bytes, one after the other",
@@ -43,6 +48,7 @@ fn label(reader: &mut Reader, node: &Node, path: &str) -> RawLabel {
         size: None,
         padding: None,
         field: None,
+        outer: None,
         decoders: Vec::new(),
         gives_size: false,
         gives_field: false,
@@ -58,11 +64,12 @@ fn label(reader: &mut Reader, node: &Node, path: &str) -> RawLabel {
     for field in reader.fields(node, path, &KEYS) {
         let path = join(path, field.name);
         raw.gives_size |= matches!(field.name, "size" | "padding");
-        raw.gives_field |= field.name == "field";
+        raw.gives_field |= matches!(field.name, "field" | "outer");
         match field.name {
             "name" => raw.name = reader.text(field.value, &path).or(raw.name.take()),
             "size" => raw.size = reader.size(field.value, &path).or(raw.size.take()),
             "padding" => raw.padding = reader.size(field.value, &path).or(raw.padding.take()),
+            "outer" => raw.outer = reader.boolean(field.value, &path).or(raw.outer.take()),
             "field" if field.value.is_null() => raw.field = None,
             "field" => raw.field = reader.text(field.value, &path).or(raw.field.take()),
             "decoders" => {

@@ -203,13 +203,22 @@ pub(crate) struct RawLabel {
     pub(crate) padding: Option<Found<usize>>,
     /// The member of the key.
     pub(crate) field: Option<Found<String>>,
+    /// Whether the key is the one of the map that holds the map.
+    pub(crate) outer: Option<Found<bool>>,
     pub(crate) decoders: Vec<RawDecoder>,
     /// Whether `size` or `padding` was written, whatever became of it.
     pub(crate) gives_size: bool,
-    /// Whether `field` was written, whatever became of it, or the name alone.
+    /// Whether `field` or `outer` was written, whatever became of it, or the name alone.
     pub(crate) gives_field: bool,
     /// Whether reading it found an error.
     pub(crate) broken: bool,
+}
+
+impl RawLabel {
+    /// Whether it is a part of the key by which an inner map is found.
+    pub(crate) fn is_outer(&self) -> bool {
+        self.outer.as_ref().is_some_and(|outer| outer.value)
+    }
 }
 
 /// One decoder of a label's chain.

@@ -1,10 +1,7 @@
 //! The symbols of one reading, packed: 12 bytes a symbol and the names' text.
 
 use std::io::{self, BufRead, BufReader, Read};
-use std::path::Path;
 use std::sync::Arc;
-
-use crate::host::file::{open, with_path};
 
 /// No symbol's name comes near this; what is longer is no symbol.
 const LONGEST_LINE: u64 = 4096;
@@ -41,10 +38,9 @@ impl Found<'_> {
 }
 
 impl Index {
-    /// Reads the file in pieces: it is larger than what is kept of it.
-    pub(super) fn read(path: &Path) -> io::Result<Self> {
-        let file = open(path)?;
-        Self::parse(&mut BufReader::with_capacity(64 << 10, file)).map_err(|error| with_path(path, &error))
+    /// Reads a file in pieces: it is larger than what is kept of it.
+    pub(super) fn read(file: impl Read) -> io::Result<Self> {
+        Self::parse(&mut BufReader::with_capacity(64 << 10, file))
     }
 
     /// Reads lines of `address type name`, where the name may go on with `\t[module]`. Other lines are passed over.

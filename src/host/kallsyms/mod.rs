@@ -8,14 +8,19 @@
 //!   once a second);
 //! - an address that a reading did not know is no reason for another one for a while;
 //! - an answer from a module or a BPF program is good for a minute after the reading.
+//!
+//! Whether a reading shows addresses is decided when the file is opened, since Linux 4.15. So it can be opened while the
+//! process may see them, and read from the same descriptor when somebody asks.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Read, Seek};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::Symbol;
 use super::cache::TtlCache;
 use super::clock::Clock;
+use super::file::{open, with_path};
 use super::pace::Pace;
 
 mod index;
@@ -44,6 +49,8 @@ const KEPT_FOR: Duration = Duration::from_secs(600);
 #[derive(Debug)]
 pub(super) struct Kallsyms {
     path: PathBuf,
+    /// The file as it was opened by who could see addresses.
+    file: Option<File>,
     clock: Clock,
     /// The last reading that showed addresses: it is still right about the kernel when a later
     /// one fails, as it does once the privilege to see addresses was given up.
@@ -59,6 +66,7 @@ impl Kallsyms {
     pub(super) fn new(path: PathBuf, clock: Clock) -> Self {
         Self {
             path,
+            file: None,
             clock,
             index: None,
             tried: None,
@@ -91,16 +99,24 @@ impl Kallsyms {
         }
     }
 
-    /// Reads the file now, so that a later reading may fail.
-    pub(super) fn read_ahead(&mut self) -> io::Result<()> {
-        self.used = self.clock.now();
-        self.read()
+    /// Opens the file now, so that readings show addresses also when opening it would not do any more.
+    pub(super) fn keep_open(&mut self) -> io::Result<()> {
+        if self.file.is_none() {
+            let mut file = open(&self.path)?;
+            let shows = shows_addresses(&mut file).map_err(|error| with_path(&self.path, &error))?;
+            self.file = Some(if shows { file } else { return Err(hidden(&self.path)) });
+        }
+        Ok(())
     }
 
     /// Lets the index go when nobody has asked for a while and it could be read again.
     pub(super) fn release_unused(&mut self) {
         let idle = self.clock.now().saturating_sub(self.used) >= KEPT_FOR;
-        if idle && self.index.is_some() && shows_addresses(&self.path) {
+        let can_be_read = || match self.file {
+            Some(_) => true,
+            None => open(&self.path).is_ok_and(|mut file| shows_addresses(&mut file).unwrap_or(false)),
+        };
+        if idle && self.index.is_some() && can_be_read() {
             self.index = None;
             self.tried = None;
         }
@@ -149,9 +165,10 @@ impl Kallsyms {
     }
 
     fn read(&mut self) -> io::Result<()> {
-        let path = &self.path;
-        let outcome =
-            Index::read(path).and_then(|index| if index.is_hidden() { Err(hidden(path)) } else { Ok(index) });
+        let outcome = match &mut self.file {
+            Some(file) => read(file, &self.path),
+            None => open(&self.path).and_then(|mut file| read(&mut file, &self.path)),
+        };
         self.tried = Some((self.clock.now(), outcome.is_ok()));
         self.index = Some(outcome?);
         Ok(())
@@ -174,10 +191,17 @@ fn hidden(path: &Path) -> io::Error {
     io::Error::new(io::ErrorKind::PermissionDenied, message)
 }
 
+/// Reads the whole of a file, whatever was read of it before.
+fn read(file: &mut File, path: &Path) -> io::Result<Index> {
+    let index = file.rewind().and_then(|()| Index::read(file)).map_err(|error| with_path(path, &error))?;
+    if index.is_hidden() { Err(hidden(path)) } else { Ok(index) }
+}
+
 /// Whether the first few symbols have addresses.
-fn shows_addresses(path: &Path) -> bool {
-    let beginning = super::file::read_at_most(path, 16 << 10).unwrap_or_default();
-    Index::parse(&mut beginning.as_slice()).is_ok_and(|index| !index.is_hidden())
+fn shows_addresses(file: &mut File) -> io::Result<bool> {
+    let mut beginning = Vec::new();
+    file.take(16 << 10).read_to_end(&mut beginning)?;
+    Ok(!Index::parse(&mut beginning.as_slice())?.is_hidden())
 }
 
 #[cfg(test)]

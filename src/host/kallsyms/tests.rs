@@ -146,7 +146,7 @@ fn a_file_that_cannot_be_read_hides_all() {
 #[test]
 fn what_was_seen_stays_when_privilege_is_given_up() {
     let mut fixture = Fixture::new("10 t one\n20 t two\n");
-    fixture.kallsyms.read_ahead().unwrap();
+    fixture.at(0x10, "one");
     fixture.write("0 t one\n0 t two\n");
     fixture.clock.advance(SECOND * 3600);
     fixture.at(0x11, "unknown");
@@ -156,6 +156,40 @@ fn what_was_seen_stays_when_privilege_is_given_up() {
     fixture.kallsyms.release_unused();
     fixture.at(0x10, "one");
     assert_eq!(fixture.kallsyms.address("two").unwrap(), Some(0x20));
+}
+
+#[test]
+fn a_file_that_was_opened_shows_addresses_for_good() {
+    let mut fixture = Fixture::new("10 t one\n20 t two\n80 t old\t[mod]\n");
+    fixture.kallsyms.keep_open().unwrap();
+    assert!(fixture.kallsyms.index.is_none(), "nothing is read before it is asked for");
+    // Who opens it from now on sees no addresses.
+    let kept = fixture.path.with_file_name("kept");
+    std::fs::rename(&fixture.path, &kept).unwrap();
+    fixture.write("0 t one\n0 t two\n");
+    fixture.clock.advance(SECOND * 3600);
+    fixture.at(0x10, "one");
+    fixture.at(0x80, "old\t[mod]");
+    // A module comes later, and the index is let go meanwhile.
+    std::fs::write(&kept, "10 t one\n20 t two\n80 t new\t[mod]\n90 t late\t[mod]\n").unwrap();
+    fixture.clock.advance(SECOND * 600);
+    fixture.kallsyms.release_unused();
+    assert!(fixture.kallsyms.index.is_none());
+    fixture.at(0x80, "new\t[mod]");
+    fixture.at(0x90, "late\t[mod]");
+    assert_eq!(fixture.kallsyms.address("late").unwrap(), Some(0x90));
+}
+
+#[test]
+fn a_file_without_addresses_is_not_kept() {
+    let mut fixture = Fixture::new("0 t one\n0 t two\n");
+    let error = fixture.kallsyms.keep_open().unwrap_err();
+    assert!(error.to_string().contains("CAP_SYSLOG"), "{error}");
+    fixture.write("10 t one\n20 t two\n");
+    fixture.at(0x10, "one");
+    std::fs::remove_file(&fixture.path).unwrap();
+    let error = fixture.kallsyms.keep_open().unwrap_err();
+    assert!(error.to_string().contains("kallsyms"), "{error}");
 }
 
 #[test]

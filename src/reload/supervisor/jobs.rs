@@ -45,6 +45,7 @@ impl<K: Kernel> Job<K> {
         let Some(running) = &self.running else { return Vec::new() };
         let view = Tallies::new(&self.to.spec.view, &running.tallies).complete(&kernel.view(prepared));
         let mut flaws = kernel.probe(&view);
+        flaws.retain(|flaw| self.to.spec.view.is_about(flaw));
         flaws.extend(Generation::unfit(&Member { view_spec: self.to.spec.view.clone(), view }));
         flaws
     }

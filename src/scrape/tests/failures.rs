@@ -1,8 +1,8 @@
 //! What fails costs only itself.
 
 use super::*;
-use crate::snapshot::ReadError;
 use crate::snapshot::fixture::{Failing, Misshapen, Slow};
+use crate::snapshot::{ProgramStatus, ReadError};
 
 fn one(config: &str, source: Arc<dyn Source>) -> Member {
     let family = format!("{config}_total");
@@ -39,6 +39,27 @@ fn a_source_that_cannot_be_read_leaves_its_family_out() {
     check_bad(Arc::new(Failing(ReadError::Unstable)), "unstable", long);
     check_bad(Arc::new(Misshapen), "shape", long);
     check_bad(Arc::new(Slow(Duration::from_millis(120))), "late", Duration::from_millis(100));
+}
+
+/// What an iterator did not write is not served as if it had.
+#[test]
+fn programs_that_do_not_run_leave_out_what_they_would_have_counted() {
+    struct Stuck;
+    impl Programs for Stuck {
+        fn programs(&self) -> Vec<ProgramStatus> {
+            Vec::new()
+        }
+        fn run(&self) -> Result<(), ReadError> {
+            Err(ReadError::Kernel { operation: "running an iterator", message: "no".to_owned(), errno: 11 })
+        }
+    }
+    let mut bad = one("bad", good());
+    bad.view.programs = Arc::new(Stuck);
+    let scraper = scraper(vec![bad, one("good", good())]);
+    let page = text(&scraper.scrape(&plain()));
+    assert_eq!(lines(&page, "ebpf_exporter_good_total"), [r#"ebpf_exporter_good_total{a="1"} 5"#]);
+    assert!(!page.contains("ebpf_exporter_bad_total"), "{page}");
+    assert_eq!(lines(&page, "ebpf_exporter_config_read_errors_total").len(), 1);
 }
 
 #[test]

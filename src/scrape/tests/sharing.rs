@@ -58,6 +58,27 @@ fn a_key_that_is_no_canonical_text_groups_the_family_for_good() {
     check(&scraper, "ebpf_exporter_m_total", &["ebpf_exporter_m_total{a=\"\u{fffd}b\"} 3"]);
 }
 
+/// A gauge says what its keys say now, whatever others said before.
+#[test]
+fn a_key_that_is_no_canonical_text_groups_a_gauge_as_long_as_it_is_there() {
+    let source = rows(4, &[(b"ab\0\0", 10)]);
+    let metrics = vec![metric("g", MetricKind::Gauge, 4, vec![label("a", 0, 4, &[("string", &[])])])];
+    let scraper = scraper(vec![member("c", metrics, vec![("g", source.clone())])]);
+    let is_direct = || {
+        let (settings, states) = (&scraper.settings, &scraper.states);
+        let reading = reading::read(scraper.live.current(), settings, states, plain().deadline);
+        matches!(reading.families.first(), Some(fold::Folded::Direct))
+    };
+    for _ in 0..2 {
+        put(&source, &[(b"ab\0\0", 10), (b"cd\0\0", 1)]);
+        check(&scraper, "ebpf_exporter_g{a=\"ab\"}", &["ebpf_exporter_g{a=\"ab\"} 10"]);
+        assert!(is_direct());
+        put(&source, &[(b"ab\0\0", 10), (b"cd\0\0", 1), (b"ab\0x", 5)]);
+        check(&scraper, "ebpf_exporter_g{a=\"ab\"}", &["ebpf_exporter_g{a=\"ab\"} 15"]);
+        assert!(!is_direct());
+    }
+}
+
 #[test]
 fn bytes_that_no_label_shows_are_summed_over() {
     let source = rows(4, &[(&[1, 0, 0, 0], 10), (&[1, 9, 0, 0], 5)]);

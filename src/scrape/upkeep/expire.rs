@@ -138,7 +138,7 @@ impl Scraper {
             return;
         };
         // In memory and of the shape that was planned for: it can be read.
-        let Ok(snapshot) = Snapshot::read(taken, &planned.columns, &limits()) else { return };
+        let Ok(snapshot) = Snapshot::read_on(1, taken, planned.wanted(), &limits()) else { return };
         for plan in &generation.families {
             for contributor in &plan.contributors {
                 let source = generation.sources.get(contributor.source);

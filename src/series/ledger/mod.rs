@@ -16,6 +16,7 @@ mod keys;
 mod outside;
 
 use keys::{Entry, Keys};
+use outside::Kept;
 
 use super::{Groups, LabelSets, Number, NumberKind};
 
@@ -72,6 +73,8 @@ pub struct Ledger {
     /// Founded series that there was no room for, ever.
     forgotten: u64,
     limits: Limits,
+    /// The series that never falls, whatever is remembered of its keys.
+    kept: Option<Kept>,
     /// Whether what is told are the last words of keys that have just been deleted.
     is_last: bool,
 }
@@ -116,6 +119,7 @@ impl Ledger {
             untracked: 0,
             forgotten: 0,
             limits,
+            kept: None,
             is_last: false,
         }
     }
@@ -243,6 +247,7 @@ impl Ledger {
     pub fn close(&mut self) {
         self.retire_vanished();
         self.forget_the_silent();
+        self.hold_up();
     }
 
     fn is_published(&self, life: &Life) -> bool {
@@ -433,7 +438,7 @@ mod tests {
         finish(ledger)
     }
 
-    fn finish(ledger: &mut Ledger) -> BTreeMap<String, u64> {
+    pub(super) fn finish(ledger: &mut Ledger) -> BTreeMap<String, u64> {
         let mut groups = Groups::new(1);
         ledger.finish(&mut groups, |_| 1.0);
         groups

@@ -1,7 +1,19 @@
 //! What a ledger is told beside the passes: which series stay without a key, and what keys said
 //! that were deleted.
 
-use super::{Ledger, add, less, minus};
+use super::{Ledger, add, less, minus, plus};
+
+/// A series that never falls.
+#[derive(Debug)]
+pub(super) struct Kept {
+    set: u32,
+    /// The pass that kept it.
+    epoch: u64,
+    /// What its slots said in the pass before.
+    said: Vec<u64>,
+    /// Whether there was no room for some keys then.
+    had_untracked: bool,
+}
 
 impl Ledger {
     /// How many keys are remembered.
@@ -11,11 +23,36 @@ impl Ledger {
     }
 
     /// Publishes a series from now on whether a key speaks for it or not; one that is not there is not made.
+    /// As long as every pass keeps it, it does not even fall when there was no room to remember its keys.
     pub fn keep(&mut self, list: &[u8]) {
         let epoch = self.epoch;
-        let life = self.sets.find(list).and_then(|set| self.lives.get_mut(set as usize));
-        if let Some(life) = life {
+        let Some(set) = self.sets.find(list) else { return };
+        if let Some(life) = self.lives.get_mut(set as usize) {
             (life.founded, life.held) = (true, epoch);
+        }
+        match &mut self.kept {
+            Some(kept) if kept.set == set && kept.epoch + 1 >= epoch => kept.epoch = epoch,
+            kept => *kept = Some(Kept { set, epoch, said: Vec::new(), had_untracked: false }),
+        }
+    }
+
+    /// Ends a pass for the series that is kept. What is missing of what it said before was said by keys that there was
+    /// no room to remember, and that are gone: it is retired now.
+    pub(super) fn hold_up(&mut self) {
+        let (kind, stride) = (self.shape.kind, self.shape.stride);
+        let Some(kept) = self.kept.as_mut().filter(|kept| kept.epoch == self.epoch) else { return };
+        kept.said.resize(stride, 0);
+        let may_miss = std::mem::replace(&mut kept.had_untracked, self.untracked > 0);
+        let start = kept.set as usize * stride;
+        let now = self.current.get(start..).unwrap_or_default();
+        let past = self.retired.get_mut(start..).unwrap_or_default();
+        for ((said, now), past) in kept.said.iter_mut().zip(now).zip(past) {
+            let says = plus(kind, *now, *past);
+            if may_miss && less(kind, says, *said) {
+                *past = plus(kind, *past, minus(kind, *said, says));
+            } else {
+                *said = says;
+            }
         }
     }
 
@@ -70,7 +107,7 @@ impl Ledger {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{ledger, pass, series};
+    use super::super::tests::{finish, ledger, pass, series};
 
     #[test]
     fn a_kept_series_stays_and_a_key_that_leaves_it_takes_nothing_along() {
@@ -84,6 +121,33 @@ mod tests {
         ledger.retain_founded(|list| list != b"rest");
         assert_eq!(pass(&mut ledger, &[(1, "x", 13)]), series([("x", 3)]));
         assert_eq!(pass(&mut ledger, &[(3, "rest", 1)]), series([("rest", 17)]));
+    }
+
+    /// A pass that keeps the series `rest`.
+    fn keeping(ledger: &mut super::Ledger, rows: &[(u8, u64)]) -> u64 {
+        ledger.begin();
+        for (key, value) in rows {
+            ledger.add(&[*key], b"rest", 0, *value);
+        }
+        ledger.keep(b"rest");
+        finish(ledger)["rest"]
+    }
+
+    /// Keys for which there is no room are shown as they are: what they said is missed when they go.
+    #[test]
+    fn a_kept_series_does_not_fall_when_there_is_no_room_for_its_keys() {
+        let mut ledger = ledger(1, 100);
+        assert_eq!(keeping(&mut ledger, &[(1, 10), (2, 5), (3, 7)]), 22);
+        assert_eq!(ledger.untracked(), 2);
+        assert_eq!(keeping(&mut ledger, &[(1, 10), (2, 6), (3, 7)]), 23);
+        assert_eq!(keeping(&mut ledger, &[(1, 10), (2, 6)]), 23);
+        assert_eq!(keeping(&mut ledger, &[(1, 11)]), 23);
+        // Nothing was missed since.
+        assert_eq!(keeping(&mut ledger, &[(1, 12)]), 24);
+        assert_eq!(keeping(&mut ledger, &[]), 24);
+        assert_eq!(keeping(&mut ledger, &[(3, 1)]), 25);
+        // Series that nobody keeps are as they were.
+        assert_eq!(pass(&mut ledger, &[(3, "x", 9), (4, "y", 2)])["y"], 2);
     }
 
     /// Deletes keys that said this in the end.

@@ -8,4 +8,5 @@ pub mod folder;
 pub mod golden;
 pub mod kernel;
 pub mod objects;
+pub mod opened;
 pub mod promtool;

@@ -749,7 +749,7 @@ const WHAT_COMES_LATER: &[Case] = &[
     ),
     (
         "maps: {theirs: {from_pin: /x}}\nmetrics: {counters: [{name: a, help: h, ringbuf: theirs, type: x}]}\n",
-        &["?pin-missing 1:27", "pin-events 2:50 a", "no-metric-left"],
+        &["?pin-missing 1:27", "pin-events 2:50 (a)", "no-metric-left -"],
     ),
     ("maps: {array: {shared: ''}}\nmetrics: {counters: []}\n", &["bad-shared 1:24"]),
     ("maps: {array: {shared: a, pin_path: /x}}\nmetrics: {counters: []}\n", &["bad-shared 1:24"]),

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use super::{Workload, good_yaml};
 use crate::common::exporter::{Exporter, run, value_of};
 use crate::common::folder::Folder;
+use crate::common::opened::Opened;
 
 fn good_folder(calls: Workload) -> Folder {
     let folder = Folder::new();
@@ -57,25 +58,61 @@ fn sighup_does_not_end_it() {
     assert_eq!(exporter.value("ebpf_exporter_good_total{slot=\"7\"}"), Some(9.0));
 }
 
-/// Symbols are read while the process may still see their addresses.
-#[test]
-fn kernel_symbols_have_names_after_the_privilege_to_see_them_is_gone() {
-    let calls = Workload::new();
+/// A config that counts calls by the address of a function of the kernel.
+fn symbols_folder(calls: Workload) -> Folder {
     let folder = Folder::new();
     let object = calls.object(
         r#"
-        const volatile u64 kaddr_schedule = 0;
+        extern const void schedule __ksym;
         struct { __uint(type, BPF_MAP_TYPE_HASH); __uint(max_entries, 4); __type(key, u64); __type(value, u64); } where_total SEC(".maps");
         "#,
-        "u64 key = kaddr_schedule, one = 1; bpf_map_update_elem(&where_total, &key, &one, BPF_ANY);",
+        "u64 key = (u64)&schedule, one = 1; bpf_map_update_elem(&where_total, &key, &one, BPF_ANY);",
     );
-    let yaml = "kaddrs: [schedule]\nmetrics:\n  counters:\n    - name: where_total\n      help: Addresses\n      \
+    let yaml = "metrics:\n  counters:\n    - name: where_total\n      help: Addresses\n      \
                 labels: [{name: function, size: 8, decoders: [{name: ksym}]}]\n";
     folder.pair("symbols", yaml, &object);
-    let exporter = Exporter::start(&[&folder.argument(), "--capabilities.keep=none"]);
-    calls.fire(1);
-    let page = exporter.page();
-    assert_eq!(value_of(&page, r#"ebpf_exporter_where_total{function="schedule"}"#), Some(1.0), "{page}");
+    folder
+}
+
+/// How often a process has the list of symbols open.
+fn lists_of_symbols(exporter: &Exporter) -> usize {
+    let descriptors = std::fs::read_dir(format!("/proc/{}/fd", exporter.pid())).unwrap();
+    let targets = descriptors.flatten().filter_map(|entry| std::fs::read_link(entry.path()).ok());
+    targets.filter(|target| target == Path::new("/proc/kallsyms")).count()
+}
+
+/// The list of symbols is opened while the process may still see their addresses, and read when a label shows one.
+#[test]
+fn kernel_symbols_have_names_whatever_privilege_is_kept() {
+    let calls = Workload::new();
+    let folder = symbols_folder(calls);
+    for keep in ["all", "none", "cap_bpf,cap_syslog"] {
+        let exporter = Exporter::start(&[&folder.argument(), &format!("--capabilities.keep={keep}")]);
+        assert_eq!(lists_of_symbols(&exporter), 1, "{keep}");
+        calls.fire(1);
+        for _ in 0..2 {
+            let page = exporter.page();
+            let schedule = value_of(&page, r#"ebpf_exporter_where_total{function="schedule"}"#);
+            assert_eq!(schedule, Some(1.0), "{keep}: {page}");
+        }
+    }
+}
+
+#[test]
+fn the_list_of_symbols_is_opened_for_labels_that_show_them_alone() {
+    let machine = tempfile::tempdir().unwrap();
+    std::fs::write(machine.path().join("kallsyms"), "0000000000000010 T one\n").unwrap();
+    let opened = Opened::watch(machine.path(), &["kallsyms"]);
+    let calls = Workload::new();
+    let procfs = format!("--path.procfs={}", machine.path().display());
+    for keep in ["all", "none"] {
+        let folder = good_folder(calls);
+        let exporter =
+            Exporter::start(&[&folder.argument(), &procfs, &format!("--capabilities.keep={keep}")]);
+        calls.fire(1);
+        assert_eq!(exporter.value("ebpf_exporter_good_total{slot=\"7\"}"), Some(1.0));
+        assert_eq!((opened.take(), lists_of_symbols(&exporter)), (vec![], 0), "{keep}");
+    }
 }
 
 /// Every thread gives up what is not kept, and reading goes on.

@@ -23,6 +23,9 @@ mod memory;
 /// Names of members, from the YAML to the page.
 mod named;
 
+/// Maps of maps, from the YAML to the page.
+mod nested;
+
 /// Pages over HTTP, and what promtool and Prometheus make of them.
 mod pages;
 

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use bpftally::bpf::{MapSource, Method};
 use bpftally::snapshot::{
     Batch, Column, Limits, ReadError, ReadStatistics, Reduce, Shape, SharedPush, Snapshot, Source, ValueSpec,
+    Wanted,
 };
 use libbpf_rs::{MapCore, MapFlags, MapHandle, MapType};
 
@@ -213,12 +214,13 @@ fn lru_hashes_with_room_under_churn_are_read_truly_by_several_threads() {
 fn a_map_that_is_emptied_meanwhile_is_read_truly() {
     let map = create_map(MapType::Hash, 8, 8, 100_000, 0);
     let column = Column::new(ValueSpec::unsigned(0, 8), Reduce::Sum);
+    let wanted = Wanted { columns: &[column], ..Wanted::default() };
     let stable: Vec<u32> = (0..100_000).step_by(10_000).collect();
     for _ in 0..5 {
         (0..100_000).for_each(|number| set(&map, number));
         let source =
             Emptied { source: source(&map, Method::Batch), map: &map, empty: AtomicBool::new(false) };
-        let snapshot = Snapshot::read_on(2, &source, &[column], &limits()).unwrap();
+        let snapshot = Snapshot::read_on(2, &source, wanted, &limits()).unwrap();
         for number in &stable {
             let key = key(MapType::Hash, *number);
             assert_eq!(snapshot.keys().filter(|found| **found == key).count(), 1, "{number}");

@@ -22,8 +22,14 @@ mod refuse;
 /// One object takes over from another while its programs count.
 mod handover;
 
+/// Maps that maps hold.
+mod nested;
+
 /// Loading: global variables, refusals, faults.
 mod load;
+
+/// Keys that are shown alike: seen while they are read.
+mod forms;
 
 /// Reading maps that stand still: every kind, size and bound.
 mod read;

@@ -1,7 +1,7 @@
 use std::time::{Duration, Instant};
 
 use bpftally::bpf::{MapSource, Method};
-use bpftally::snapshot::{Column, Limits, ReadError, Reduce, Snapshot, Source, ValueSpec};
+use bpftally::snapshot::{Column, Limits, ReadError, Reduce, Snapshot, Source, ValueSpec, Wanted};
 use libbpf_rs::{MapCore, MapFlags, MapType};
 
 use crate::common::kernel::{Row, create_map, kernel_since, limits, put, rows, source, try_rows};
@@ -154,6 +154,7 @@ fn more_than_one_batch_is_read() {
 #[test]
 fn a_large_hash_is_read_whole_by_several_threads() {
     let column = Column::new(ValueSpec::unsigned(0, 8), Reduce::Split);
+    let wanted = Wanted { columns: &[column], ..Wanted::default() };
     for (kind, flags) in [
         (MapType::Hash, 0),
         (MapType::Hash, NO_PREALLOC),
@@ -167,7 +168,7 @@ fn a_large_hash_is_read_whole_by_several_threads() {
             let source = source(&map, Method::Batch);
             assert!(source.is_divisible(), "{kind:?}");
             for threads in [2, 3, 4] {
-                let snapshot = Snapshot::read_on(threads, &source, &[column], &limits()).unwrap();
+                let snapshot = Snapshot::read_on(threads, &source, wanted, &limits()).unwrap();
                 let lanes = snapshot.numbers(0).unwrap().bits.chunks_exact(source.shape().lanes);
                 let values = lanes.map(|lanes| lanes.iter().flat_map(|lane| lane.to_ne_bytes()).collect());
                 let mut found: Vec<Row> = snapshot.keys().map(<[u8]>::to_vec).zip(values).collect();

@@ -11,14 +11,14 @@ use super::{BLOCK, Children, LoopDevice, eventually, run, start};
 use crate::common::exporter::Exporter;
 
 /// A file system of its own, on a device of its own.
-struct Mounted {
+pub struct Mounted {
     folder: tempfile::TempDir,
-    device: LoopDevice,
+    pub device: LoopDevice,
 }
 
 impl Mounted {
     #[track_caller]
-    fn new() -> Self {
+    pub fn new() -> Self {
         let device = LoopDevice::new(32 << 20);
         run(Command::new("mkfs.ext4").args(["-q", "-E", "nodiscard,lazy_itable_init=0"]).arg(&device.path));
         let folder = tempfile::tempdir().unwrap();
@@ -26,7 +26,7 @@ impl Mounted {
         Self { folder, device }
     }
 
-    fn file(&self, name: &str) -> PathBuf {
+    pub fn file(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 }
@@ -39,7 +39,7 @@ impl Drop for Mounted {
 
 /// The series of a family that are a device's, by their other labels.
 #[track_caller]
-fn of_device(exporter: &Exporter, device: &LoopDevice, family: &str) -> BTreeMap<String, f64> {
+pub fn of_device(exporter: &Exporter, device: &LoopDevice, family: &str) -> BTreeMap<String, f64> {
     let mut found = BTreeMap::new();
     for (mut labels, value) in exporter.values(&format!("ebpf_exporter_{family}")) {
         if labels.remove("device") == Some(device.name()) {

@@ -114,12 +114,17 @@ static void reset(int socket)
     close(socket);
 }
 
-static void connects(int times)
+/* Each waits in the listener's queue for so many microseconds. */
+static void connects(int times, int wait)
 {
     int listener = bound(SOCK_STREAM, PORT);
 
     for (int i = 0; i < times; i++) {
-        int client = connected(PORT), server = MUST(accept(listener, NULL, NULL));
+        int client = connected(PORT), server;
+
+        if (wait)
+            usleep(wait);
+        server = MUST(accept(listener, NULL, NULL));
 
         close(client);
         close(server);
@@ -350,7 +355,9 @@ int main(int count, char **words)
         family = AF_INET6;
     own_network();
     if (!strcmp(what, "connects"))
-        connects(times);
+        connects(times, 0);
+    else if (!strcmp(what, "late-accepts"))
+        connects(times, 5000);
     else if (!strcmp(what, "refused"))
         refused(times);
     else if (!strcmp(what, "unanswered"))

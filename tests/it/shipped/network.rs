@@ -55,12 +55,31 @@ fn connects_and_accepts_are_exact() {
     assert_eq!((kernel["TcpActiveOpens"], kernel["TcpPassiveOpens"]), (200.0, 200.0));
     let check = |what: &str, counted: f64| check_events(what, "tcp_set_state", counted, 200.0);
     check("connects", group.sum(&exporter, "tcp_connect_latency_seconds_count"));
-    check("accepts", group.sum(&exporter, "tcp_accepts_total"));
+    let accepts = group.sum(&exporter, "tcp_accepts_total");
+    check("accepts", accepts);
+    let waits = group.sum(&exporter, "tcp_accept_latency_seconds_count");
+    check_events("waits to be accepted", "accept_", waits, accepts);
     let seconds = group.sum(&exporter, "tcp_connect_latency_seconds_sum");
     assert!(0.0 < seconds && seconds <= took, "{seconds} s of connects in {took} s");
     assert_eq!(group.sum(&exporter, "tcp_connect_failures_total"), 0.0);
     // Others may do the same meanwhile.
     assert!(state("established") - established >= 390.0 && state("listen") - listens >= 1.0);
+}
+
+#[test]
+fn connections_wait_until_they_are_accepted() {
+    let exporter = start("tcpconnections");
+    let group = Group::new();
+    let begin = std::time::Instant::now();
+    group.network("late-accepts", 40);
+    let took = begin.elapsed().as_secs_f64();
+    let waits = group.sum(&exporter, "tcp_accept_latency_seconds_count");
+    check_events("waits to be accepted", "accept_", waits, group.sum(&exporter, "tcp_accepts_total"));
+    // Each for 5 ms at the least, and for nothing in a bucket below.
+    let seconds = group.sum(&exporter, "tcp_accept_latency_seconds_sum");
+    assert!(waits > 30.0 && (waits * 0.005..=took).contains(&seconds), "{seconds} s for {waits} in {took} s");
+    let short = group.series(&exporter, "tcp_accept_latency_seconds_bucket");
+    assert_eq!(short["le=0.004194304"], 0.0, "{short:?}");
 }
 
 #[test]

@@ -3,7 +3,9 @@
 #include <fcntl.h>
 #include <linux/bpf.h>
 #include <linux/futex.h>
+#include <linux/if_packet.h>
 #include <linux/sched.h>
+#include <net/if.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -13,6 +15,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -21,6 +24,10 @@
 
 #define PAGE 4096
 
+#ifndef MADV_PAGEOUT
+#define MADV_PAGEOUT 21
+#endif
+
 /* Signals that nobody else sends. */
 #define PENDING SIGPWR
 #define IGNORED (SIGRTMIN + 7)
@@ -28,6 +35,24 @@
 static void *sleep_a_little(void *code) { usleep(2000); return NULL; }
 static void *exit_all(void *code) { usleep(2000); exit(atoi(code)); }
 static void *exec_shell(void *code) { execl("/bin/sh", "sh", "-c", code, NULL); return NULL; }
+
+/* Frames of one length with a protocol above IP that nobody uses, for an interface. */
+static void send_frame(char *interface)
+{
+    static int packets;
+    static struct sockaddr_ll to;
+    unsigned char frame[114] = {[12] = 0x08, [14] = 0x45, [17] = 100, [22] = 64, [23] = 253, [26] = 127, [30] = 127};
+
+    if (!packets) {
+        packets = socket(AF_PACKET, SOCK_RAW, 0);
+        to = (struct sockaddr_ll) {.sll_family = AF_PACKET, .sll_protocol = 0x0008, .sll_halen = 6};
+        to.sll_ifindex = if_nametoindex(interface);
+    }
+    if (sendto(packets, frame, sizeof(frame), 0, (void *) &to, sizeof(to)) != sizeof(frame)) {
+        perror("sendto");
+        exit(1);
+    }
+}
 
 /* What each of so many times is. */
 static void once(char *what, char *code)
@@ -48,6 +73,8 @@ static void once(char *what, char *code)
         syscall(SYS_bpf, BPF_LINK_DETACH, &nothing, sizeof(nothing));
     } else if (!strcmp(what, "bpf-no-such-command")) {
         syscall(SYS_bpf, 4242, &nothing, sizeof(nothing));
+    } else if (!strcmp(what, "frames")) {
+        send_frame(code);
     } else if (!strcmp(what, "refused-timer")) {
         syscall(SYS_getitimer, 77, NULL);
     } else if (!strcmp(what, "wait-for-a-signal")) {
@@ -149,6 +176,16 @@ static void in_group(char *what, int times, char *code)
         posix_fadvise(file, 0, 0, POSIX_FADV_DONTNEED);
         memory = mmap(NULL, (size_t) times * PAGE, PROT_READ, MAP_SHARED, file, 0);
         madvise(memory, (size_t) times * PAGE, MADV_RANDOM);
+        for (int i = 0; i < times; i++)
+            (void) ((volatile char *) memory)[(size_t) i * PAGE];
+    } else if (!strcmp(what, "swap")) {
+        /* Pages with contents of their own: those that are all zero are not written. */
+        memory = mmap(NULL, (size_t) times * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        madvise(memory, (size_t) times * PAGE, MADV_NOHUGEPAGE);
+        for (size_t i = 0; i < (size_t) times * PAGE; i += sizeof(int))
+            *(int *) (memory + i) = i * 2654435761u;
+        if (madvise(memory, (size_t) times * PAGE, MADV_PAGEOUT))
+            syscall(SYS_exit_group, 1);
         for (int i = 0; i < times; i++)
             (void) ((volatile char *) memory)[(size_t) i * PAGE];
     } else if (!strcmp(what, "read-file")) {
