@@ -3,16 +3,17 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-kernels bench bench-dns bench-probes fuzz lint objects check-objects image-proof build-packages test-packages
+.PHONY: help run build test test-aarch64 test-kernels kernels-table bench bench-dns bench-probes fuzz lint objects check-objects image-proof build-packages test-packages
 
 ARCHITECTURE := $(shell uname -m)
 TARGET := $(ARCHITECTURE)-unknown-linux-gnu
-BINARY := target/release/bpftally
+# That of another architecture has its name: target/release/bpftally.aarch64.
+BINARY := target/release/bpftally$(if $(filter-out $(ARCHITECTURE),$(firstword $(subst -, ,$(TARGET)))),.$(firstword $(subst -, ,$(TARGET))))
 SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
 LISTEN ?= 127.0.0.1:9435
-KERNELS ?= 5.10 6.12
+KERNELS ?= 5.10 6.1 6.12 6.18 newest
 SECONDS ?= 60
-TARGETS ?= config object decoder event
+TARGETS ?= config object decoder name event
 
 BUILD_PACKAGES := gcc make pkg-config libelf-dev zlib1g-dev
 OBJECT_PACKAGES := clang llvm libbpf-dev linux-libc-dev
@@ -22,7 +23,7 @@ TEST_PACKAGES := bpftool clang-19 curl iproute2 mount prometheus util-linux
 RUNNER := CARGO_TARGET_$(shell echo $(TARGET) | tr a-z- A-Z_)_RUNNER
 
 help: ## Say what there is
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
 run: build ## Build, and start the exporter on 127.0.0.1:9435 with all shipped configs
 	@echo
@@ -34,8 +35,8 @@ run: build ## Build, and start the exporter on 127.0.0.1:9435 with all shipped c
 	@exec $(SUDO) $(BINARY) --config.dir configs --object.dir bpf-objects --web.listen-address $(LISTEN) \
 		--config.allow-insecure-permissions
 
-build: build-packages ## Build the static release binary, target/release/bpftally
-	RUSTFLAGS="-C target-feature=+crt-static" cargo build --locked --release --target $(TARGET)
+build: build-packages ## Build the static release binary, target/release/bpftally (TARGET=aarch64-unknown-linux-gnu)
+	RUSTFLAGS="-C target-feature=+crt-static" tools/cross.sh $(TARGET) cargo build --locked --release --target $(TARGET)
 	install -D target/$(TARGET)/release/bpftally $(BINARY)
 	tools/prove-static.sh $(BINARY)
 
@@ -43,8 +44,15 @@ test: build-packages test-packages ## Run all tests (as root, through sudo where
 	cargo test --locked --no-run
 	$(RUNNER)=$(CURDIR)/tools/as-root.sh cargo test --locked
 
+test-aarch64: build-packages ## Test what needs no kernel as aarch64 does it, under QEMU
+	tools/test-under-qemu.sh aarch64-unknown-linux-gnu
+
 test-kernels: build ## Test the release binary on Debian's kernels in virtual machines (KERNELS="5.10 6.12")
 	tools/kernels/test.sh $(KERNELS)
+	tools/kernels/table.sh check $(KERNELS)
+
+kernels-table: ## Write what the last `make test-kernels` found into docs/kernels.md
+	tools/kernels/table.sh write $(KERNELS)
 
 bench: build-packages ## Measure scrapes and events beside bare programs, as root (CASES="hash-10k ...")
 	@tools/install-packages.sh $(OBJECT_PACKAGES)
@@ -59,10 +67,11 @@ bench-probes: build ## Measure what each shipped program takes, as root (SECONDS
 	$(SUDO) env WRITE=$(WRITE) tools/bench-probes.sh $(SECONDS)
 
 bench-dns: build-packages ## Offer 10,000 DNS queries a second to the DNS observer, and check every number, as root (SECONDS=60)
-	cargo bench --locked --bench dns --no-run
-	$(RUNNER)=$(CURDIR)/tools/as-root.sh cargo bench --locked --bench dns -- $(SECONDS)
+	RUSTFLAGS="-C target-feature=+crt-static" cargo bench --locked --target $(TARGET) --bench dns --no-run
+	$(RUNNER)=$(CURDIR)/tools/as-root.sh RUSTFLAGS="-C target-feature=+crt-static" \
+		cargo bench --locked --target $(TARGET) --bench dns -- $(SECONDS)
 
-fuzz: build-packages ## Fuzz the readers of configs, objects, keys and events (SECONDS=60 each, TARGETS="config object decoder event")
+fuzz: build-packages ## Fuzz the readers of configs, objects, keys, names and events (SECONDS=60 each, TARGETS="config object decoder name event")
 	@tools/install-packages.sh g++
 	fuzz/run.sh $(SECONDS) $(TARGETS)
 

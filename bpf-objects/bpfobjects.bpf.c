@@ -16,8 +16,11 @@
 
 /* Programs and maps that are shown; a node with a network of BPF has some hundreds. */
 #define MOST 2048
+/* What is gone is forgotten in steps that are short for the verifier: at each object that is there, and at the end. */
+#define FORGOTTEN_AT_ONCE 8
+#define FORGOTTEN_AT_THE_END 128
 /* What runs on CPUs above is not counted; hardly a machine has more. */
-#define MOST_CPUS 1024
+#define MOST_CPUS 512
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
@@ -87,7 +90,9 @@ struct bpf_iter__bpf_map {
 
 #pragma clang attribute pop
 
-extern const struct rq runqueues __ksym;
+/* How far apart what CPUs have lies, and how many there may be: addresses that not every kernel tells. */
+extern const void __per_cpu_offset __ksym __weak;
+extern const void nr_cpu_ids __ksym __weak;
 
 struct object_key {
     u32 id;
@@ -127,12 +132,15 @@ struct {
 } bpf_maps SEC(".maps");
 
 /*
- * What was found in this pass and in the one before, in a half each: what the one
- * before had and this one has not is gone, and leaves its map. 96 KiB each.
+ * What was found in this pass and in the one before, in a half each and by rising
+ * numbers: what the one before had and this one has not is gone, and leaves its
+ * map. 96 KiB each.
  */
 struct passes {
     u32 half;
     u32 lengths[2];
+    /* How much of the one before was looked at. */
+    u32 seen;
     struct object_key found[2 * MOST];
 };
 
@@ -147,32 +155,42 @@ static __always_inline struct object_key *found(struct passes *passes, u64 half,
     return &passes->found[index & (2 * MOST - 1)];
 }
 
-static __always_inline void note(struct passes *passes, u64 at, const struct object_key *key)
+/* Forgets some of the pass before that are not in this one; of those, what this one is past, or at its end all. */
+static __always_inline void forget(void *map, struct passes *passes, u64 session, u32 number, u32 most)
 {
-    /* The first one of a pass. There is one: this program and its maps are among all. */
-    if (!at)
-        passes->half ^= 1;
-    if (at >= MOST)
-        return;
-    *found(passes, passes->half, at) = *key;
-    passes->lengths[passes->half & 1] = at + 1;
-}
-
-/* The session is the first member of each value. */
-static __always_inline void forget(void *map, struct passes *passes, u64 session)
-{
-    u32 half = passes->half & 1, before = passes->lengths[!half];
+    u32 half = !(passes->half & 1), length = passes->lengths[half];
     struct object_key *key;
     u64 *value;
 
-    for (u32 at = 0; at < MOST; at++) {
-        if (at >= before)
+    for (u32 i = 0; i < most; i++) {
+        if (passes->seen >= length)
             break;
-        key = found(passes, !half, at);
+        key = found(passes, half, passes->seen);
+        if (key->id >= number)
+            break;
+        passes->seen += 1;
+        /* The session is the first member of each value. */
         value = bpf_map_lookup_elem(map, key);
         if (value && *value != session)
             bpf_map_delete_elem(map, key);
     }
+}
+
+static __always_inline void note(void *map, struct passes *passes, u64 session, u64 at, const struct object_key *key)
+{
+    /*
+     * The first one of a pass; there is one, because this program and its maps are among all. What is left of
+     * the pass before the last is looked at further, while this one takes the last one's place.
+     */
+    if (!at && passes->seen >= passes->lengths[!(passes->half & 1)]) {
+        passes->half ^= 1;
+        passes->seen = 0;
+    }
+    if (at >= MOST)
+        return;
+    *found(passes, passes->half, at) = *key;
+    passes->lengths[passes->half & 1] = at + 1;
+    forget(map, passes, session, key->id, FORGOTTEN_AT_ONCE);
 }
 
 /* Something that each CPU has, to learn how far apart what they have lies. */
@@ -208,15 +226,21 @@ static __always_inline bool distance_by_map(u32 cpu, u64 *distance)
     return true;
 }
 
-/* The same by a variable of the kernel, whose address not every kernel tells. */
+/* CPUs that there may be, by variables of the kernel; 0 when it does not tell where they are. */
+static __always_inline u32 cpus_by_symbol(void)
+{
+    u32 cpus = 0;
+
+    if (&__per_cpu_offset && &nr_cpu_ids)
+        bpf_probe_read_kernel(&cpus, sizeof(cpus), &nr_cpu_ids);
+    return cpus;
+}
+
 static __always_inline bool distance_by_symbol(u32 cpu, u64 *distance)
 {
-    struct rq *rq = bpf_per_cpu_ptr(&runqueues, cpu);
+    const u64 *distances = (const void *) &__per_cpu_offset;
 
-    if (!rq)
-        return false;
-    *distance = (u64) rq - (u64) &runqueues;
-    return true;
+    return bpf_probe_read_kernel(distance, sizeof(*distance), &distances[cpu]) == 0;
 }
 
 /* Each is 64 bits, whatever the kernel wraps them in. */
@@ -262,13 +286,20 @@ static __always_inline int program_found(struct bpf_iter__bpf_prog *context, boo
 {
     struct bpf_prog *kernel = context->prog;
     u64 session = context->meta->session_id, at = context->meta->seq_num, statistics, distance;
+    u32 cpus = by_symbol ? cpus_by_symbol() : MOST_CPUS;
     struct object_key key = {};
     struct program program = {};
 
+    /* First of all what a kernel may refuse: it takes long for the rest. */
+    if (!by_symbol && !distance_by_map(0, &distance))
+        return 0;
     if (!kernel) {
-        forget(&bpf_programs, &passes_of_programs, session);
+        forget(&bpf_programs, &passes_of_programs, session, -1, FORGOTTEN_AT_THE_END);
         return 0;
     }
+    /* Nothing is said rather than that it never ran. */
+    if (!cpus)
+        return 0;
     key.id = BPF_CORE_READ(kernel, aux, id);
     key.type = kernel->type;
     BPF_CORE_READ_STR_INTO(&key.name, kernel, aux, name);
@@ -277,11 +308,11 @@ static __always_inline int program_found(struct bpf_iter__bpf_prog *context, boo
     program.bytes = (u64) kernel->pages * PAGE_SIZE;
     statistics = statistics_of(kernel);
     for (u32 cpu = 0; cpu < MOST_CPUS; cpu++) {
-        if (!(by_symbol ? distance_by_symbol(cpu, &distance) : distance_by_map(cpu, &distance)))
+        if (cpu >= cpus || !(by_symbol ? distance_by_symbol(cpu, &distance) : distance_by_map(cpu, &distance)))
             break;
         add_statistics(&program, statistics + distance);
     }
-    note(&passes_of_programs, at, &key);
+    note(&bpf_programs, &passes_of_programs, session, at, &key);
     bpf_map_update_elem(&bpf_programs, &key, &program, BPF_ANY);
     return 0;
 }
@@ -308,15 +339,6 @@ static __always_inline u64 cpus_by_map(void)
     return cpus;
 }
 
-static __always_inline u64 cpus_by_symbol(void)
-{
-    u32 cpus = 0;
-
-    while (cpus < MOST_CPUS && bpf_per_cpu_ptr(&runqueues, cpus))
-        cpus++;
-    return cpus;
-}
-
 static __always_inline bool is_percpu(enum bpf_map_type type)
 {
     return type == BPF_MAP_TYPE_PERCPU_HASH || type == BPF_MAP_TYPE_PERCPU_ARRAY ||
@@ -325,13 +347,15 @@ static __always_inline bool is_percpu(enum bpf_map_type type)
 
 static __always_inline int map_found(struct bpf_iter__bpf_map *context, bool by_symbol)
 {
-    u64 session = context->meta->session_id, at = context->meta->seq_num, value_bytes;
+    u64 session = context->meta->session_id, at = context->meta->seq_num, value_bytes, cpus, distance;
     struct bpf_map *kernel = context->map;
     struct object_key key = {};
     struct map map = {};
 
+    if (!by_symbol && !distance_by_map(0, &distance))
+        return 0;
     if (!kernel) {
-        forget(&bpf_maps, &passes_of_maps, session);
+        forget(&bpf_maps, &passes_of_maps, session, -1, FORGOTTEN_AT_THE_END);
         return 0;
     }
     key.id = kernel->id;
@@ -340,13 +364,17 @@ static __always_inline int map_found(struct bpf_iter__bpf_map *context, bool by_
     map.session = session;
     map.entries = kernel->max_entries;
     value_bytes = kernel->value_size;
-    if (is_percpu(kernel->map_type))
-        value_bytes = ((value_bytes + 7) & ~7ULL) * (by_symbol ? cpus_by_symbol() : cpus_by_map());
+    if (is_percpu(kernel->map_type)) {
+        cpus = by_symbol ? cpus_by_symbol() : cpus_by_map();
+        if (!cpus)
+            return 0;
+        value_bytes = ((value_bytes + 7) & ~7ULL) * cpus;
+    }
     map.bytes = map.entries * (kernel->key_size + value_bytes);
     /* Of a ring the capacity is in bytes, and nothing else is said of it. */
     if (kernel->map_type == BPF_MAP_TYPE_RINGBUF || kernel->map_type == BPF_MAP_TYPE_USER_RINGBUF)
         map.bytes = map.entries;
-    note(&passes_of_maps, at, &key);
+    note(&bpf_maps, &passes_of_maps, session, at, &key);
     bpf_map_update_elem(&bpf_maps, &key, &map, BPF_ANY);
     return 0;
 }

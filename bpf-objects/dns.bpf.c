@@ -29,7 +29,7 @@
 const volatile u16 dns_port = 53;
 /* How long a query waits for its answer. */
 const volatile u64 timeout_ns = 5000000000;
-/* Whether there is an event with its name for each response. */
+/* Whether there is an event with its name for each response, and for each query that times out. */
 const volatile bool names = false;
 
 /* Types that have a label of their own. */
@@ -118,6 +118,11 @@ enum dns_unanswered {
     DNS_UNANSWERED_DISPLACED,
     /* No room to remember it. */
     DNS_UNANSWERED_UNTRACKED,
+};
+
+enum dns_outcome {
+    DNS_OUTCOME_RESPONSE,
+    DNS_OUTCOME_TIMEOUT,
 };
 
 struct dns_header {
@@ -224,14 +229,20 @@ struct deadlines {
     struct deadline ring[DEADLINES];
 };
 
-/* A response with its name in wire format, up to and without the last zero. */
-struct dns_response {
+/* What was asked, in wire format, up to and without the last zero. */
+struct question {
+    enum dns_type type;
+    u8 name[MAX_NAME + 1];
+};
+
+/* How a question ended. */
+struct dns_exchange {
     u64 latency_us;
+    enum dns_outcome outcome;
     enum dns_role role;
     enum dns_protocol protocol;
-    enum dns_type type;
     enum dns_rcode rcode;
-    u8 name[MAX_NAME + 1];
+    struct question question;
 };
 
 #define HASH(kind, entries, key_type, value_type, name) \
@@ -256,6 +267,20 @@ HASH(BPF_MAP_TYPE_HASH, 16, struct unanswered_key, u64, dns_unanswered);
 /* Queries without an answer at one time; one that finds it full is counted, and not followed. */
 HASH(BPF_MAP_TYPE_HASH, 16384, struct exchange_key, struct pending, dns_pending);
 
+/*
+ * What pending queries ask for, where events tell it. It takes memory (some 370 bytes an entry) only as long
+ * as they are pending; one that finds it full has no event when it times out, which is counted as map_full.
+ */
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __uint(max_entries, 4096);
+    __type(key, struct exchange_key);
+    __type(value, struct question);
+} dns_questions SEC(".maps");
+
+static const struct question no_question = {};
+
 struct {
     __uint(type, BPF_MAP_TYPE_ARRAY);
     __uint(max_entries, 1);
@@ -264,7 +289,7 @@ struct {
 } dns_deadlines SEC(".maps");
 
 /* 900 events; without a limit a busy second of some thousands has its place when it is read in time. */
-EVENT_STREAM(dns_events, struct dns_response, 256 * 1024);
+EVENT_STREAM(dns_events, struct dns_exchange, 256 * 1024);
 
 /* When overdue queries were last looked for, in ticks of the kernel. */
 u64 swept_at = 0;
@@ -303,11 +328,43 @@ static __always_inline void count_fault(const struct message *message, enum dns_
     increment_map(&dns_malformed, &key, 1);
 }
 
-static __always_inline void count_unanswered(const struct exchange_key *exchange, enum dns_unanswered reason)
+/* Tells of a query that nobody answered. Who forgot it as pending is the only one who does. */
+static __always_inline void send_timeout(const struct exchange_key *exchange)
+{
+    struct question *question = bpf_map_lookup_elem(&dns_questions, exchange);
+    struct dns_exchange *event;
+
+    if (!question) {
+        event_lost(dns_events, map_full);
+        return;
+    }
+    event = reserve_event(dns_events, struct dns_exchange, true);
+    if (!event)
+        return;
+    event->latency_us = 0;
+    event->outcome = DNS_OUTCOME_TIMEOUT;
+    event->role = exchange->role;
+    event->protocol = exchange->protocol;
+    event->rcode = 0;
+    __builtin_memcpy(&event->question, question, sizeof(event->question));
+    bpf_ringbuf_submit(event, 0);
+}
+
+static __always_inline void forget_question(const struct exchange_key *exchange)
+{
+    if (names)
+        bpf_map_delete_elem(&dns_questions, exchange);
+}
+
+/* Not inlined: its callers are many, and it is long. */
+static __noinline void count_unanswered(const struct exchange_key *exchange, enum dns_unanswered reason)
 {
     struct unanswered_key key = {exchange->role, exchange->protocol, reason};
 
     increment_map(&dns_unanswered, &key, 1);
+    if (names && reason == DNS_UNANSWERED_TIMEOUT)
+        send_timeout(exchange);
+    forget_question(exchange);
 }
 
 static __always_inline bool is_overdue(u64 sent_at, u64 now)
@@ -344,22 +401,29 @@ static __always_inline bool take_overdue(struct deadlines *all, u64 now, struct 
 }
 
 /*
- * Whether all that is overdue was found. A function for itself, as is name_bytes below: the verifier looks
- * at it once, and not at the rest of the program for each of the ways out of its loop.
+ * Gives up the oldest query if it is overdue; whether it was. A function for itself, as are sweep and name_bytes
+ * below: the verifier looks at it once, and not at the rest of the program for each way through it.
  */
-__noinline int sweep(u32 most)
+__noinline int sweep_one(u64 now)
 {
     u32 zero = 0;
-    u64 now = bpf_ktime_get_ns();
     struct deadlines *all = bpf_map_lookup_elem(&dns_deadlines, &zero);
     struct deadline taken = {};
 
-    if (!all)
-        return true;
+    if (!all || !take_overdue(all, now, &taken))
+        return false;
+    give_up(&taken, DNS_UNANSWERED_TIMEOUT);
+    return true;
+}
+
+/* Whether all that is overdue was found. */
+__noinline int sweep(u32 most)
+{
+    u64 now = bpf_ktime_get_ns();
+
     for (u32 i = 0; i < SWEEP_BY_PACKET && i < most; i++) {
-        if (!take_overdue(all, now, &taken))
+        if (!sweep_one(now))
             return true;
-        give_up(&taken, DNS_UNANSWERED_TIMEOUT);
     }
     return false;
 }
@@ -410,6 +474,33 @@ static __always_inline struct exchange_key exchange_of(struct __sk_buff *skb, co
     return key;
 }
 
+/* Keeps the name that a message asks for, in memory that is cleared. */
+static __always_inline void load_name(struct __sk_buff *skb, const struct message *message, u8 *name)
+{
+    u32 last = message->name_bytes - 1;
+
+    if (!message->name_bytes)
+        return;
+    /* For the verifier, which has forgotten the bounds that the compiler remembers: 1 to 256. */
+    barrier_var(last);
+    last &= 0xff;
+    bpf_skb_load_bytes(skb, message->begin + sizeof(struct dns_header), name, last + 1);
+}
+
+/* Remembers what a query asks for, in case that nobody answers. */
+static __always_inline void remember_question(struct __sk_buff *skb, const struct message *message,
+                                              const struct exchange_key *exchange)
+{
+    struct question *question;
+
+    bpf_map_update_elem(&dns_questions, exchange, &no_question, BPF_ANY);
+    question = bpf_map_lookup_elem(&dns_questions, exchange);
+    if (!question)
+        return;
+    question->type = message->type;
+    load_name(skb, message, question->name);
+}
+
 static __always_inline void query(struct __sk_buff *skb, const struct message *message)
 {
     struct query_key key = {message->role, message->packet.protocol, message->type};
@@ -425,10 +516,13 @@ static __always_inline void query(struct __sk_buff *skb, const struct message *m
         if (!bpf_map_delete_elem(&dns_pending, &exchange))
             count_unanswered(&exchange, is_late ? DNS_UNANSWERED_TIMEOUT : DNS_UNANSWERED_REPEATED);
     }
-    if (bpf_map_update_elem(&dns_pending, &exchange, &pending, BPF_NOEXIST))
+    if (bpf_map_update_elem(&dns_pending, &exchange, &pending, BPF_NOEXIST)) {
         count_unanswered(&exchange, DNS_UNANSWERED_UNTRACKED);
-    else
-        add_deadline(&exchange, pending.sent_at);
+        return;
+    }
+    if (names)
+        remember_question(skb, message, &exchange);
+    add_deadline(&exchange, pending.sent_at);
 }
 
 /* How long the answer took, in microseconds; -1 when nothing was asked. */
@@ -450,6 +544,7 @@ static __always_inline s64 answered(struct __sk_buff *skb, const struct message 
         count_unanswered(&exchange, DNS_UNANSWERED_TIMEOUT);
         goto unmatched;
     }
+    forget_question(&exchange);
     now = now > sent_at ? (now - sent_at) / 1000 : 0;
     increment_exp2_histogram(&dns_response_latency_seconds, latency, now, MAX_LATENCY_SLOT);
     return now;
@@ -524,23 +619,18 @@ static __always_inline void send_event(struct __sk_buff *skb, const struct messa
     enum dns_rcode rcode = message->flags & FLAGS_RCODE;
     /* That a name does not exist is an answer; everything else but success says that there is none. */
     bool is_error = rcode != DNS_RCODE_NOERROR && rcode != DNS_RCODE_NXDOMAIN;
-    u32 last = message->name_bytes - 1;
-    struct dns_response *event = reserve_event(dns_events, struct dns_response, is_error);
+    struct dns_exchange *event = reserve_event(dns_events, struct dns_exchange, is_error);
 
     if (!event)
         return;
     event->latency_us = latency > 0 ? latency : 0;
+    event->outcome = DNS_OUTCOME_RESPONSE;
     event->role = message->role;
     event->protocol = message->packet.protocol;
-    event->type = message->type;
     event->rcode = rcode;
-    __builtin_memset(event->name, 0, sizeof(event->name));
-    if (message->name_bytes) {
-        /* For the verifier, which has forgotten the bounds that the compiler remembers: 1 to 256. */
-        barrier_var(last);
-        last &= 0xff;
-        bpf_skb_load_bytes(skb, message->begin + sizeof(struct dns_header), event->name, last + 1);
-    }
+    event->question.type = message->type;
+    __builtin_memset(event->question.name, 0, sizeof(event->question.name));
+    load_name(skb, message, event->question.name);
     bpf_ringbuf_submit(event, 0);
 }
 

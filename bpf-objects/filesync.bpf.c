@@ -17,12 +17,6 @@
 #define ARM64_FSYNC 82
 #define ARM64_FDATASYNC 83
 
-/* A file system on top of another one passes the same task's call on, for another file. */
-struct sync_key {
-    u64 task;
-    u64 file;
-};
-
 struct sync {
     u64 since;
     struct place place;
@@ -40,7 +34,7 @@ struct error_key {
 struct {
     __uint(type, BPF_MAP_TYPE_LRU_HASH);
     __uint(max_entries, 8192);
-    __type(key, struct sync_key);
+    __type(key, u64);
     __type(value, struct sync);
 } syncing SEC(".maps");
 
@@ -60,29 +54,25 @@ struct {
     __type(value, u64);
 } file_sync_errors_total SEC(".maps");
 
-static __always_inline int begins(struct file *file, u64 key_file)
+static __always_inline int begins(struct file *file)
 {
-    struct sync_key key = {};
+    u64 task = bpf_get_current_pid_tgid();
     struct sync sync = {};
 
-    key.task = bpf_get_current_pid_tgid();
-    key.file = key_file;
     sync.place = place_of(BPF_CORE_READ(file, f_inode));
     sync.since = bpf_ktime_get_ns();
-    bpf_map_update_elem(&syncing, &key, &sync, BPF_ANY);
+    bpf_map_update_elem(&syncing, &task, &sync, BPF_ANY);
     return 0;
 }
 
-static __always_inline int ends(u64 key_file, s32 result)
+static __always_inline int ends(s32 result)
 {
     struct error_key error_key = {};
     struct latency *latency;
-    struct sync_key key = {};
+    u64 task = bpf_get_current_pid_tgid();
     struct sync *sync;
 
-    key.task = bpf_get_current_pid_tgid();
-    key.file = key_file;
-    sync = bpf_map_lookup_elem(&syncing, &key);
+    sync = bpf_map_lookup_elem(&syncing, &task);
     if (!sync)
         return 0;
     latency = latency_of(&file_sync_latency_seconds, &sync->place);
@@ -93,22 +83,34 @@ static __always_inline int ends(u64 key_file, s32 result)
         error_key.error = result;
         increment_map(&file_sync_errors_total, &error_key, 1);
     }
-    bpf_map_delete_elem(&syncing, &key);
+    bpf_map_delete_elem(&syncing, &task);
     return 0;
 }
 
-/* Where the kernel lets its functions be followed, nothing else costs anything. */
-SEC("?fentry/vfs_fsync_range")
-int BPF_PROG(sync_begins, struct file *file)
-{
-    return begins(file, (u64) file);
-}
+/*
+ * Where the kernel lets its functions be followed, nothing else costs anything. It is the calls
+ * themselves that are followed: compilers copy what they have in common, vfs_fsync_range(), into
+ * some of its callers, and then nothing there comes by.
+ */
+#define CALL(name, function)                                                    \
+    SEC("?fentry/" function)                                                    \
+    int BPF_PROG(name##_begins, struct pt_regs *registers)                      \
+    {                                                                           \
+        struct file *file = open_file(first_argument_of_call(registers));       \
+                                                                                \
+        return file ? begins(file) : 0;                                         \
+    }                                                                           \
+                                                                                \
+    SEC("?fexit/" function)                                                     \
+    int BPF_PROG(name##_ends, struct pt_regs *registers, long result)           \
+    {                                                                           \
+        return ends(result);                                                    \
+    }
 
-SEC("?fexit/vfs_fsync_range")
-int BPF_PROG(sync_ends, struct file *file, s64 first, s64 last, int only_data, int result)
-{
-    return ends((u64) file, result);
-}
+CALL(fsync_x86, "__x64_sys_fsync")
+CALL(fdatasync_x86, "__x64_sys_fdatasync")
+CALL(fsync_arm64, "__arm64_sys_fsync")
+CALL(fdatasync_arm64, "__arm64_sys_fdatasync")
 
 /* Elsewhere the two calls are told apart from all others. */
 static __always_inline bool is_sync(long number)
@@ -126,7 +128,7 @@ int BPF_PROG(sync_call_begins, struct pt_regs *registers, long number)
     if (!is_sync(number) || in_compat_call())
         return 0;
     file = open_file(first_argument_of_call(registers));
-    return file ? begins(file, 0) : 0;
+    return file ? begins(file) : 0;
 }
 
 SEC("?tp_btf/sys_exit")
@@ -134,7 +136,7 @@ int BPF_PROG(sync_call_ends, struct pt_regs *registers, long result)
 {
     if (!is_sync(number_of_call(registers)))
         return 0;
-    return ends(0, result);
+    return ends(result);
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

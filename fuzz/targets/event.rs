@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
+use bpftally::decode::Canonical;
 use bpftally::events::{Tally, TallySink};
 use bpftally::snapshot::{Bits, Loss, Losses, Records, Sink, ValueKind, ValueSpec};
 use bpftally::spec::{Amount, Condition, EventSpec, KeyPart};
@@ -86,6 +87,10 @@ fn spec(head: &[u8]) -> EventSpec {
         ValueSpec { offset, width, kind: ValueKind::Bits(bits) } => {
             KeyPart::Bits { offset, size: width, bits }
         }
+        ValueSpec { offset, kind: ValueKind::Signed, .. } => {
+            let form = if at(index + 1) % 2 == 0 { Canonical::Text } else { Canonical::DnsName };
+            KeyPart::Text { offset, size: 1 + at(index + 2), form }
+        }
         ValueSpec { offset, .. } => KeyPart::Bytes { offset, size: 1 + at(index + 2) },
     };
     let amount = match head[0] % 3 {
@@ -98,6 +103,8 @@ fn spec(head: &[u8]) -> EventSpec {
         buffer: String::new(),
         conditions: if head[0] & 16 == 0 { vec![] } else { vec![condition] },
         key: (0..usize::from(head[0] >> 6)).map(|nth| part(8 + nth * 2)).collect(),
+        most: (head[15] > 127).then_some(at(15) % 8),
+        rest: head[15] & 64 != 0,
         amount,
         flush: None,
         meaning: String::new(),

@@ -130,7 +130,11 @@ impl ConfigFolder {
             if read.values().any(loads) {
                 continue;
             }
-            let before = known.remove(&file.path).filter(|known| known.origin.is_current(&file, &self.how));
+            // Another object of that name may have come, which this machine prefers.
+            let is_same = |known: &Known| {
+                known.origin.is_of_object(&object) && known.origin.is_current(&file, &self.how)
+            };
+            let before = known.remove(&file.path).filter(is_same);
             let drafted = before.unwrap_or_else(|| {
                 let object_name = object.display().to_string();
                 tracing::info!(

@@ -238,6 +238,13 @@ fn verdict_row(program: &ProgramVerdict) -> ProgramRow {
     }
 }
 
+/// The object of a config, where its name is not what the config's own says.
+fn other_object(config: &crate::scrape::ConfigState) -> String {
+    let stem = config.name.rsplit('/').next().unwrap_or_default();
+    let name = config.object.as_ref().and_then(|path| path.file_name()).unwrap_or_default().to_string_lossy();
+    if name == format!("{stem}.bpf.o") { String::new() } else { name.into_owned() }
+}
+
 fn config_statuses(generation: &Generation) -> Vec<ConfigStatus> {
     let statuses = generation.configs().iter().map(|config| {
         let view = generation.views().iter().find(|view| view.config == config.name);
@@ -251,6 +258,7 @@ fn config_statuses(generation: &Generation) -> Vec<ConfigStatus> {
         };
         ConfigStatus {
             name: config.name.clone(),
+            object: other_object(config),
             drafted: config.drafted,
             state,
             metrics: generation.metric_count(&config.name),

@@ -25,6 +25,12 @@ pub struct BpfKernel {
     is_reduced: Arc<AtomicBool>,
 }
 
+/// Gives back what only loads and checks ask for: the kernel's types, and libbpf's copy of them, are megabytes.
+pub fn forget_load(host: &Host) {
+    host.release_kernel_types();
+    bpf::give_memory_back();
+}
+
 impl BpfKernel {
     /// The kernel as the command line wants it used; nothing more is loaded once `stop` is true.
     pub fn new(options: &Options, host: Arc<Host>, stop: Arc<AtomicBool>) -> Self {

@@ -10,7 +10,7 @@ use anyhow::Context;
 use super::configs::ConfigFolder;
 use super::descriptors::{self, Reserve};
 use super::handler::Handler;
-use super::kernel::BpfKernel;
+use super::kernel::{self, BpfKernel};
 use super::listeners::HandedOver;
 use super::signals::{Signal, Signals};
 use super::spans;
@@ -35,6 +35,7 @@ const WRONG_CONFIGURATION: u8 = 2;
 /// When the exporter cannot run at all: a failure at run time.
 pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
     let began = Instant::now();
+    bpf::share_memory();
     let handed_over = HandedOver::take(&options.web.listen);
     logging::begin(options.log).map_err(|error| anyhow::anyhow!("the log cannot begin: {error}"))?;
     let signals = Signals::take_over().context("signals cannot be taken over")?;
@@ -43,6 +44,7 @@ pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
     let host = Arc::new(
         Host::new(options.roots.clone())
             .with_kernel_btf(options.btf.clone())
+            .with_kernel_configuration(options.kconfig.clone())
             .with_pins(Arc::new(bpf::Pins::default())),
     );
     notify::status("parsing config...");
@@ -138,8 +140,7 @@ impl Start<'_> {
         let is_reduced = kernel.reduced_flag();
         let mut supervisor = Supervisor::start(kernel, found, handler.scraper());
         drop(reserve);
-        // Only loads and checks ask for the kernel's types, which take megabytes.
-        host.release_kernel_types();
+        kernel::forget_load(&host);
         if stop.load(Ordering::Relaxed) {
             // What is missing now is no problem of any config.
             tracing::info!("stopped by a signal while the configs were being loaded");

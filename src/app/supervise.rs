@@ -10,7 +10,7 @@ use anyhow::Context;
 
 use super::configs::ConfigFolder;
 use super::descriptors::Reserve;
-use super::kernel::BpfKernel;
+use super::kernel::{self, BpfKernel};
 use super::privileges::{self, PrivilegeError};
 use super::{notify, verdict};
 use crate::cli::Keep;
@@ -102,8 +102,7 @@ impl Observer for Teller {
 
     fn ended(&mut self, report: &Report, took: Duration, is_asked_for: bool) {
         self.reserve = None;
-        // Only loads and checks ask for the kernel's types, which take megabytes.
-        self.host.release_kernel_types();
+        kernel::forget_load(&self.host);
         let milliseconds = took.as_millis();
         for (config, change) in &report.changes {
             match change {

@@ -331,10 +331,13 @@ fn fits(spec: &LoadSpec, name: &str, there: BorrowedFd<'_>) -> bool {
 
 /// Tells what is loaded by one spec from what is loaded by another.
 fn fingerprint(spec: &LoadSpec) -> String {
-    let LoadSpec { object_bytes, kaddrs, globals, programs, choices, maps, buffers, .. } = spec;
+    let LoadSpec { object_bytes, kaddrs, globals, kernel_options, programs, choices, maps, buffers, .. } =
+        spec;
     let mut digest = Sha256::new();
     digest.update(object_bytes);
-    digest.update(format!("{kaddrs:?} {globals:?} {programs:?} {choices:?} {maps:?} {buffers:?}"));
+    digest.update(format!(
+        "{kaddrs:?} {globals:?} {kernel_options:?} {programs:?} {choices:?} {maps:?} {buffers:?}"
+    ));
     hexadecimal(&digest.finalize())
 }
 

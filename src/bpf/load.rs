@@ -11,7 +11,7 @@ use crate::spec::LoadSpec;
 
 use super::explain::{self, Failure, Machine, OpenProgramFacts};
 use super::select::{Candidate, Selection};
-use super::{Options, attach, globals, log, maps, possible};
+use super::{Options, attach, globals, kconfig, log, maps, possible, raw};
 
 /// Opens and loads a config's object; nothing is attached yet. What `selection` says is not decided anew.
 /// `adapt` may change the object before the load.
@@ -92,7 +92,12 @@ fn open_and_load(
     if let Some(root) = &options.pin_root {
         builder.pin_root_path(root).map_err(opening)?;
     }
-    let mut object = builder.open_memory(&spec.object_bytes).map_err(opening)?;
+    let kernel_options = kconfig::text(spec, host).map_err(|problem| Stopped::Known(vec![*problem]))?;
+    let mut object = match &kernel_options {
+        None => builder.open_memory(&spec.object_bytes).map_err(opening)?,
+        Some(text) => raw::open_with_kernel_configuration(&builder, &spec.object_bytes, text)
+            .map_err(|error| Stopped::Failed(Failure::Open(error.raw_os_error().unwrap_or_default())))?,
+    };
     attach::set_types(&mut object);
     let selection = selection.get_or_insert_with(|| select(spec, host, &object));
     for mut program in object.progs_mut() {

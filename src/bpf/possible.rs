@@ -82,7 +82,10 @@ fn raw_tracepoint(target: &str, host: &Host) -> Result<(), String> {
 
 fn typed(host: &Host, name: &str, kind: Kind, what: &str, target: &str) -> Result<(), String> {
     match host.kernel_has_type(name, kind) {
-        Ok(false) if !target.is_empty() => Err(format!("this kernel has no {what} `{target}`")),
+        // Types that were tailored to an object are not all of the kernel's.
+        Ok(false) if !target.is_empty() && host.kernel_has_type(ALWAYS, Kind::Typedef).ok() == Some(true) => {
+            Err(format!("this kernel has no {what} `{target}`"))
+        }
         Err(error) if error.kind() == ErrorKind::NotFound => Err("this kernel brings no BTF".to_owned()),
         _ => Ok(()),
     }

@@ -1,14 +1,15 @@
 //! Every call that the compiler cannot check, behind functions that it can.
 #![expect(unsafe_code, reason = "the kernel's and libbpf's C interfaces; nothing else in the crate needs it")]
 
-use std::ffi::{c_int, c_void};
+use std::ffi::{CStr, c_int, c_void};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::ptr::NonNull;
 use std::time::Duration;
 
 use libbpf_rs::btf::types::{DataSec, Var};
 use libbpf_rs::btf::{Btf, BtfType};
-use libbpf_rs::{AsRawLibbpf, Link, OpenMapMut, OpenObject, Program};
+use libbpf_rs::{AsRawLibbpf, Link, ObjectBuilder, OpenMapMut, OpenObject, Program};
 
 mod links;
 mod pins;
@@ -59,6 +60,26 @@ pub(super) struct GlobalVariable {
     pub(super) section: String,
     pub(super) offset: usize,
     pub(super) size: usize,
+}
+
+/// Has all threads take memory from two places. glibc gives each thread one of its own, of which each keeps what a
+/// large scrape or a load once needed there; hardly anything is allocated for a series, so that nobody waits.
+pub fn share_memory() {
+    // SAFETY: it sets a number of the allocator, which has no other user yet.
+    #[cfg(target_env = "gnu")]
+    unsafe {
+        libc::mallopt(libc::M_ARENA_MAX, 2);
+    }
+}
+
+/// Gives memory back to the kernel that was freed and is kept for later. A load needs megabytes for a moment, which
+/// glibc would keep for good.
+pub fn give_memory_back() {
+    // SAFETY: it takes the locks of the allocator, and moves nothing.
+    #[cfg(target_env = "gnu")]
+    unsafe {
+        libc::malloc_trim(0);
+    }
 }
 
 /// Looks up to `rows` entries up; returns how many came and whether these were the last.
@@ -308,6 +329,31 @@ pub(super) fn program_facts(program: BorrowedFd<'_>) -> io::Result<ProgramFacts>
         run_count: info.run_cnt,
         verified_instructions: info.verified_insns,
     })
+}
+
+/// Opens an object with lines of a kernel's configuration, which libbpf-rs has no method for.
+///
+/// # Errors
+/// What libbpf answered.
+pub(super) fn open_with_kernel_configuration(
+    builder: &ObjectBuilder,
+    bytes: &[u8],
+    lines: &CStr,
+) -> io::Result<OpenObject> {
+    // SAFETY: the builder owns its options and keeps what they point to, and is borrowed for all of this.
+    let options = unsafe { *builder.as_libbpf_object().as_ptr() };
+    let options = libbpf_sys::bpf_object_open_opts { kconfig: lines.as_ptr(), ..options };
+    // SAFETY: bytes, options and all that these point to outlive the call, which copies what it keeps.
+    let object = unsafe {
+        libbpf_sys::bpf_object__open_mem(
+            bytes.as_ptr().cast(),
+            bytes.len() as libbpf_sys::size_t,
+            &raw const options,
+        )
+    };
+    let object = NonNull::new(object).ok_or_else(io::Error::last_os_error)?;
+    // SAFETY: it was opened and not loaded, and nobody else has it.
+    Ok(unsafe { OpenObject::from_ptr(object) })
 }
 
 /// Keeps libbpf from pinning maps when the object is loaded, and from taking pinned ones for its own.

@@ -73,6 +73,8 @@ pub struct Options {
     pub pin_root: PathBuf,
     /// `--bpf.pin-path`: where programs and maps are kept at work while the exporter is away.
     pub pin_path: Option<PathBuf>,
+    /// `--bpf.kconfig`: the kernel's configuration, where the machine does not have it at one of the usual places.
+    pub kconfig: Option<PathBuf>,
     /// `--bpf.stats`: have the kernel measure programs as long as the exporter runs.
     pub bpf_stats: bool,
     /// `--path.*`: where the host's file systems are.

@@ -226,6 +226,10 @@ pub(super) struct Arguments {
     #[arg(long = "bpf.pin-path", value_name = "DIR", help_heading = "Kernel and host")]
     bpf_pin_path: Option<PathBuf>,
 
+    /// The running kernel's configuration, plain or packed by gzip [default: /boot/config-RELEASE, /proc/config.gz].
+    #[arg(long = "bpf.kconfig", value_name = "FILE", help_heading = "Kernel and host")]
+    bpf_kconfig: Option<PathBuf>,
+
     /// Have the kernel measure run time and run count of programs.
     #[arg(
         long = "bpf.stats",
@@ -297,6 +301,7 @@ impl Arguments {
             btf: Some(self.btf_path).filter(|path| !path.is_empty()).map(PathBuf::from),
             pin_root: self.bpf_pin_root,
             pin_path: self.bpf_pin_path,
+            kconfig: self.bpf_kconfig,
             bpf_stats: self.bpf_stats == Stats::On,
             roots: Roots {
                 procfs: self.path_procfs,

@@ -87,6 +87,7 @@ fn our_own_flags_are_known() {
         check(&["--metrics.max-series", count], |options| options.max_series = expected);
     }
     check_refused(&["--metrics.max-series=-1"], "label sets");
+    check(&["--bpf.kconfig=/c.gz"], |options| options.kconfig = Some("/c.gz".into()));
     check(&["--log.level=warn", "--log.format=json"], |options| {
         options.log.level = LogLevel::Warn;
         options.log.format = LogFormat::Json;

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::architecture;
 use crate::problem::{Place, Problem};
 
 /// One config: its name and its file.
@@ -65,17 +66,19 @@ pub fn discover(dir: &Path, names: &[String]) -> Result<Discovered, Vec<Problem>
 /// # Errors
 /// When the folder cannot be read.
 pub fn without_config(dir: &Path) -> io::Result<Vec<(ConfigFile, PathBuf)>> {
-    let architecture = format!(".{}", std::env::consts::ARCH);
     let mut found: Vec<(ConfigFile, PathBuf)> = Vec::new();
     let mut paths = std::fs::read_dir(dir)?
         .map(|entry| entry.map(|entry| entry.path()))
         .collect::<io::Result<Vec<PathBuf>>>()?;
-    // The object for this machine's architecture goes before the one for all.
-    paths.sort_by_key(|path| (!path.to_string_lossy().contains(&architecture), path.clone()));
+    // What is for other machines is none of this one; what is for this one goes before what is for all.
+    paths.retain(|path| {
+        architecture::of_file(path).is_none_or(|architecture| architecture == architecture::OWN)
+    });
+    paths.sort_by_key(|path| (architecture::of_file(path).is_none(), path.clone()));
     for path in paths {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let Some(stem) = name.strip_suffix(".bpf.o").filter(|stem| !stem.is_empty()) else { continue };
-        let stem = stem.strip_suffix(&architecture).unwrap_or(stem);
+        let stem = architecture::without(stem, architecture::OWN);
         let file = ConfigFile::new(dir.join(format!("{stem}.yaml")));
         if !file.path.exists() && !found.iter().any(|(known, _)| known.name == file.name) {
             found.push((file, path));
@@ -207,6 +210,24 @@ mod tests {
         assert_eq!(codes(&found.problems), ["ignored-file"]);
         assert_eq!(found.problems[0].place.config.as_deref(), Some("c"));
         assert_eq!(found.configs[0].path, dir.path().join("a.yaml"));
+    }
+
+    #[test]
+    fn objects_without_a_config_are_those_of_this_machine() {
+        let own = format!("a.{}.bpf.o", architecture::OWN);
+        let check = |files: &[&str], expected: &[(&str, &str)]| {
+            let dir = folder(files);
+            let found = without_config(dir.path()).unwrap();
+            let found: Vec<_> = found
+                .iter()
+                .map(|(file, path)| (file.name.as_str(), path.file_name().unwrap().to_str().unwrap()))
+                .collect();
+            assert_eq!(found, expected);
+        };
+        check(&["b.bpf.o", "a.bpf.o", "c.o", ".bpf.o"], &[("a", "a.bpf.o"), ("b", "b.bpf.o")]);
+        check(&["a.bpf.o", &own], &[("a", &own)]);
+        check(&[&own, "a.yaml"], &[]);
+        check(&["a.riscv64.bpf.o", "two.dots.bpf.o"], &[("two.dots", "two.dots.bpf.o")]);
     }
 
     #[test]

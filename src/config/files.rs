@@ -5,8 +5,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use super::raw::Found;
-use super::rights;
-use super::{ConfigFile, Options};
+use super::{ConfigFile, Options, architecture, rights};
 use crate::problem::{Place, Position, Problem};
 
 /// Bytes of a YAML file: the largest real ones have a tenth of a percent of it.
@@ -75,14 +74,9 @@ fn decode(bytes: Vec<u8>) -> Result<String, Vec<u8>> {
 
 /// Where the object of a config may be, the best place first: what `object:` says, else by the name of the config.
 pub(super) fn object_places(file: &ConfigFile, written: Option<&str>, options: &Options) -> Vec<PathBuf> {
-    let names = match written {
-        Some(name) => vec![name.to_owned()],
-        None => {
-            // Of a config in a folder below, the object is beside it.
-            let stem = file.name.rsplit('/').next().unwrap_or_default();
-            vec![format!("{stem}.{}.bpf.o", std::env::consts::ARCH), format!("{stem}.bpf.o")]
-        }
-    };
+    // Of a config in a folder below, the object is beside it.
+    let stem = file.name.rsplit('/').next().unwrap_or_default();
+    let names = architecture::preferred(&written.map_or_else(|| format!("{stem}.bpf.o"), str::to_owned));
     let beside = file.path.parent().map_or_else(PathBuf::new, Path::to_owned);
     let mut places: Vec<PathBuf> = Vec::new();
     for dir in std::iter::once(&beside).chain(&options.object_dir) {
@@ -118,12 +112,13 @@ pub(super) fn find_object(
         place.position = found.spot.position;
         message = format!("the object {:?} is missing", found.value);
     }
+    let help = architecture::beside(&tried).unwrap_or_else(|| {
+        "`object:` names the file when it is not the config's name; --object.dir adds a folder to look in"
+            .to_owned()
+    });
     let tried: Vec<String> = tried.iter().map(|path| path.display().to_string()).collect();
-    Err(Box::new(
-        Problem::error("missing-object", place, message)
-            .expected(format!("one of {}", tried.join(", ")))
-            .help("`object:` names the file when it is not the config's name; --object.dir adds a folder to look in"),
-    ))
+    let problem = Problem::error("missing-object", place, message);
+    Err(Box::new(problem.expected(format!("one of {}", tried.join(", "))).help(help)))
 }
 
 /// The bytes of an object.
@@ -238,5 +233,11 @@ mod tests {
         assert_eq!(other, objects.path().join("other.o"));
         let absolute = written(other.to_str().unwrap());
         assert_eq!(find_object(&file, Some(&absolute), &options).unwrap(), other);
+        // What is named is looked for by the same rule.
+        let named = configs.path().join(&by_arch);
+        assert_eq!(find_object(&file, Some(&written("tcp.bpf.o")), &options).unwrap(), named);
+        let for_others = written("tcp.riscv64.bpf.o");
+        let missing = find_object(&file, Some(&for_others), &options).unwrap_err();
+        assert_eq!(missing.expected.unwrap().matches("riscv64").count(), 2);
     }
 }

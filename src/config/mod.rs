@@ -7,6 +7,7 @@
 //! `docs/config.md` describes the keys.
 
 pub mod advise;
+mod architecture;
 mod check;
 mod discover;
 mod draft;
@@ -24,6 +25,7 @@ use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub use architecture::of_file as architecture_of;
 pub use check::{is_namespace, settle_families, settle_in_order};
 pub use discover::{ConfigFile, Discovered, discover, without_config};
 pub use draft::draft;
@@ -254,6 +256,7 @@ fn checked(
         object_bytes: object.bytes.clone(),
         kaddrs: check::kaddrs(&context, &mut sink, raw),
         globals: check::globals(&context, &mut sink, raw),
+        kernel_options: check::kernel_options(&context, &mut sink, raw),
         programs: check::programs(&context, &mut sink, raw),
         choices: check::choices(&context, &mut sink, raw),
         cgroups: check::cgroups(&context, &mut sink, raw),

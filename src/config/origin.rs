@@ -86,6 +86,12 @@ impl Origin {
         self.config.as_ref().map(|content| &*content.bytes)
     }
 
+    /// Whether it was read from this object.
+    #[must_use]
+    pub fn is_of_object(&self, path: &Path) -> bool {
+        self.object.as_ref().is_some_and(|(object, _)| object == path)
+    }
+
     /// The bytes of the object; none when it could not be read.
     #[must_use]
     pub fn object(&self) -> Option<&[u8]> {

@@ -4,8 +4,8 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::{
-    BuildError, DECODERS, Decode, DecodeError, Decoded, Entry, Injective, Kind, Params, Plain, Traits, Value,
-    number::parse_unsigned, text,
+    BuildError, Canonical, DECODERS, Decode, DecodeError, Decoded, Entry, Injective, Kind, Params, Plain,
+    Traits, Value, number::parse_unsigned, text,
 };
 use crate::host::Host;
 
@@ -77,6 +77,19 @@ impl Chain {
     #[must_use]
     pub fn traits(&self) -> Traits {
         self.traits
+    }
+
+    /// The form of all fields that it takes for the same, where these are several.
+    #[must_use]
+    pub fn canonical(&self) -> Option<Canonical> {
+        self.decoders.first().and_then(|first| first.canonical())
+    }
+
+    /// Whether fields in that form are certain to give different texts, as far as they are UTF-8.
+    #[must_use]
+    pub fn tells_canonical_apart(&self) -> bool {
+        let is_name = self.decoders.len() == 1 && self.canonical() == Some(Canonical::DnsName);
+        is_name || self.traits.injective != Injective::Never
     }
 
     /// Whether every text is decimal digits, perhaps with a sign.

@@ -3,7 +3,7 @@
 //! Whoever sends a packet chooses every byte of a name. So what comes out is printable ASCII of which
 //! a dot is always one between labels, and names that DNS takes for the same one are the same text.
 
-use super::{Built, Decode, DecodeError, Decoded, Entry, Injective, Kind, Traits, Value, text};
+use super::{Built, Canonical, Decode, DecodeError, Decoded, Entry, Injective, Kind, Traits, Value, text};
 
 pub(super) const ENTRY: Entry = Entry {
     name: "dns_name",
@@ -41,20 +41,48 @@ impl Decode for DnsName {
     fn traits(&self) -> Traits {
         Traits::pure(Injective::Never)
     }
+
+    fn canonical(&self) -> Option<Canonical> {
+        Some(Canonical::DnsName)
+    }
+}
+
+/// Brings a field to the form that all fields with the same name have: in lower case, with zeros behind it.
+pub(super) fn canonicalise(field: &mut [u8]) {
+    let end = labels(field);
+    let (name, rest) = field.split_at_mut(end.unwrap_or(0));
+    name.make_ascii_lowercase();
+    rest.fill(0);
+    // No label is that long.
+    if end.is_none()
+        && let Some(first) = rest.first_mut()
+    {
+        *first = u8::MAX;
+    }
+}
+
+/// Bytes of the labels that a field begins with; none when they are no name.
+fn labels(wire: &[u8]) -> Option<usize> {
+    let mut rest = wire;
+    while let Some((length, after)) = rest.split_first()
+        && *length != 0
+    {
+        let (_, after) = after.split_at_checked(usize::from(*length))?;
+        // With the empty label that ends it.
+        if usize::from(*length) > MAX_LABEL || wire.len() - after.len() >= MAX_NAME {
+            return None;
+        }
+        rest = after;
+    }
+    Some(wire.len() - rest.len())
 }
 
 /// Appends the name that begins a field and ends with an empty label, or with the field where its program has
 /// left that out; none when it is no name. A pointer is none: there is no message that it could point into.
 fn push_name(wire: &[u8], out: &mut Vec<u8>) -> Option<()> {
-    let (mut rest, begin) = (wire, out.len());
-    while let Some((length, after)) = rest.split_first()
-        && *length != 0
-    {
+    let (mut rest, begin) = (wire.get(..labels(wire)?)?, out.len());
+    while let Some((length, after)) = rest.split_first() {
         let (label, after) = after.split_at_checked(usize::from(*length))?;
-        // With the empty label that ends it.
-        if label.len() > MAX_LABEL || wire.len() - after.len() >= MAX_NAME {
-            return None;
-        }
         if out.len() > begin {
             out.push(b'.');
         }

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use crate::host::Host;
 
 mod bool;
+mod canonical;
 mod cgroup;
 mod chain;
 mod dname;
@@ -55,6 +56,7 @@ mod laws;
 #[cfg(test)]
 mod vectors;
 
+pub use canonical::Canonical;
 pub use chain::{Chain, Outcome};
 pub use number::parse_unsigned;
 pub use regexp::{Matcher, SIZE_LIMIT, can_match_number};
@@ -168,6 +170,11 @@ pub trait Decode: Send + Sync + Debug {
     #[allow(private_interfaces, reason = "decoders live in this room alone")]
     fn plain(&self, before: Plain) -> Option<Plain> {
         let _ = before;
+        None
+    }
+
+    /// The form of all fields that it takes for the same, where these are several.
+    fn canonical(&self) -> Option<Canonical> {
         None
     }
 

@@ -1,6 +1,8 @@
 //! `string`: text up to the first NUL.
 
-use super::{Built, Decode, DecodeError, Decoded, Entry, Injective, Kind, Plain, Traits, Value, text};
+use super::{
+    Built, Canonical, Decode, DecodeError, Decoded, Entry, Injective, Kind, Plain, Traits, Value, text,
+};
 
 pub(super) const ENTRY: Entry = Entry {
     name: "string",
@@ -39,5 +41,9 @@ impl Decode for Text {
 
     fn traits(&self) -> Traits {
         Traits::pure(self.injective)
+    }
+
+    fn canonical(&self) -> Option<Canonical> {
+        (self.injective == Injective::Canonical).then_some(Canonical::Text)
     }
 }

@@ -74,8 +74,8 @@ const KINDS: &[SectionKind] = &[
     row("fentry.s+", "tracing", "trace_fentry", since(5, 10), SLEEPABLE | BY_BTF | ATTACHES),
     row("fmod_ret.s+", "tracing", "modify_return", since(5, 10), SLEEPABLE | BY_BTF | ATTACHES),
     row("fexit.s+", "tracing", "trace_fexit", since(5, 10), SLEEPABLE | BY_BTF | ATTACHES),
-    row("fsession+", "tracing", "trace_fsession", None, BY_BTF | ATTACHES),
-    row("fsession.s+", "tracing", "trace_fsession", None, SLEEPABLE | BY_BTF | ATTACHES),
+    row("fsession+", "tracing", "trace_fsession", since(7, 0), BY_BTF | ATTACHES),
+    row("fsession.s+", "tracing", "trace_fsession", since(7, 0), SLEEPABLE | BY_BTF | ATTACHES),
     row("freplace+", "ext", "", since(5, 6), BY_BTF),
     row("lsm+", "lsm", "lsm_mac", since(5, 7), BY_BTF | ATTACHES),
     row("lsm.s+", "lsm", "lsm_mac", since(5, 10), SLEEPABLE | BY_BTF | ATTACHES),
@@ -143,6 +143,11 @@ const OWN_XDP_FRAGS: SectionKind = row("xdp.frags+", "xdp", "xdp", since(5, 18),
 const OWN_PERF_EVENT: SectionKind = row("perf_event+", "perf_event", "", since(4, 9), ATTACHES);
 
 impl SectionKind {
+    /// All that there are, in libbpf's order.
+    pub fn all() -> impl Iterator<Item = Self> {
+        KINDS.iter().copied()
+    }
+
     /// What a section (without a leading `?`) is; none when neither libbpf nor the exporter knows it.
     #[must_use]
     pub fn of(section: &str) -> Option<Self> {
@@ -268,7 +273,7 @@ mod tests {
         check("sockops", "sock_ops cgroup_sock_ops - 4.13 cgroups");
         check("lsm_cgroup/socket_bind", "lsm lsm_cgroup socket_bind 6.0 btf cgroups");
         check("struct_ops/init", "struct_ops - init 5.6");
-        check("fsession/f", "tracing trace_fsession f ? btf attaches");
+        check("fsession/f", "tracing trace_fsession f 7.0 btf attaches");
         check("", "unknown");
         check(".text", "unknown");
     }

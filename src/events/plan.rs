@@ -41,6 +41,8 @@ pub(super) struct Plan {
     amount: Added,
     /// Whether its keys are short.
     is_short: bool,
+    /// Whether a zero ends its keys, because that of the rest ends otherwise.
+    has_rest: bool,
     /// How far it looks into a record.
     pub(super) needs: usize,
 }
@@ -108,6 +110,13 @@ fn packed(bytes: &[u8]) -> u128 {
 fn short(part: &KeyPart, record: &[u8]) -> Option<u128> {
     let (offset, size) = match *part {
         KeyPart::Bytes { offset, size } => (offset, size),
+        KeyPart::Text { offset, size, form } => {
+            let mut text = [0; SHORT];
+            let text = text.get_mut(..size)?;
+            text.copy_from_slice(record.get(offset..offset + size)?);
+            form.apply(text);
+            return Some(packed(text));
+        }
         KeyPart::Bits { offset, size, bits } => {
             let number = bits.number(record.get(offset..offset + size)?);
             return Some(u64::from_le_bytes(number.to_ne_bytes()).into());
@@ -136,6 +145,7 @@ impl Plan {
             key: spec.key.clone(),
             amount,
             is_short: spec.key_size() <= SHORT,
+            has_rest: spec.rest,
             needs: needs(spec),
         }
     }
@@ -164,19 +174,25 @@ impl Plan {
             }
             return Some(Key::Short(packed));
         }
-        if let [KeyPart::Bytes { offset, size }] = self.key.as_slice() {
+        if let ([KeyPart::Bytes { offset, size }], false) = (self.key.as_slice(), self.has_rest) {
             return record.get(*offset..offset + size).map(Key::Long);
         }
         room.clear();
         for part in &self.key {
             match *part {
                 KeyPart::Bytes { offset, size } => room.extend_from_slice(record.get(offset..offset + size)?),
+                KeyPart::Text { offset, size, form } => {
+                    let begin = room.len();
+                    room.extend_from_slice(record.get(offset..offset + size)?);
+                    form.apply(room.get_mut(begin..)?);
+                }
                 KeyPart::Bits { offset, size, bits } => {
                     let number = bits.number(record.get(offset..offset + size)?);
                     room.extend_from_slice(&number.to_ne_bytes());
                 }
             }
         }
+        room.extend(self.has_rest.then_some(0));
         Some(Key::Long(room))
     }
 
@@ -227,7 +243,9 @@ fn needs(spec: &EventSpec) -> usize {
         Amount::Number(number) | Amount::Observed { value: number, .. } => end(number),
     };
     let key = spec.key.iter().map(|part| match part {
-        KeyPart::Bytes { offset, size } | KeyPart::Bits { offset, size, .. } => offset + size,
+        KeyPart::Bytes { offset, size }
+        | KeyPart::Text { offset, size, .. }
+        | KeyPart::Bits { offset, size, .. } => offset + size,
     });
     let conditions = spec.conditions.iter().map(|condition| end(&condition.value));
     key.chain(conditions).max().unwrap_or(0).max(amount)

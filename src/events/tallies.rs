@@ -54,7 +54,7 @@ impl Tallies {
             map: metric.map.clone(),
             family: metric.family.clone(),
             spec: spec.clone(),
-            tally: tally.unwrap_or_else(|| Arc::new(Tally::new(spec))),
+            tally: tally.map_or_else(|| Arc::new(Tally::new(spec)), |tally| with_room(tally, spec)),
         };
         Self { all: wanted.into_iter().zip(found).map(kept).collect() }
     }
@@ -85,4 +85,10 @@ impl Tallies {
         let goes_on = |kept: &Kept| next.all.iter().any(|next| Arc::ptr_eq(&next.tally, &kept.tally));
         self.all.iter().filter(move |kept| !goes_on(kept)).map(|kept| kept.map.as_str())
     }
+}
+
+/// A tally that goes on, as large as it is wanted to be now.
+fn with_room(tally: Arc<Tally>, spec: &EventSpec) -> Arc<Tally> {
+    tally.limit_as(spec);
+    tally
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hasher};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -20,7 +21,10 @@ const BATCH: usize = 1024;
 #[derive(Debug)]
 pub struct Tally {
     shape: Shape,
-    limit: usize,
+    /// Entries that there is room for, but for the rest.
+    limit: AtomicUsize,
+    /// The key of the rest, where that is counted.
+    rest: Option<Vec<u8>>,
     table: Mutex<Table>,
 }
 
@@ -33,6 +37,8 @@ struct Table {
     keys: Vec<u8>,
     values: Vec<[u8; 8]>,
     rows: usize,
+    /// Whether one of them is the rest.
+    has_rest: bool,
     /// How often everything was forgotten.
     epoch: u64,
     /// When it is next.
@@ -76,7 +82,17 @@ impl Tally {
     pub fn new(spec: &EventSpec) -> Self {
         let (key_size, value_size) = (spec.key_size(), spec.words() * size_of::<u64>());
         let shape = Shape { key_size, value_size, lanes: 1, lane_stride: value_size };
-        Self { shape, limit: spec.max_entries(), table: Mutex::default() }
+        let limit = AtomicUsize::new(spec.max_entries());
+        Self { shape, limit, rest: spec.rest_key(), table: Mutex::default() }
+    }
+
+    /// Has room for as many as another version wants. Who is there already stays.
+    pub(super) fn limit_as(&self, spec: &EventSpec) {
+        self.limit.store(spec.max_entries(), Ordering::Relaxed);
+    }
+
+    fn limit(&self) -> usize {
+        self.limit.load(Ordering::Relaxed)
     }
 
     /// What there is of each key.
@@ -127,19 +143,37 @@ impl Table {
         self.index.find(hash, is_it).map(|(_, row)| *row)
     }
 
-    /// The row of a key, a new one when there is none; none when there is no room for it.
+    /// The row of a key, a new one when there is none; when there is no room for it that of the rest, or none.
     #[inline]
     fn row(&mut self, key: Key<'_>, tally: &Tally) -> Option<usize> {
         let tag = self.tag(key);
         match self.find(key, tag) {
             Some(row) => Some(row as usize),
-            None => self.new_row(key, tag, tally),
+            None => self.new_row(key, tag, tally).or_else(|| self.rest(tally)),
         }
     }
 
     #[cold]
     fn new_row(&mut self, key: Key<'_>, (hash, tag): (u64, u128), tally: &Tally) -> Option<usize> {
-        let row = u32::try_from(self.rows).ok().filter(|row| (*row as usize) < tally.limit)?;
+        if self.rows >= tally.limit() + usize::from(self.has_rest) {
+            return None;
+        }
+        self.push_row(key, (hash, tag), tally)
+    }
+
+    /// The row of all that there is no room for.
+    fn rest(&mut self, tally: &Tally) -> Option<usize> {
+        let key = Key::new(tally.rest.as_deref()?);
+        let tag = self.tag(key);
+        if let Some(row) = self.find(key, tag) {
+            return Some(row as usize);
+        }
+        self.has_rest = true;
+        self.push_row(key, tag, tally)
+    }
+
+    fn push_row(&mut self, key: Key<'_>, (hash, tag): (u64, u128), tally: &Tally) -> Option<usize> {
+        let row = u32::try_from(self.rows).ok()?;
         let Shape { key_size, value_size, .. } = tally.shape;
         match key {
             Key::Short(packed) => self.keys.extend(packed.to_le_bytes().iter().take(key_size)),
@@ -177,7 +211,7 @@ impl Table {
     }
 
     /// Forgets a row; the last one takes its place.
-    fn remove(&mut self, key: &[u8], words: usize) {
+    fn remove(&mut self, key: &[u8], words: usize, is_rest: bool) {
         let size = key.len();
         let (hash, _) = self.tag(Key::new(key));
         let is_it = |(_, row): &(u128, u32)| {
@@ -186,6 +220,7 @@ impl Table {
         let Ok(found) = self.index.find_entry(hash, is_it) else { return };
         let ((_, row), _) = found.remove();
         self.rows -= 1;
+        self.has_rest &= !is_rest;
         let last = u32::try_from(self.rows).unwrap_or(u32::MAX);
         if row != last {
             let (hash, _) = self.tag(Key::new(self.key(last, size)));
@@ -264,11 +299,11 @@ impl Source for TallySource {
     }
 
     fn max_entries(&self) -> Option<u64> {
-        Some(self.tally.limit as u64)
+        Some((self.tally.limit() + usize::from(self.tally.rest.is_some())) as u64)
     }
 
     fn room(&self) -> Room {
-        Room::Refuses
+        if self.tally.rest.is_some() { Room::Merges } else { Room::Refuses }
     }
 
     fn expected_entries(&self) -> usize {
@@ -287,7 +322,7 @@ impl Source for TallySource {
         }
         last.clear();
         last.extend_from_slice(value);
-        table.remove(key, words);
+        table.remove(key, words, self.tally.rest.as_deref() == Some(key));
         Ok(Taken::Out)
     }
 
@@ -298,15 +333,31 @@ impl Source for TallySource {
     ) -> Result<ReadStatistics, ReadError> {
         self.stream.drain(limits.deadline)?;
         let Shape { key_size, value_size, .. } = self.tally.shape;
-        // Copied at once, so that nobody waits while it is looked at.
-        let (keys, values, entries, epoch) = {
+        let (words, began) = (value_size / size_of::<u64>(), self.tally.table().epoch);
+        let (mut keys, mut values, mut first) = (Vec::new(), Vec::new(), 0);
+        // Batch by batch, so that nobody waits while it is looked at. Rows stay where they are meanwhile: they are
+        // taken out between reads alone.
+        loop {
             let table = self.tally.table();
-            (table.keys.clone(), table.values.clone(), table.rows as u64, table.epoch)
-        };
-        let values = values.as_flattened().chunks(value_size * BATCH);
-        for (keys, values) in keys.chunks(key_size * BATCH).zip(values) {
-            push(Batch { shape: self.tally.shape, rows: keys.len() / key_size, keys, values })?;
+            if table.epoch != began {
+                return Err(ReadError::Again);
+            }
+            let end = table.rows.min(first + BATCH);
+            keys.clear();
+            keys.extend_from_slice(table.keys.get(first * key_size..end * key_size).unwrap_or_default());
+            values.clear();
+            values.extend_from_slice(table.values.get(first * words..end * words).unwrap_or_default());
+            drop(table);
+            let (rows, values) = (end - first, values.as_flattened());
+            if rows > 0 {
+                push(Batch { shape: self.tally.shape, rows, keys: &keys, values })?;
+            }
+            first = end;
+            if rows < BATCH {
+                break;
+            }
         }
+        let (entries, epoch) = (first as u64, began);
         Ok(ReadStatistics { entries, vanished: 0, epoch })
     }
 }

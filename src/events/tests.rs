@@ -4,11 +4,12 @@ use std::time::{Duration, Instant};
 use proptest::prelude::*;
 
 use super::{Tallies, Tally, TallySink};
+use crate::decode::Canonical;
 use crate::problem::Place;
 use crate::snapshot::fixture::LiteralPrograms;
 use crate::snapshot::{
-    Bits, Limits, Loss, Losses, NamedStream, ReadError, Records, Reduce, Sink, Source, Stream, StreamCounts,
-    Taken, ValueKind, ValueSpec, View,
+    Bits, Limits, Loss, Losses, NamedStream, ReadError, Records, Reduce, Room, Sink, Source, Stream,
+    StreamCounts, Taken, ValueKind, ValueSpec, View,
 };
 use crate::spec::{Amount, Condition, EventSpec, KeyPart, MetricKind, MetricSpec, SeriesLimit, ViewSpec};
 
@@ -31,6 +32,8 @@ fn spec(key: &[KeyPart], amount: Amount) -> EventSpec {
         buffer: "events".to_owned(),
         conditions: Vec::new(),
         key: key.to_vec(),
+        most: None,
+        rest: false,
         amount,
         flush: None,
         meaning: "meaning".to_owned(),
@@ -232,6 +235,107 @@ fn a_full_tally_counts_what_it_knows_and_loses_the_rest() {
     assert_eq!(rows.len(), 64);
     assert_eq!(rows.iter().map(|(_, words)| words[0]).sum::<u64>(), 65);
     assert_eq!(tally(&spec(&[bytes(0, 4)], Amount::One)).1.max_entries(), Some(65_536));
+}
+
+/// Room for two users; who comes later is one of the rest.
+fn two_users(amount: Amount) -> EventSpec {
+    EventSpec { most: Some(2), rest: true, ..spec(&[bytes(4, 4)], amount) }
+}
+
+/// The key of a user, and that of the rest.
+fn user(user: u32) -> Vec<u8> {
+    [&user.to_ne_bytes()[..], &[0]].concat()
+}
+
+const REST_KEY: [u8; 5] = [0, 0, 0, 0, 1];
+
+#[test]
+fn a_full_tally_counts_what_it_does_not_know_together() {
+    let all = [7, 8, 9, 7, 10, 9, 0].map(|user| event(1, user, 5, 0));
+    let all: Vec<&[u8]> = all.iter().map(|event| event.as_slice()).collect();
+    let (seven, eight) = (user(7), user(8));
+    check(&two_users(Amount::One), &all, &[(&REST_KEY, &[4]), (&seven, &[2]), (&eight, &[1])], &[]);
+    let sums = [(&REST_KEY[..], &[20u64][..]), (&seven, &[10]), (&eight, &[5])];
+    check(&two_users(Amount::Number(SIZE_OF)), &all, &sums, &[]);
+    let observed = Amount::Observed { value: SIZE_OF, bounds: vec![4, 10] };
+    let slots = [(&REST_KEY[..], &[0u64, 4, 0, 20][..]), (&seven, &[0, 2, 0, 10]), (&eight, &[0, 1, 0, 5])];
+    check(&two_users(observed), &all, &slots, &[]);
+    // What cannot be counted at all is lost all the same.
+    check(&two_users(Amount::One), &[&all[0][..5]], &[], &[(Loss::Decode, 1)]);
+}
+
+#[test]
+fn long_keys_have_a_rest_too() {
+    let spec = EventSpec { most: Some(1), rest: true, ..spec(&[bytes(0, SIZE)], Amount::One) };
+    let (one, two) = (event(1, 2, 3, 4), event(5, 6, 7, 8));
+    let (first, rest) = ([&one[..], &[0]].concat(), [&[0; SIZE][..], &[1]].concat());
+    check(&spec, &[&one, &two, &one, &two, &two], &[(&rest, &[3]), (&first, &[2])], &[]);
+    assert_eq!(spec.rest_key(), Some(rest));
+}
+
+#[test]
+fn a_place_that_is_given_up_is_for_the_next_one() {
+    let (mut sink, source) = tally(&two_users(Amount::One));
+    let mut bring_users = |users: &[u32]| {
+        let all: Vec<_> = users.iter().map(|user| event(1, *user, 0, 0)).collect();
+        let all: Vec<&[u8]> = all.iter().map(|event| event.as_slice()).collect();
+        assert!(bring(&mut sink, &all, Instant::now()).is_empty());
+        rows(&source)
+    };
+    let take = |key: &[u8], count: u64| {
+        assert_eq!(source.take(key, &count.to_ne_bytes(), &mut Vec::new()).unwrap(), Taken::Out);
+    };
+    let rest = REST_KEY.to_vec();
+    assert_eq!(bring_users(&[7, 8, 9]), [(rest.clone(), vec![1]), (user(7), vec![1]), (user(8), vec![1])]);
+    take(&user(7), 1);
+    assert_eq!(bring_users(&[9, 10]), [(rest.clone(), vec![2]), (user(8), vec![1]), (user(9), vec![1])]);
+    take(&rest, 2);
+    assert_eq!(bring_users(&[8]), [(user(8), vec![2]), (user(9), vec![1])]);
+    assert_eq!(bring_users(&[10]), [(rest, vec![1]), (user(8), vec![2]), (user(9), vec![1])]);
+    // One more than the users, so that nothing takes it for a map that cannot be outgrown.
+    assert_eq!((source.max_entries(), source.room()), (Some(3), Room::Merges));
+}
+
+#[test]
+fn there_is_room_for_what_the_next_version_wants() {
+    let spec = |most| EventSpec { most: Some(most), ..two_users(Amount::One) };
+    let version = |most| ViewSpec {
+        metrics: vec![MetricSpec { key_size: 5, ..metric("a", spec(most)) }],
+        ..view_spec(&[])
+    };
+    let stream = Arc::new(Written::default());
+    let streams = vec![NamedStream { map: "events".to_owned(), stream: Arc::clone(&stream) as _ }];
+    let programs = Arc::new(LiteralPrograms::default());
+    let view =
+        View { config: "c".to_owned(), sources: Vec::new(), streams, programs, cgroups: Arc::default() };
+    let mut tallies = Tallies::default();
+    // Of the rest, and of two users; who is there stays.
+    for (most, expected) in [(1, [2, 1, 0]), (2, [3, 2, 1]), (1, [4, 3, 2])] {
+        tallies = Tallies::new(&version(most), &tallies);
+        stream.connect(tallies.sinks("events")).unwrap();
+        for user in [7, 8, 9] {
+            stream.write(&event(1, user, 0, 0));
+        }
+        let source = &tallies.complete(&view).sources[0].source;
+        let rows = rows(source.as_ref());
+        let of = |key: Vec<u8>| rows.iter().find(|(known, _)| *known == key).map_or(0, |(_, words)| words[0]);
+        assert_eq!([of(REST_KEY.to_vec()), of(user(7)), of(user(8))], expected);
+    }
+}
+
+#[test]
+fn texts_count_by_what_they_mean() {
+    let text = |offset, size, form| KeyPart::Text { offset, size, form };
+    let one_key = |key: &[KeyPart], events: &[&[u8]], expected: &[u8]| {
+        check(&spec(key, Amount::One), events, &[(expected, &[events.len() as u64])], &[]);
+    };
+    let comm = text(2, 8, Canonical::Text);
+    one_key(&[comm], &[b"..sh\0\0\0\0\0\0", b"..sh\0old\0t"], b"sh\0\0\0\0\0\0");
+    let name = text(1, 20, Canonical::DnsName);
+    let names: [&[u8]; 2] =
+        [b".\x03wWw\x03Org\0ten more bytes.", b".\x03www\x03org\0\0\0\0\0\0\0\0\0\0\0\0\0."];
+    one_key(&[name], &names, b"\x03www\x03org\0\0\0\0\0\0\0\0\0\0\0\0");
+    one_key(&[bytes(0, 1), name], &names, b".\x03www\x03org\0\0\0\0\0\0\0\0\0\0\0\0");
 }
 
 #[test]

@@ -16,6 +16,7 @@ pub use cgroups::select::{CgroupPattern, SelectedCgroup};
 pub use cgroups::{Cgroup, CgroupFollower, CgroupFollowing, CgroupListener};
 pub use clock::Clock;
 pub use interfaces::Interface;
+pub use kernel_configuration::KernelConfiguration;
 pub use kernel_types::KernelTypes;
 pub use pace::Pace;
 pub use pattern::Pattern;
@@ -31,6 +32,7 @@ mod cpus;
 mod file;
 mod interfaces;
 mod kallsyms;
+mod kernel_configuration;
 mod kernel_types;
 mod memory;
 mod pace;
@@ -89,6 +91,7 @@ pub struct Host {
     pci: Mutex<pci::PciDatabase>,
     kernel_types: Mutex<kernel_types::Reader>,
     pins: Arc<dyn PinnedMaps>,
+    kernel_configuration: Option<PathBuf>,
 }
 
 impl Host {
@@ -113,6 +116,7 @@ impl Host {
             pci: Mutex::default(),
             kernel_types: Mutex::default(),
             pins: Arc::new(pins::NoPins),
+            kernel_configuration: None,
             clock,
         }
     }
@@ -135,6 +139,27 @@ impl Host {
     #[must_use]
     pub fn pins(&self) -> &dyn PinnedMaps {
         &*self.pins
+    }
+
+    /// The same with a file to read the kernel's configuration from, when there is one (`--bpf.kconfig`).
+    #[must_use]
+    pub fn with_kernel_configuration(mut self, path: Option<PathBuf>) -> Self {
+        self.kernel_configuration = path;
+        self
+    }
+
+    /// The running kernel's configuration, as far as these options go.
+    ///
+    /// # Errors
+    /// When it is nowhere, or cannot be read.
+    pub fn kernel_configuration(&self, names: &[&str]) -> std::io::Result<KernelConfiguration> {
+        kernel_configuration::read(&self.kernel_configuration_places(), names)
+    }
+
+    /// The files that the kernel's configuration may be in, the best one first.
+    #[must_use]
+    pub fn kernel_configuration_places(&self) -> Vec<PathBuf> {
+        kernel_configuration::places(self.kernel_configuration.as_deref(), &self.roots)
     }
 
     /// The running kernel's types, read when they are first asked for and kept until

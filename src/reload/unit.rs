@@ -81,6 +81,7 @@ impl<L> Unit<L> {
                 programs: running.programs.clone(),
                 refused: self.refused.clone(),
                 drafted: running.provenance.drafted,
+                object: Some(running.spec.load.object.clone()),
                 config_sha256: running.provenance.config.clone(),
                 object_sha256: running.provenance.object.clone(),
                 reloads,

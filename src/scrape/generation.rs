@@ -1,6 +1,7 @@
 //! What is live: all views, and one plan per family name.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
@@ -36,6 +37,8 @@ pub struct ConfigState {
     pub programs: Vec<ProgramVerdict>,
     /// Of a loaded config, why what its files say now is not what is served.
     pub refused: Vec<Problem>,
+    /// The file of the object that is loaded.
+    pub object: Option<PathBuf>,
     /// SHA-256 of the file that is served, as hex digits.
     pub config_sha256: Option<String>,
     /// SHA-256 of the object that is loaded, as hex digits.

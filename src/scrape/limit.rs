@@ -168,7 +168,8 @@ impl<'a> Gate<'a> {
     }
 }
 
-fn list(texts: &[String]) -> Vec<u8> {
+/// A label set as a list.
+pub(super) fn list(texts: &[String]) -> Vec<u8> {
     let mut list = Vec::new();
     for text in texts {
         let Ok(()) = push_label(&mut list, |out| {

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use super::limit::list;
 use super::memo::Memos;
 use crate::decode::{Chain, DecodeError, Outcome};
 use crate::page::{Family, TextPage};
 use crate::series::push_label;
-use crate::spec::{Bits, LabelSource, LabelSpec, MetricSpec, Reduce};
+use crate::spec::{Bits, LabelSource, LabelSpec, MetricSpec, REST, Reduce};
 
 /// Where a label's bytes are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +37,8 @@ pub(super) struct RowPlan {
     split: bool,
     unlabelled: bool,
     volatile: bool,
+    /// The label set of the rest, as a list, whose key is told by its last byte.
+    rest: Option<Vec<u8>>,
 }
 
 /// One row of a snapshot.
@@ -83,6 +86,7 @@ impl RowPlan {
             split: metric.reduce == Reduce::Split,
             unlabelled: all.clone().all(|label| label.field == Field::Cpu),
             volatile: all.any(|label| label.chain.traits().volatile),
+            rest: rest(metric),
             labels,
             slot,
         }
@@ -96,6 +100,7 @@ impl RowPlan {
         self.labels.len() == other.labels.len()
             && self.slot.is_some() == other.slot.is_some()
             && self.split == other.split
+            && self.rest == other.rest
             && own.zip(others).all(|(one, other)| same(one, other))
     }
 
@@ -141,6 +146,10 @@ impl RowPlan {
         memos: &mut Memos,
     ) -> Result<Outcome, DecodeError> {
         self.check_key(row)?;
+        if let Some(rest) = self.rest.as_ref().filter(|_| row.key.last() == Some(&REST)) {
+            list.extend_from_slice(rest);
+            return Ok(Outcome::Label);
+        }
         for (index, label) in self.labels.iter().enumerate() {
             let mut word = [0; 8];
             let field = label.field.bytes(row, &mut word);
@@ -181,4 +190,10 @@ impl RowPlan {
     fn check_key(&self, row: &Row<'_>) -> Result<(), DecodeError> {
         if self.unlabelled && row.key != [0; 4] { Err(DecodeError::Key) } else { Ok(()) }
     }
+}
+
+/// The label set of events that the tally of a metric has no room for.
+fn rest(metric: &MetricSpec) -> Option<Vec<u8>> {
+    metric.events.as_ref().filter(|events| events.rest)?;
+    metric.limit.other.as_ref().map(|texts| list(texts))
 }

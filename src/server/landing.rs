@@ -35,6 +35,8 @@ impl ConfigState {
 pub struct ConfigStatus {
     /// Its name.
     pub name: String,
+    /// Its object's file, where that is not called as the config is; else empty.
+    pub object: String,
     /// Whether nobody wrote it: it was drafted from its object.
     pub drafted: bool,
     /// How it is.
@@ -144,9 +146,13 @@ fn render_config(html: &mut String, config: &ConfigStatus) -> fmt::Result {
     let state = config.state.word();
     let ConfigStatus { metrics, attached, programs, .. } = config;
     let drafted = if config.drafted { " <small>drafted from its object</small>" } else { "" };
+    let object = match config.object.as_str() {
+        "" => String::new(),
+        object => format!(" <small>by {}</small>", Escaped(object)),
+    };
     writeln!(
         html,
-        "<tr><td>{}{drafted}</td><td class=\"{state}\">{state}</td><td>{metrics}</td><td>{attached} of {programs}</td></tr>",
+        "<tr><td>{}{object}{drafted}</td><td class=\"{state}\">{state}</td><td>{metrics}</td><td>{attached} of {programs}</td></tr>",
         Escaped(&config.name)
     )?;
     if !config.verdicts.is_empty() {
@@ -246,6 +252,7 @@ mod tests {
             ready: true,
             configs: vec![ConfigStatus {
                 name: "biolatency".into(),
+                object: String::new(),
                 drafted: false,
                 state: ConfigState::Degraded,
                 metrics: 2,
@@ -290,6 +297,9 @@ mod tests {
         let mut drafted = status();
         drafted.configs[0].drafted = true;
         assert!(page(&drafted).contains("<td>biolatency <small>drafted from its object</small></td>"));
+        drafted.configs[0].drafted = false;
+        drafted.configs[0].object = "biolatency.x86_64.bpf.o".into();
+        assert!(page(&drafted).contains("<td>biolatency <small>by biolatency.x86_64.bpf.o</small></td>"));
         assert!(page(&Status { debug: true, ..status() }).contains("href=\"/maps\""));
         assert!(page(&Status { configs: Vec::new(), ..status() }).contains("There are no configs."));
     }
@@ -301,12 +311,13 @@ mod tests {
         status.version = evil.into();
         status.problems = vec![evil.into()];
         status.configs[0].name = evil.into();
+        status.configs[0].object = evil.into();
         status.configs[0].problems = vec![evil.into()];
         status.configs[0].verdicts = vec![ProgramRow { reason: evil.into(), ..row(evil, true) }];
         let html = page(&status);
         assert!(!html.contains("<script"), "{html}");
         assert!(!html.contains('\u{0}') && !html.contains('\u{1b}'), "{html}");
-        assert_eq!(html.matches("&lt;script&gt;&#39;&quot;&amp;\u{fffd}\u{fffd}[31m").count(), 6, "{html}");
+        assert_eq!(html.matches("&lt;script&gt;&#39;&quot;&amp;\u{fffd}\u{fffd}[31m").count(), 7, "{html}");
     }
 
     #[test]

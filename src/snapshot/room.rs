@@ -7,6 +7,8 @@ pub enum Room {
     Fixed,
     /// When it is full it refuses them.
     Refuses,
+    /// When it is full it counts them together, in one entry.
+    Merges,
     /// When it is full it gives up the entry that was least used.
     Evicts,
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{Bits, ValueSpec};
+use crate::decode::Canonical;
 
 /// How the records of a buffer become entries: bytes of their members to a number, or to the slots of a histogram.
 /// Together they are the map that the metric is read from.
@@ -14,6 +15,11 @@ pub struct EventSpec {
     pub conditions: Vec<Condition>,
     /// Which bytes of a record are the key, side by side. Without any the key is four zeros.
     pub key: Vec<KeyPart>,
+    /// Entries that are kept at the most, where fewer than there is memory for are enough.
+    pub most: Option<usize>,
+    /// Whether what comes when there is no room is counted together, in one more entry. Keys have one more byte
+    /// then, which is 1 for that one alone.
+    pub rest: bool,
     /// What is added.
     pub amount: Amount,
     /// After how long everything is forgotten, again and again.
@@ -33,7 +39,8 @@ impl EventSpec {
     /// Bytes of a key.
     #[must_use]
     pub fn key_size(&self) -> usize {
-        if self.key.is_empty() { NO_LABELS.len() } else { self.key.iter().map(KeyPart::width).sum() }
+        let parts: usize = self.key.iter().map(KeyPart::width).sum();
+        usize::from(self.rest) + if self.key.is_empty() { NO_LABELS.len() } else { parts }
     }
 
     /// Numbers of 8 bytes that an entry has: one, or slots and their sum.
@@ -45,15 +52,28 @@ impl EventSpec {
         }
     }
 
-    /// How many entries are kept.
+    /// How many entries are kept, but for that of the rest.
     #[must_use]
     pub fn max_entries(&self) -> usize {
-        (MAX_BYTES / (self.key_size() + self.words() * size_of::<u64>())).clamp(FEWEST, MAX_ENTRIES)
+        let room = MAX_BYTES / (self.key_size() + self.words() * size_of::<u64>());
+        let most = room.clamp(FEWEST, MAX_ENTRIES);
+        self.most.map_or(most, |enough| enough.clamp(1, most))
+    }
+
+    /// The key of the rest, where there is one.
+    #[must_use]
+    pub fn rest_key(&self) -> Option<Vec<u8>> {
+        let mut key = vec![0; self.key_size()];
+        *key.last_mut().filter(|_| self.rest)? = REST;
+        Some(key)
     }
 }
 
 /// The key of a metric without labels, as arrays with one entry have it.
 pub const NO_LABELS: [u8; 4] = [0; 4];
+
+/// The last byte of the key of the rest.
+pub const REST: u8 = 1;
 
 /// Some bytes of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +84,15 @@ pub enum KeyPart {
         offset: usize,
         /// How many.
         size: usize,
+    },
+    /// In the form that all have which mean the same.
+    Text {
+        /// First byte.
+        offset: usize,
+        /// How many.
+        size: usize,
+        /// Which form.
+        form: Canonical,
     },
     /// A bit-field, which becomes a number of 8 bytes in host order.
     Bits {
@@ -81,7 +110,7 @@ impl KeyPart {
     #[must_use]
     pub fn width(&self) -> usize {
         match self {
-            Self::Bytes { size, .. } => *size,
+            Self::Bytes { size, .. } | Self::Text { size, .. } => *size,
             Self::Bits { .. } => size_of::<u64>(),
         }
     }

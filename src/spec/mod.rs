@@ -7,6 +7,7 @@ mod attach;
 mod cgroups;
 mod definition;
 mod event;
+mod kernel_option;
 mod limit;
 mod load;
 mod owner;
@@ -25,7 +26,8 @@ pub use attach::{
 };
 pub use cgroups::{CgroupMap, CgroupMapKind};
 pub use definition::{Difference, MapDefinition};
-pub use event::{Amount, Condition, EventSpec, KeyPart, LossSpec, NO_LABELS};
+pub use event::{Amount, Condition, EventSpec, KeyPart, LossSpec, NO_LABELS, REST};
+pub use kernel_option::{KernelOption, OptionKind};
 pub use limit::{MapExpiry, SeriesLimit};
 pub use load::{BufferSpec, FromPin, GlobalPatch, MapSetting, NestedMap, ProgramSetting};
 pub use owner::Owner;
@@ -64,6 +66,8 @@ pub struct LoadSpec {
     pub kaddrs: Vec<String>,
     /// Initial values of global variables.
     pub globals: Vec<GlobalPatch>,
+    /// Options of the kernel's configuration that the object wants to know.
+    pub kernel_options: Vec<KernelOption>,
     /// Programs that are not simply loaded and attached.
     pub programs: Vec<ProgramSetting>,
     /// Alternatives, the best one first: the first that is possible is loaded, the others are not.
@@ -114,6 +118,7 @@ impl LoadSpec {
             object_bytes,
             kaddrs,
             globals,
+            kernel_options,
             programs,
             choices,
             maps,
@@ -128,6 +133,7 @@ impl LoadSpec {
             && *object_bytes == other.object_bytes
             && *kaddrs == other.kaddrs
             && *globals == other.globals
+            && *kernel_options == other.kernel_options
             && *programs == other.programs
             && *choices == other.choices
             && *maps == other.maps

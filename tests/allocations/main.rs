@@ -9,16 +9,18 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bpftally::decode::{Chain, Params};
+use bpftally::decode::{Canonical, Chain, Params};
+use bpftally::events::{Tally, TallySink};
 use bpftally::host::{Host, Roots};
 use bpftally::page::Coding;
 use bpftally::problem::Place;
 use bpftally::scrape::{Generation, Live, Member, ScrapeOptions, Scraper, Settings};
 use bpftally::series::{BucketKind, Buckets};
 use bpftally::snapshot::fixture::{Literal, LiteralPrograms};
-use bpftally::snapshot::{NamedSource, Reduce, Shape, Source, ValueSpec, View};
+use bpftally::snapshot::{Losses, NamedSource, Records, Reduce, Shape, Sink, Source, ValueSpec, View};
 use bpftally::spec::{
-    Histogram, LabelSource, LabelSpec, MetricKind, MetricSpec, SeriesLimit, SlotArray, Slots, ViewSpec,
+    Amount, EventSpec, Histogram, KeyPart, LabelSource, LabelSpec, MetricKind, MetricSpec, SeriesLimit,
+    SlotArray, Slots, ViewSpec,
 };
 
 /// Bytes of a chunk of the page.
@@ -265,4 +267,45 @@ fn text_that_is_not_utf8() {
     for kind in [MetricKind::Counter, MetricKind::Gauge] {
         check(|rows| vec![member("one", metric(kind.clone(), 20, labels()), garbled(rows))]);
     }
+}
+
+/// Names of 256 bytes as the DNS observer sends them, of which a third has a place of its own.
+#[test]
+fn a_million_events_leave_nothing_behind() {
+    const NAMES: u32 = 3_000;
+    let name = KeyPart::Text { offset: 0, size: 256, form: Canonical::DnsName };
+    let spec = EventSpec {
+        buffer: "events".to_owned(),
+        conditions: Vec::new(),
+        key: vec![name, KeyPart::Bytes { offset: 256, size: 4 }],
+        most: Some(1_000),
+        rest: true,
+        amount: Amount::One,
+        flush: None,
+        meaning: String::new(),
+    };
+    let tally = Arc::new(Tally::new(&spec));
+    let mut sink = TallySink::new(&spec, Arc::clone(&tally));
+    let (mut records, mut losses) = (Records::new(), Losses::default());
+    for number in 0..NAMES {
+        let name = format!("\x0ahost-{number:05}\x07example\x03com");
+        let mut record = name.into_bytes();
+        record.resize(260, 0);
+        records.push(&record);
+    }
+    let mut bring = |times: u32| {
+        for _ in 0..times {
+            sink.record(&records, Instant::now(), &mut losses);
+            losses.settle(|loss, count| panic!("{count} are lost: {loss:?}"));
+        }
+    };
+    bring(1);
+    let counted = allocation_counter::measure(|| bring(1_000_000 / NAMES + 1));
+    assert_eq!((counted.count_total, counted.bytes_current), (0, 0));
+    let entries = tally.entries();
+    assert_eq!(entries.len(), 1_001);
+    assert_eq!(
+        entries.values().map(|words| words[0]).sum::<u64>(),
+        u64::from(NAMES * (1_000_000 / NAMES + 2))
+    );
 }

@@ -3,6 +3,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::FileExt;
 use std::process::Command;
 
 use crate::common::exporter::Exporter;
@@ -33,6 +34,7 @@ impl Drop for Loop {
 
 #[track_caller]
 fn start(names: &str) -> Exporter {
+    names.split(',').for_each(|name| crate::matrix::record("compared", name, "true"));
     let names = format!("--config.names={names}");
     Exporter::start(&["--config.dir=/configs", "--object.dir=/bpf-objects", "--config.strict", &names])
 }
@@ -53,22 +55,26 @@ fn reads_writes_and_syncs_are_exact() {
     let mut file = device.open();
     for turn in 0..120 {
         file.write_all(&[7; 1000]).unwrap();
-        if turn % 3 == 0 {
-            file.sync_all().unwrap();
+        match turn % 4 {
+            0 => file.sync_all().unwrap(),
+            2 => file.sync_data().unwrap(),
+            _ => {}
         }
     }
     file.seek(SeekFrom::Start(0)).unwrap();
-    for _ in 0..90 {
+    for turn in 0..90 {
         file.read_exact(&mut [0; 500]).unwrap();
+        file.read_exact_at(&mut [0; 100], turn * 1000).unwrap();
+        file.write_all_at(&[7; 50], turn * 1000).unwrap();
     }
-    for (operation, calls, bytes) in [("write", 120.0, 120_000.0), ("read", 90.0, 45_000.0)] {
+    for (operation, calls, bytes) in [("write", 210.0, 124_500.0), ("read", 180.0, 54_000.0)] {
         let labels = [("filesystem", "block_device"), ("operation", operation)];
         assert_eq!(value(&exporter, "file_io_latency_seconds_count", &labels), calls, "{operation}");
         assert_eq!(value(&exporter, "file_io_bytes_total", &labels), bytes, "{operation}");
         assert!(value(&exporter, "file_io_latency_seconds_sum", &labels) > 0.0, "{operation}");
     }
     let labels = [("filesystem", "block_device")];
-    assert_eq!(value(&exporter, "file_sync_latency_seconds_count", &labels), 40.0);
+    assert_eq!(value(&exporter, "file_sync_latency_seconds_count", &labels), 60.0);
     assert_eq!(value(&exporter, "file_sync_errors_total", &labels), 0.0);
 }
 

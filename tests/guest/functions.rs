@@ -7,7 +7,6 @@ fn functions_are_followed_where_they_can_be() {
     let exporter =
         Exporter::start(&["--config.dir=/configs", "--object.dir=/bpf-objects", "--config.strict", names]);
     for (config, program) in [
-        ("cachehits", "cache_read_begins"),
         ("cachehits", "cache_read_ends"),
         ("swap", "swap_in_entry"),
         ("swap", "swap_in_exit"),

@@ -1,6 +1,11 @@
+use bpftally::elf::SectionKind;
+use bpftally::host::{Host, Roots};
+use caps::{CapSet, Capability};
+
 use crate::common::exporter::Exporter;
 use crate::common::kernel::{kernel_since, without_kernel_btf};
-use crate::{Refused, release, start};
+use crate::matrix::{self, pairs};
+use crate::{Refused, hooks, release, start};
 
 /// The exporter with one config of this folder, whether or not it is served.
 #[track_caller]
@@ -36,6 +41,23 @@ fn a_kernel_without_btf_is_said_and_a_file_takes_its_place() {
     });
 }
 
+/// What is found by the kernel's types is refused with the option that is missing; all other hooks count.
+#[test]
+fn hooks_without_btf_count_or_say_that_it_is_missing() {
+    const MISSING: &str = "needs CONFIG_DEBUG_INFO_BTF";
+    without_kernel_btf(|_| {
+        hooks::check("no BTF", &[], |hook, outcome| {
+            let is_by_btf = SectionKind::of(hook.kind).unwrap().is_by_btf() || hook.kind == "netfilter";
+            (is_by_btf && hooks::cell(hook, outcome) == MISSING).then(|| MISSING.to_owned())
+        });
+        let exporter = Exporter::launch(&["--config.dir=/configs", "--object.dir=/bpf-objects"]);
+        for (pair, cell) in pairs(&exporter.page(), &exporter.log()) {
+            matrix::record("pairs, no BTF", &pair, &cell);
+            assert!(cell == MISSING || cell.starts_with("true"), "{pair}: {cell}: {}", exporter.log());
+        }
+    });
+}
+
 /// Before Linux 5.19 reading a map takes CAP_BPF, held or not.
 #[test]
 fn without_capabilities_maps_are_read_or_it_is_said_what_to_keep() {
@@ -62,6 +84,25 @@ fn with_cap_bpf_kept_maps_are_read_on_every_kernel() {
     assert_eq!(exporter.value(CALLS), Some(45.0), "{}", exporter.log());
     let prefix = "ebpf_exporter_prefix_bytes{address=\"10.0.0.0\",length=\"8\"}";
     assert_eq!(exporter.value(prefix), Some(7.0), "{}", exporter.log());
+}
+
+/// Who sees the addresses of symbols is decided when their list is opened, not when it is read.
+#[test]
+fn kernel_symbols_have_names_whatever_privilege_is_kept() {
+    let host = Host::new(Roots::default());
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            caps::drop(None, CapSet::Effective, Capability::CAP_SYSLOG).unwrap();
+            host.open_symbols().expect_err("without CAP_SYSLOG addresses are hidden");
+        });
+    });
+    for keep in ["all", "cap_bpf", "cap_bpf,cap_syslog"] {
+        let exporter = start("symbols", &[&format!("--capabilities.keep={keep}"), "--config.strict"]);
+        let calls = Refused::new();
+        (0..3).for_each(|_| calls.call(0, 1));
+        let schedule = exporter.value("ebpf_exporter_where_total{function=\"schedule\"}");
+        assert_eq!(schedule, Some(3.0), "{keep}: {}", exporter.page());
+    }
 }
 
 /// kprobe.multi came with Linux 5.18, where fprobes are built in.

@@ -26,11 +26,26 @@ mod maps;
 /// Kernels and machines that lack something.
 mod lacking;
 
+/// Each kind of hook.
+mod hooks;
+
+/// What goes into the tables of the documentation.
+mod matrix;
+
 /// What shipped configs do better where functions can be followed.
 mod functions;
 
 /// The shipped configs with known workloads.
 mod shipped;
+
+/// How maps are read.
+mod reading;
+
+/// Who may attach what.
+mod capabilities;
+
+/// Other machines.
+mod variants;
 
 /// What stands still because its quota is used up.
 mod throttling;
@@ -38,11 +53,20 @@ mod throttling;
 /// Those of block devices and files.
 mod files;
 
+/// Events, variables, spans, and groups that are meant.
+mod events;
+
+/// The DNS observer.
+mod dns;
+
 use std::fs::File;
 
 use rustix::fs::{FallocateFlags, fallocate};
 
 use common::exporter::Exporter;
+
+/// Entries of a map that is large for an emulated processor.
+const LARGE: u32 = 20_000;
 
 /// The exporter with some of the configs in this folder.
 #[track_caller]

@@ -20,7 +20,8 @@ fn offset(length: u32, address: [u8; 4]) -> u64 {
     u64::from(length) << 32 | u64::from(u32::from_be_bytes(address))
 }
 
-fn on_cpu(number: usize) {
+/// Has this thread run on a CPU alone.
+pub fn on_cpu(number: usize) {
     let mut cpus = CpuSet::new();
     cpus.set(number);
     sched_setaffinity(None, &cpus).unwrap();

@@ -7,6 +7,7 @@ use std::sync::LazyLock;
 
 use crate::common::dns::{A, AAAA, Client, Server, query, with_globals_in};
 use crate::common::exporter::{Exporter, value_of, values_of};
+use crate::matrix;
 
 // The same tests as on the kernel of the machine that builds.
 
@@ -97,6 +98,8 @@ fn start(names: &str) -> Exporter {
 /// The same with more flags.
 #[track_caller]
 fn start_with(names: &str, flags: &[&str]) -> Exporter {
+    // Whoever starts some of them holds their numbers against what happened.
+    names.split(',').for_each(|name| matrix::record("compared", name, "true"));
     let names = format!("--config.names={names}");
     let all = ["--config.dir=/configs", "--object.dir=/bpf-objects", "--config.strict", &names];
     Exporter::start(&[&all, flags].concat())
@@ -104,7 +107,7 @@ fn start_with(names: &str, flags: &[&str]) -> Exporter {
 
 /// Every pair.
 #[track_caller]
-fn start_all() -> Exporter {
+pub fn start_all() -> Exporter {
     Exporter::start(&["--config.dir=/configs", "--object.dir=/bpf-objects", "--config.strict"])
 }
 
@@ -130,9 +133,20 @@ fn status(program: &str, arguments: &[&str]) -> Option<i32> {
     status.unwrap_or_else(|error| panic!("{program}: {error}")).code()
 }
 
+/// Every pair at once: verifying their programs takes an emulated processor long, so that it is done once.
 #[test]
-fn all_of_them_are_served_with_every_program() {
+fn side_by_side_they_count_what_happens() {
     let exporter = start_all();
+    all_of_them_are_served_with_every_program(&exporter);
+    processes_are_exact(&exporter);
+    failed_calls_are_exact(&exporter);
+    softirqs_are_those_of_the_kernel(&exporter);
+    waits_and_queues_are_there(&exporter);
+    block_requests_are_exact(&exporter);
+    every_dns_message_counts_once(&exporter);
+}
+
+fn all_of_them_are_served_with_every_program(exporter: &Exporter) {
     let page = exporter.page();
     let configs = std::fs::read_dir("/configs").unwrap().count();
     let loaded = values_of(&page, "ebpf_exporter_config_loaded");
@@ -140,12 +154,13 @@ fn all_of_them_are_served_with_every_program() {
     assert!(loaded.iter().all(|(_, loaded)| *loaded == 1.0), "{loaded:?}");
     let success = values_of(&page, "ebpf_exporter_config_scrape_success");
     assert!(success.len() == configs && success.iter().all(|(_, success)| *success == 1.0), "{success:?}");
+    for (pair, cell) in matrix::pairs(&page, &exporter.log()) {
+        matrix::record("pairs, plain", &pair, &cell);
+    }
 }
 
 /// Nobody else runs: every start and end is one of ours.
-#[test]
-fn processes_are_exact() {
-    let exporter = start_all();
+fn processes_are_exact(exporter: &Exporter) {
     std::fs::create_dir_all("/sys/fs/cgroup/workload").unwrap();
     let before = exporter.page();
     for _ in 0..120 {
@@ -180,9 +195,7 @@ fn processes_are_exact() {
     assert_eq!(grown("task_exits_total")["kind=process"], 180.0);
 }
 
-#[test]
-fn failed_calls_are_exact() {
-    let exporter = start_all();
+fn failed_calls_are_exact(exporter: &Exporter) {
     let before = exporter.page();
     let too_long = "x".repeat(5000);
     for _ in 0..123 {
@@ -201,9 +214,7 @@ fn failed_calls_are_exact() {
 }
 
 /// The page stands between two readings of the kernel's own counters, but for one in flight.
-#[test]
-fn softirqs_are_those_of_the_kernel() {
-    let exporter = start_all();
+fn softirqs_are_those_of_the_kernel(exporter: &Exporter) {
     type Counts = BTreeMap<String, f64>;
     let kernel = || -> Counts {
         let text = std::fs::read_to_string("/proc/softirqs").unwrap();
@@ -237,10 +248,8 @@ fn softirqs_are_those_of_the_kernel() {
     assert!(second.1["timer"] > first.1["timer"], "the timer ticks");
 }
 
-#[test]
-fn waits_and_queues_are_there() {
+fn waits_and_queues_are_there(exporter: &Exporter) {
     const SLEEPS: u32 = 100;
-    let exporter = start_all();
     let before = exporter.page();
     for _ in 0..SLEEPS {
         std::thread::sleep(std::time::Duration::from_millis(1));
@@ -254,14 +263,12 @@ fn waits_and_queues_are_there() {
     assert_eq!(queues.len(), libbpf_rs::num_possible_cpus().unwrap(), "{queues:?}");
 }
 
-#[test]
-fn block_requests_are_exact() {
+fn block_requests_are_exact(exporter: &Exporter) {
     const BLOCK: &str = "bs=4096";
     std::fs::create_dir_all("/tmp/disk").unwrap();
     let file = File::create("/tmp/disk/image").unwrap();
     file.set_len(4 << 20).unwrap();
     assert_eq!(status("losetup", &["/dev/loop0", "/tmp/disk/image"]), Some(0));
-    let exporter = start_all();
     let before = exporter.page();
     assert_eq!(status("dd", &["if=/dev/loop0", "of=/dev/null", BLOCK, "count=200", "iflag=direct"]), Some(0));
     assert_eq!(status("dd", &["if=/dev/zero", "of=/dev/loop0", BLOCK, "count=50", "oflag=direct"]), Some(0));
@@ -273,9 +280,8 @@ fn block_requests_are_exact() {
 }
 
 /// Nobody else asks, so that every message at the port of DNS is one of these.
-#[test]
-fn every_dns_message_counts_once() {
-    let exporter = start_all();
+fn every_dns_message_counts_once(exporter: &Exporter) {
+    matrix::record("compared", "dns", "true");
     let server = Server::at("127.0.0.1:53".parse().unwrap());
     let before = exporter.page();
     let client = Client::new(server.address);

@@ -34,6 +34,7 @@ fn check(exporter: &Exporter) {
 #[test]
 fn time_without_quota_is_that_of_the_kernel() {
     let shipped = ["--config.dir=/configs", "--object.dir=/bpf-objects", "--config.names=cfsthrottling"];
+    crate::matrix::record("compared", "cfsthrottling", "true");
     check(&Exporter::start(&[&shipped[..], &["--config.strict"]].concat()));
 }
 

@@ -240,6 +240,24 @@ fn objects_may_be_elsewhere() {
     assert_eq!(folder.brief(&[".", "--object.dir", &objects.path().display().to_string()]), [""; 0]);
 }
 
+/// It is said which object is looked at, and what another machine's would be.
+#[test]
+fn objects_may_be_for_one_architecture() {
+    let folder = Folder::new(&[("good", GOOD)]);
+    let place = |name: &str| folder.0.path().join(name);
+    let own = format!("good.{}.bpf.o", std::env::consts::ARCH);
+    assert!(!folder.check(&["."]).stdout.contains("by good"));
+    std::fs::copy(place("good.bpf.o"), place(&own)).unwrap();
+    std::fs::write(place("good.bpf.o"), "never read").unwrap();
+    let outcome = folder.check(&["."]);
+    assert_eq!(outcome.code, 0, "{}", outcome.stdout);
+    assert!(outcome.stdout.contains(&format!("; by {own}\n")), "{}", outcome.stdout);
+    std::fs::remove_file(place("good.bpf.o")).unwrap();
+    std::fs::rename(place(&own), place("good.riscv64.bpf.o")).unwrap();
+    let outcome = folder.check(&["."]);
+    assert!(outcome.stdout.contains("good.riscv64.bpf.o is there, but for riscv64"), "{}", outcome.stdout);
+}
+
 #[test]
 fn the_namespace_counts() {
     let folder = Folder::new(&[("good", GOOD)]);

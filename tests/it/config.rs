@@ -40,6 +40,9 @@ mod nested;
 /// Configs in the shapes and styles that people write.
 mod good;
 
+/// Options of the kernel's configuration.
+mod kernel_options;
+
 /// What bounds series and entries.
 mod limits;
 

@@ -21,6 +21,9 @@ mod hostile;
 /// Between two hosts: fragments, retransmissions, and both ends of one message.
 mod network;
 
+/// Segments of TCP.
+mod segments;
+
 /// Queries without an answer.
 mod unanswered;
 

@@ -196,6 +196,22 @@ fn the_command_needs_no_privileges_and_exits_as_it_says() {
     assert_eq!(report["problems"][0]["code"], "object-not-elf");
 }
 
+/// By the names of their files alone: bytes of an object are the same for each.
+#[test]
+fn objects_may_be_for_one_architecture() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, expected) in [("x.aarch64.bpf.o", Some("aarch64")), ("x.bpf.o", None), ("x.arm64.bpf.o", None)]
+    {
+        let path = folder.path().join(name);
+        std::fs::copy(corpus::object("layouts"), &path).unwrap();
+        let path = path.to_str().unwrap();
+        let report: Value = serde_json::from_slice(&inspect(&[path, "--format=json"]).stdout).unwrap();
+        assert_eq!(report["architecture"], json!(expected), "{name}");
+        let text = String::from_utf8(inspect(&[path]).stdout).unwrap();
+        assert_eq!(text.contains("  machine       aarch64 alone"), expected.is_some(), "{text}");
+    }
+}
+
 #[test]
 fn nobody_may_inspect() {
     use std::os::unix::fs::PermissionsExt;

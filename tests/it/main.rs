@@ -20,6 +20,9 @@ mod config;
 /// The examples of the documentation: all of them are right, and work.
 mod docs;
 
+/// The walk-through for newcomers, step by step.
+mod examples;
+
 /// The machine's names: real cgroups, interfaces, devices, symbols.
 mod host;
 

@@ -58,6 +58,16 @@ impl Exporter {
         assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
     }
 
+    /// Waits until the configs were loaded, after which capabilities are given up before anything is served.
+    #[track_caller]
+    fn wait_until_loaded(&self) {
+        let begin = Instant::now();
+        while self.get("/-/ready").contains("are being loaded") {
+            assert!(begin.elapsed() < PATIENCE, "the configs are not loaded");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
     fn signal(&self, name: &str) {
         let status = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status().unwrap();
         assert!(status.success());
@@ -140,8 +150,8 @@ fn every_thread_has_only_the_capabilities_that_are_kept() {
     const SYSLOG_AND_BPF: u64 = 1 << 34 | 1 << 39;
     for (flag, expected) in [("cap_syslog,bpf", SYSLOG_AND_BPF), ("none", 0)] {
         let exporter = Exporter::start(&[&format!("--capabilities.keep={flag}")], &[]);
+        exporter.wait_until_loaded();
         // Each kind of thread has to have started.
-        exporter.check_healthy();
         exporter.get("/metrics");
         exporter.get("/");
         let threads = capabilities(exporter.child.id());

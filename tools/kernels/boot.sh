@@ -1,41 +1,46 @@
 #!/bin/bash
-# Boots a fetched kernel under QEMU with a folder as its root, and runs that folder's /init.
+# Boots a fetched kernel under QEMU with an archive as its root, and runs its /init.
 #
-#   boot.sh 6.12 <root>     the serial log goes to target/kernels/6.12.log
+#   boot.sh 6.12 plain <archive>     the serial log goes to target/kernels/6.12-plain.log
 #
 # Succeeds when the log says that everything in the guest did. There is no hardware
 # acceleration: nested machines rarely have it, and no kernel boots faster than in seconds.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-version=$1 root=$2
+version=$1 machine=$2 archive=$3
 kernel=target/kernels/$version
-log=target/kernels/$version.log
+log=target/kernels/$version-$machine.log
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# The kernel unpacks one archive after another: the common files, then its own module.
-mkdir -p "$work/own/modules"
-[ ! -e "$kernel/loop.ko" ] || cp "$kernel/loop.ko" "$work/own/modules/"
-for tree in "$root" "$work/own"; do
-    (cd "$tree" && find . | cpio --create --format=newc --owner=0:0 --quiet)
-done | gzip -1 >"$work/initramfs.gz"
+case $machine in
+plain) processors=2 options='' ;;
+# Two of its CPUs do not come online, and there is no IPv6.
+variants) processors=8 options='maxcpus=6 ipv6.disable=1' ;;
+*) echo "There are the machines plain and variants, and not $machine." >&2; exit 1 ;;
+esac
+
+# The kernel unpacks one archive after another: the common files, then its own modules.
+(cd "$kernel" && find modules | cpio --create --format=newc --owner=0:0 --quiet) | gzip -1 >"$work/modules.gz"
+cat "$archive" "$work/modules.gz" >"$work/initramfs.gz"
 
 begin=$SECONDS
 # Its CPUs take turns in one thread: with a thread each, QEMU may run an instruction that another
 # CPU has just replaced, and kernels replace theirs whenever a tracepoint is switched.
 # `lsm=` names bpf for Linux 5.10, which would leave it out. On a busy machine the kernel waits in vain for its
 # first ticks and takes the timer for broken: `no_timer_check` lets it not look.
-timeout --kill-after=5 "${GUEST_SECONDS:-600}" qemu-system-x86_64 \
-    -accel tcg,thread=single -cpu max -smp 2 -m 1024 \
+timeout --kill-after=5 "${GUEST_SECONDS:-900}" qemu-system-x86_64 \
+    -accel tcg,thread=single -cpu max -smp "$processors" -m 1024 \
     -nodefaults -display none -vga none -serial stdio -no-reboot \
     -kernel "$kernel/vmlinuz" -initrd "$work/initramfs.gz" \
-    -append 'console=ttyS0 quiet panic=-1 lsm=landlock,lockdown,yama,bpf mitigations=off tsc=reliable no_timer_check' \
+    -append "console=ttyS0 quiet panic=-1 lsm=landlock,lockdown,yama,bpf mitigations=off tsc=reliable no_timer_check $options MACHINE=$machine${TESTS:+ TESTS=$TESTS}" \
     </dev/null >"$log" 2>&1 || echo "QEMU ended with status $?" >>"$log"
 
 seconds=$((SECONDS - begin))
-if grep -q '^guest: all is well' "$log"; then
-    printf 'Linux %-5s  %s  in %s s\n' "$version" "$(sed -n 's/\r$//; s/^guest: release //p' "$log")" "$seconds"
+if grep -q "^guest: ${TESTS:-all} is well" "$log"; then
+    printf 'Linux %-6s  %-8s  %s  in %s s\n' "$version" "$machine" \
+        "$(sed -n 's/\r$//; s/^guest: release //p' "$log")" "$seconds"
     exit 0
 fi
 exit 1

@@ -1,7 +1,8 @@
 #!/bin/bash
 # Fetches one of Debian's cloud kernels into a folder of its own, below target/kernels.
 #
-#   fetch.sh 6.12     target/kernels/6.12/vmlinuz, and the loop module beside it
+#   fetch.sh 6.12       target/kernels/6.12/vmlinuz, and the modules that tests need beside it
+#   fetch.sh newest     the newest one that Debian has, whichever that is
 #
 # apt does it, with lists and a cache of its own, from the mirror that apt uses on this
 # machine anyway; the machine's packages are neither looked at nor changed. Debian removes
@@ -12,13 +13,16 @@ cd "$(dirname "$0")/../.."
 
 version=$1
 folder=target/kernels/$version
-[ ! -e "$folder/vmlinuz" ] || exit 0
+[ ! -e "$folder/modules" ] || exit 0
+# Block devices of files, and the filters of network interfaces that are no links.
+modules='loop sch_ingress cls_bpf'
 
 # The suites that have, or had, this kernel; the best one first.
 case $version in
 5.10) suites='bullseye-security bullseye' ;;
 6.1) suites='bookworm-security bookworm' ;;
 6.12) suites='trixie-security trixie' ;;
+newest) suites='sid trixie-backports' ;;
 *) suites='trixie-backports sid' ;;
 esac
 keyring=/usr/share/keyrings/debian-archive-keyring.gpg
@@ -74,7 +78,9 @@ apt_options() {
 
 # Kernels of this version in the lists, newest first.
 kernels() {
-    apt-cache "${options[@]}" search --names-only "^linux-image-${version//./\\.}[.-].*-cloud-$architecture\$" |
+    local pattern=${version//./\\.}
+    [ "$version" != newest ] || pattern='[0-9]+\.[0-9]+'
+    apt-cache "${options[@]}" search --names-only "^linux-image-$pattern[.-].*-cloud-$architecture\$" |
         cut -d' ' -f1 | sort --version-sort --reverse
 }
 
@@ -90,22 +96,25 @@ download() {
     )
 }
 
-# Keeps the kernel and its loop module, nothing else of some hundred megabytes.
+# Keeps the kernel and a few modules, nothing else of some hundred megabytes.
 unpack() {
-    local package image module fresh=$folder.fresh
-    rm -rf "$fresh"
-    mkdir -p "$fresh" "$work/root"
+    local package image name module fresh=$folder.fresh
+    rm -rf "$fresh" "$work/root"
+    mkdir -p "$fresh/modules" "$work/root"
     for package in "$work"/*.deb; do
         dpkg-deb --fsys-tarfile "$package" | tar --extract --directory "$work/root"
     done
     image=$(find "$work/root" -name 'vmlinuz*' -type f -print -quit)
     [ -n "$image" ] || { echo "There is no kernel in $1." >&2; return 1; }
     cp "$image" "$fresh/vmlinuz"
-    module=$(find "$work/root" -name 'loop.ko*' -type f -print -quit)
-    case $module in
-    *.xz) xz --decompress --stdout "$module" >"$fresh/loop.ko" ;;
-    ?*) cp "$module" "$fresh/loop.ko" ;;
-    esac
+    # What is missing is built in.
+    for name in $modules; do
+        module=$(find "$work/root" -name "$name.ko*" -type f -print -quit)
+        case $module in
+        *.xz) xz --decompress --stdout "$module" >"$fresh/modules/$name.ko" ;;
+        ?*) cp "$module" "$fresh/modules/$name.ko" ;;
+        esac
+    done
     printf '%s\n' "$1" >"$fresh/package"
     rm -rf "$folder"
     mv "$fresh" "$folder"

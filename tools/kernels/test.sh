@@ -1,16 +1,20 @@
 #!/bin/bash
 # Tests the static release binary on other kernels than this machine's, two guests at a time.
 #
-#   test.sh 5.10 6.12
+#   test.sh 5.10 6.12 newest
 #
 # Each guest gets the binary, the shipped configs and objects, the objects of tests/guest
-# and the workload of the network compiled here, and the tests of tests/guest linked statically. Whatever cannot be done
+# and the workloads compiled here, and the tests of tests/guest linked statically. Each kernel runs twice: on a
+# plain machine, and on one where much is otherwise (`boot.sh`). Whatever cannot be done
 # (no download, no QEMU, no boot) is a failure.
+#
+# BINARY=<file> tests another binary than that of `make build`; MACHINES=plain boots the plain machine only,
+# TESTS=hooks::,maps:: runs some of the tests and shows what they print.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 # What runs at a time; each guest has two virtual CPUs and 1 GiB.
-GUESTS_AT_A_TIME=2
+GUESTS_AT_A_TIME=${GUESTS_AT_A_TIME:-2}
 
 architecture=$(uname -m)
 if [ "$architecture" != x86_64 ]; then
@@ -21,7 +25,7 @@ fi
 versions=("$@")
 for version in "${versions[@]}"; do
     # It becomes the name of a folder, and part of a pattern.
-    [[ $version =~ ^[0-9]+\.[0-9]+$ ]] || { echo "$version is no version such as 6.12." >&2; exit 1; }
+    [[ $version =~ ^([0-9]+\.[0-9]+|newest)$ ]] || { echo "$version is no version such as 6.12, nor newest." >&2; exit 1; }
 done
 
 tools/install-packages.sh qemu-system-x86 busybox-static cpio xz-utils clang llvm libbpf-dev linux-libc-dev
@@ -30,7 +34,8 @@ target=$architecture-unknown-linux-gnu
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-binary=target/release/bpftally
+binary=${BINARY:-target/release/bpftally}
+read -ra machines <<<"${MACHINES:-plain variants}"
 [ -e "$binary" ] || { echo "$binary is missing: make build" >&2; exit 1; }
 # The tests are linked as it is.
 RUSTFLAGS='-C target-feature=+crt-static' cargo build --locked --release --target "$target" \
@@ -45,31 +50,45 @@ cp tests/guest/init "$root/init"
 cp "$(command -v busybox)" "$root/bin/busybox"
 cp "$binary" "$root/bin/bpftally"
 strip -o "$root/bin/guest" "$tests"
-gcc -static -O1 -pthread -o "$root/bin/workload" tests/it/shipped/workload.c
 cp configs/*.yaml "$root/configs/"
 cp bpf-objects/*.bpf.o "$root/bpf-objects/"
 cp tests/guest/*.yaml "$root/guest/"
+gcc -static -O1 -pthread -o "$root/bin/workload" tests/it/shipped/workload.c
 gcc -static -O1 -Wall -o "$root/bin/shipped-network" tests/it/shipped/network.c
+gcc -static -O1 -Wall -o "$root/bin/called" tests/guest/called.c
 for source in tests/guest/*.bpf.c; do
     object=$root/guest/$(basename "$source" .c).o
     clang -target bpf -D__TARGET_ARCH_x86 -mcpu=v3 -g -O2 -Wall -Wextra -Wno-unused-parameter -Werror \
         -Ibpf-objects/include -idirafter "/usr/include/$architecture-linux-gnu" -c "$source" -o "$object"
     llvm-strip -g "$object"
 done
+(cd "$root" && find . | cpio --create --format=newc --owner=0:0 --quiet) | gzip -1 >"$work/root.gz"
 
 for version in "${versions[@]}"; do
     tools/kernels/fetch.sh "$version"
 done
-printf '%s\0' "${versions[@]}" |
-    xargs --null --max-args=1 --max-procs="$GUESTS_AT_A_TIME" \
-        sh -c 'tools/kernels/boot.sh "$2" "$1" || : >"$1.failed.$2"' boot "$root"
+# The machine that takes longer comes first.
+for machine in "${machines[@]}"; do
+    for version in "${versions[@]}"; do
+        printf '%s\0%s\0' "$version" "$machine"
+    done
+done | xargs --null --max-args=2 --max-procs="$GUESTS_AT_A_TIME" \
+    sh -c 'tools/kernels/boot.sh "$2" "$3" "$1/root.gz" || : >"$1/failed-$2-$3"' boot "$work"
 
+# The committed objects, and no others, on all of them.
+objects=$(cat bpf-objects/*.bpf.o | sha256sum)
 failed=0
-for version in "${versions[@]}"; do
-    if [ -e "$root.failed.$version" ]; then
-        failed=1
-        printf '\n== Linux %s failed; its serial log:\n\n' "$version" >&2
-        cat "target/kernels/$version.log" >&2
-    fi
+for machine in "${machines[@]}"; do
+    for version in "${versions[@]}"; do
+        if [ -e "$work/failed-$version-$machine" ]; then
+            failed=1
+            printf '\n== Linux %s (%s) failed; its serial log:\n\n' "$version" "$machine" >&2
+            cat "target/kernels/$version-$machine.log" >&2
+        elif ! grep -qF "guest: objects $objects" "target/kernels/$version-$machine.log"; then
+            failed=1
+            echo "Linux $version ($machine) had other objects than those in bpf-objects." >&2
+        fi
+    done
 done
-exit "$failed"
+[ "$failed" = 0 ] || exit 1
+echo "The objects of all of them have the SHA-256 sum ${objects%% *}."

@@ -229,6 +229,9 @@ fn by_section(section: &str) -> Result<Option<Attach>, Missing> {
     if perf_event::is_section(section) {
         return perf_event::wanted(section).map(|wanted| Some(Attach::PerfEvent(wanted)));
     }
+    if let Some(wanted) = usdt::by_section(section) {
+        return wanted.map(|wanted| Some(Attach::Usdt(wanted)));
+    }
     let cgroups = || cgroup::by_section(section).map(Attach::Cgroup);
     Ok(netns::by_section(section).map(Attach::Netns).or_else(cgroups))
 }

@@ -51,6 +51,10 @@ pub(in crate::bpf) fn attachment(
         }
         AttachError::Missing(Missing::Interface(interface)) => {
             let problem = failed("there is no such network interface here".to_owned());
+            // Of a kind that this kernel does not have there can be none.
+            if let Some(later) = came_later(&section, &Machine::look(host)) {
+                return problem.help(later);
+            }
             let names = host.interface_names();
             let names = names.iter().map(String::as_str);
             match suggest(&interface, names) {
@@ -121,17 +125,13 @@ fn advice(section: &str, errno: i32, program: &Program<'_>, kernel: &Kernel) -> 
     if let Some(unknown) = unknown_kind(kind, errno, &kernel.machine) {
         return Some(unknown);
     }
+    if let Some(later) = came_later(section, &kernel.machine) {
+        return Some(later);
+    }
     match kind {
         "tracepoint" | "tp" => tracepoint(target, kernel),
         "kprobe" | "kretprobe" | "ksyscall" | "kretsyscall" | "kprobe.multi" | "kretprobe.multi"
-        | "kprobe.session" => Some(if kernel.kprobes {
-            format!(
-                "look for `{target}` in /proc/kallsyms: the function may have another name on this kernel, \
-                 be inlined, or lie in a module that is not loaded"
-            )
-        } else {
-            "this kernel has no kprobes (CONFIG_KPROBES): use a tracepoint instead".to_owned()
-        }),
+        | "kprobe.session" => Some(kprobe(target, kernel)),
         "raw_tracepoint" | "raw_tp" | "raw_tracepoint.w" | "raw_tp.w" if errno == libc::ENOENT => {
             Some(format!("this kernel has no raw tracepoint `{target}`"))
         }
@@ -184,6 +184,26 @@ fn unknown_kind(kind: &str, errno: i32, machine: &Machine) -> Option<String> {
         return Some(format!("`{kind}` came with Linux {major}.{minor}, and this is {release}: {advice}"));
     }
     (errno == libc::EOPNOTSUPP).then(|| format!("this kernel is built without `{kind}` ({option}): {advice}"))
+}
+
+fn kprobe(target: &str, kernel: &Kernel) -> String {
+    if !kernel.kprobes {
+        return "this kernel has no kprobes (CONFIG_KPROBES): use a tracepoint instead".to_owned();
+    }
+    // What libbpf tries beforehand hides that this is the reason.
+    if kernel.machine.lockdown.as_deref() == Some("confidentiality") {
+        return format!("use a tracepoint instead{}", kernel.machine.lockdown_note());
+    }
+    format!(
+        "look for `{target}` in /proc/kallsyms: the function may have another name on this kernel, be inlined, or \
+         lie in a module that is not loaded"
+    )
+}
+
+/// That this kernel cannot know the kind. Those of tc it attaches as filters, in the way of old.
+fn came_later(section: &str, machine: &Machine) -> Option<String> {
+    let kind = section.split('/').next().unwrap_or_default();
+    if matches!(kind, "tc" | "tcx") { None } else { machine.came_later(section) }
 }
 
 fn permission(program: &Program<'_>, kernel: &Kernel) -> String {

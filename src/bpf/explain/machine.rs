@@ -3,6 +3,7 @@
 use caps::{CapSet, Capability, CapsHashSet};
 use libbpf_rs::ProgramType;
 
+use crate::elf::SectionKind;
 use crate::host::Host;
 
 /// The facts; looked at only when something failed.
@@ -40,6 +41,13 @@ impl Machine {
         let mut numbers =
             self.release.split(|c: char| !c.is_ascii_digit()).map(|text| text.parse().unwrap_or(0));
         (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
+    }
+
+    /// That a section's kind came after this kernel, where it did.
+    pub(super) fn came_later(&self, section: &str) -> Option<String> {
+        let kind = SectionKind::of(section)?;
+        let floor = kind.floor.filter(|floor| self.version() < (floor.0.into(), floor.1.into()))?;
+        Some(format!("`{}` came with Linux {floor}, and this is {}", kind.prefix(), self.release))
     }
 
     /// The capabilities that loading programs of these kinds takes.
@@ -141,6 +149,35 @@ mod tests {
         let actual = machine.needed(kinds.iter().copied());
         assert_eq!(actual, needed, "needed");
         assert_eq!(machine.missing(&actual), missing, "missing");
+    }
+
+    #[test]
+    fn kinds_that_came_later_are_known() {
+        #[track_caller]
+        fn check(release: &str, section: &str, expected: Option<&str>) {
+            let machine = Machine {
+                release: release.into(),
+                effective: CapsHashSet::new(),
+                lockdown: None,
+                user_namespace: false,
+            };
+            let found = machine.came_later(section);
+            assert_eq!(found.is_some(), expected.is_some(), "{section} on {release}: {found:?}");
+            assert!(
+                found.unwrap_or_default().contains(expected.unwrap_or_default()),
+                "{section} on {release}"
+            );
+        }
+        check(
+            "5.10.0-46-amd64",
+            "xdp.frags",
+            Some("`xdp.frags` came with Linux 5.18, and this is 5.10.0-46-amd64"),
+        );
+        check("5.18.0", "xdp.frags", None);
+        check("5.10.0", "uprobe.s//bin/sh:main", Some("`uprobe.s` came with Linux 6.0"));
+        check("5.10.0", "cgroup/connect_unix", Some("6.7"));
+        check("5.10.0", "kprobe/vfs_read", None);
+        check("5.10.0", "nonsense", None);
     }
 
     #[test]

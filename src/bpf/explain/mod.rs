@@ -201,10 +201,17 @@ impl Load<'_> {
         let tail = verifier::tail(text);
         if let Some(missing) = verifier::core_relocation(text) {
             let message = format!("the program `{program}` uses what this kernel does not have: {missing}");
-            return Some(self.problem("core-relocation", message).found(tail).help(
-                "guard it in the C source with bpf_core_field_exists() or bpf_core_type_exists(), \
-                 or use an object made for this kernel",
-            ));
+            let help = match missing.contains("pt_regs.") {
+                true => {
+                    "registers have other names on other architectures: read them by bpftally's registers.bpf.h, or compile \
+                     the object for each, as x.x86_64.bpf.o and x.aarch64.bpf.o"
+                }
+                false => {
+                    "guard it in the C source with bpf_core_field_exists() or bpf_core_type_exists(), \
+                     or use an object made for this kernel"
+                }
+            };
+            return Some(self.problem("core-relocation", message).found(tail).help(help));
         }
         let message = match verifier::decisive(text) {
             Some(line) => format!("the kernel's verifier rejects the program `{program}`: {line}"),
@@ -212,11 +219,17 @@ impl Load<'_> {
                 format!("the kernel's verifier rejects the program `{program}`: {}", errno_text(self.errno))
             }
         };
-        Some(
-            self.problem("verifier", message)
-                .found(tail)
-                .help("the whole log is shown with --log.level=debug"),
-        )
+        let section = self.programs.iter().find(|found| found.name == program).map(|found| &*found.section);
+        let help = match section.and_then(|section| self.machine.came_later(section)) {
+            Some(later) => later,
+            None if message.ends_with("is not sleepable") => {
+                "this kernel lets no program sleep there: of its functions that is those which may be made to fail \
+                 (CONFIG_FUNCTION_ERROR_INJECTION), of the hooks of LSM not all; a section without `.s` need not sleep"
+                    .to_owned()
+            }
+            None => "the whole log is shown with --log.level=debug".to_owned(),
+        };
+        Some(self.problem("verifier", message).found(tail).help(help))
     }
 
     fn kernel_btf(&self) -> Option<Problem> {
@@ -304,10 +317,13 @@ impl Load<'_> {
                 };
                 problem.help(format!("no capability is missing{}{note}", self.machine.lockdown_note()))
             }
-            libc::EINVAL | libc::EOPNOTSUPP | super::raw::ENOTSUPP => problem.help(format!(
-                "Linux {} may be too old for this kind of program, or built without it",
-                self.machine.release
-            )),
+            libc::EINVAL | libc::EOPNOTSUPP | super::raw::ENOTSUPP => {
+                let unknown = || {
+                    let release = &self.machine.release;
+                    format!("Linux {release} may be too old for this kind of program, or built without it")
+                };
+                problem.help(self.machine.came_later(section).unwrap_or_else(unknown))
+            }
             libc::E2BIG => problem.help("the program is too large or too complex for this kernel"),
             _ => problem,
         })

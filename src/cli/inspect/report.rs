@@ -3,11 +3,13 @@
 //! Names of keys are an interface: they are added to, and a change of meaning raises `version`.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use serde::Serialize;
 
 use super::initial::Initial;
 use crate::btf::{Btf, BtfError, MemberKind, ScalarKind, TypeId};
+use crate::config;
 use crate::elf::{
     CoreRelocation, Extern, ExternKind, FunctionInfo, Helper, MapInfo, Need, ObjectInfo, ProgramInfo,
     SectionKind, Value, Variable, flag_names, is_gpl_compatible,
@@ -26,6 +28,7 @@ pub struct Report {
     pub license: Option<String>,
     pub gpl_compatible: bool,
     pub byte_order: &'static str,
+    pub architecture: Option<&'static str>,
     pub kernel: Option<KernelReport>,
     pub needs_kernel_btf: bool,
     pub programs: Vec<ProgramReport>,
@@ -228,6 +231,7 @@ impl Report {
             gpl_compatible: object.license.as_deref().is_some_and(is_gpl_compatible),
             // An object of the other order is refused.
             byte_order: if cfg!(target_endian = "big") { "big" } else { "little" },
+            architecture: config::architecture_of(Path::new(name)),
             kernel: object.needs().map(kernel),
             needs_kernel_btf: object.needs_kernel_btf(),
             programs: object.programs.iter().map(|found| program(object, found)).collect(),

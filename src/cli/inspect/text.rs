@@ -41,6 +41,9 @@ impl Report {
         };
         page.field("licence", &clean(&license));
         page.field("byte order", &format!("{}-endian", self.byte_order));
+        if let Some(architecture) = self.architecture {
+            page.field("machine", &format!("{architecture} alone, by the file's name"));
+        }
         let btf = if self.needs_kernel_btf { "; the kernel's BTF is needed" } else { "" };
         let since = self.kernel.as_ref().map_or("not known".to_owned(), since);
         page.field("kernel", &format!("{since}{btf}"));

@@ -5,6 +5,7 @@ use std::fmt::{Display, Formatter};
 
 use super::roles::Roles;
 use super::{Subject, series};
+use crate::config::architecture_of;
 use crate::elf::{ExternKind, Kernel, Need, SectionKind};
 use crate::spec::Attach;
 
@@ -19,6 +20,8 @@ pub struct Needs {
     pub capabilities: Vec<&'static str>,
     /// The first kernel that can take what the config cannot do without.
     pub kernel: Option<Kernel>,
+    /// The object's file, where it is for this architecture alone.
+    pub object: Option<String>,
     /// What asks for which kernel: names by kernel and reason, the newest first.
     pub because: Vec<(Need, Vec<String>)>,
 }
@@ -51,6 +54,8 @@ pub fn needs(subject: &Subject<'_>) -> Needs {
         series: series::total(subject),
         capabilities: capabilities(subject),
         kernel: roles.floor(subject),
+        object: architecture_of(subject.object)
+            .and_then(|_| Some(subject.object.file_name()?.to_string_lossy().into_owned())),
         because,
     }
 }
@@ -62,6 +67,10 @@ fn capabilities(subject: &Subject<'_>) -> Vec<&'static str> {
     for kind in programs.filter_map(|program| SectionKind::of(&program.section)) {
         match kind.program_type {
             "socket_filter" | "syscall" => {}
+            // Of all performance events the kernel leaves these to nobody else.
+            "kprobe" if matches!(kind.prefix(), "uprobe" | "uretprobe" | "uprobe.s" | "uretprobe.s") => {
+                needed.push("CAP_SYS_ADMIN");
+            }
             "kprobe"
             | "tracepoint"
             | "perf_event"
@@ -97,6 +106,9 @@ impl Display for Needs {
             write!(out, "Linux {kernel}; ")?;
         }
         write!(out, "{}", self.capabilities.join(", "))?;
+        if let Some(object) = &self.object {
+            write!(out, "; by {object}")?;
+        }
         for (need, names) in &self.because {
             let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
             write!(out, "\n  Linux {}: {} ({})", need.kernel, names.join(", "), need.why)?;

@@ -60,8 +60,7 @@ fn missing(context: &Context<'_>, sink: &mut Sink<'_>, name: &Found<String>, wan
         let help = match (wanted_for, wanted.kind) {
             (Use::Read, _) => "have a program copy it into a variable of the object's own",
             (Use::Set, ExternKind::Kconfig) => {
-                "libbpf reads it from /proc/config.gz or /boot/config-<release>; declare a `const volatile` \
-                 variable to set a value of your own"
+                "`kconfig` sets it in place of what the running kernel's configuration says"
             }
             (Use::Set, _) => "only the kernel knows its address",
         };

@@ -170,25 +170,26 @@ fn named<'n>(reader: &mut Reader, node: &'n Node, path: &str, what: &str) -> Vec
 }
 
 pub(super) fn globals(reader: &mut Reader, node: &Node, path: &str) -> Vec<RawGlobal> {
-    let what = "a mapping from variables to values, such as {min_latency_ns: 1000}";
-    let fields = named(reader, node, path, what);
-    fields
-        .into_iter()
-        .map(|(name, field)| {
-            let value = value(reader, field.value, &name.spot.path);
-            RawGlobal { name, value }
-        })
-        .collect()
+    assigned(reader, node, path, "a mapping from variables to values, such as {min_latency_ns: 1000}")
+}
+
+/// What options of the kernel's configuration are.
+pub(super) fn kernel_options(reader: &mut Reader, node: &Node, path: &str) -> Vec<RawGlobal> {
+    assigned(reader, node, path, "a mapping from options to values, such as {CONFIG_HZ: 250}")
 }
 
 /// What members of an event must be.
 pub(super) fn conditions(reader: &mut Reader, node: &Node, path: &str) -> Vec<RawGlobal> {
-    let fields = named(reader, node, path, "a mapping from members to values, such as {type: 2}");
-    let condition = |(name, field): (Found<String>, Field<'_>)| {
+    assigned(reader, node, path, "a mapping from members to values, such as {type: 2}")
+}
+
+fn assigned(reader: &mut Reader, node: &Node, path: &str, what: &str) -> Vec<RawGlobal> {
+    let fields = named(reader, node, path, what);
+    let assigned = |(name, field): (Found<String>, Field<'_>)| {
         let value = value(reader, field.value, &name.spot.path);
         RawGlobal { name, value }
     };
-    fields.into_iter().map(condition).collect()
+    fields.into_iter().map(assigned).collect()
 }
 
 fn value(reader: &mut Reader, node: &Node, path: &str) -> RawValue {

@@ -40,6 +40,8 @@ pub(crate) struct RawConfig {
     pub(crate) namespace: Option<Found<String>>,
     pub(crate) kaddrs: Vec<Found<String>>,
     pub(crate) globals: Vec<RawGlobal>,
+    /// Options of the kernel's configuration.
+    pub(crate) kconfig: Vec<RawGlobal>,
     pub(crate) programs: Vec<RawProgram>,
     pub(crate) choices: Vec<RawChoice>,
     pub(crate) maps: Vec<RawMap>,

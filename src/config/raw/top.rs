@@ -20,6 +20,11 @@ pub(crate) const TOP: Keys = Keys {
         // `name` was always overwritten by the file's, so it is known and without effect.
         Key::new("name", Shape::Text, "Without effect: the file's name counts"),
         Key::new("globals", Shape::Anything, "Initial values of the object's variables, by name"),
+        Key::new(
+            "kconfig",
+            Shape::Anything,
+            "What options of the kernel's configuration are that the object asks for, by name",
+        ),
         Key::new("programs", Shape::Named(&load::PROGRAM), "Programs that are switched off, on, or optional"),
         Key::new(
             "choose",
@@ -62,6 +67,7 @@ pub(crate) fn config(reader: &mut Reader, root: &Node) -> RawConfig {
             "name" => drop(reader.text(node, path)),
             "kaddrs" => raw.kaddrs = reader.texts(node, path, "symbols"),
             "globals" => raw.globals = load::globals(reader, node, path),
+            "kconfig" => raw.kconfig = load::kernel_options(reader, node, path),
             "programs" => raw.programs = load::programs(reader, node, path),
             "choose" => raw.choices = load::choices(reader, node, path),
             "maps" => raw.maps = load::maps(reader, node, path),

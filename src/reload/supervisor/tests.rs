@@ -613,6 +613,8 @@ fn of_events(object: &str, meaning: &str) -> ReadConfig {
         buffer: "events".to_owned(),
         conditions: Vec::new(),
         key: Vec::new(),
+        most: None,
+        rest: false,
         amount: Amount::One,
         flush: None,
         meaning: meaning.to_owned(),

@@ -38,7 +38,7 @@ fn a_source_that_cannot_be_read_leaves_its_family_out() {
     check_bad(Arc::new(Failing(kernel)), "kernel", long);
     check_bad(Arc::new(Failing(ReadError::Unstable)), "unstable", long);
     check_bad(Arc::new(Misshapen), "shape", long);
-    check_bad(Arc::new(Slow(Duration::from_millis(120))), "late", Duration::from_millis(100));
+    check_bad(Arc::new(Slow(Duration::from_millis(1200))), "late", Duration::from_secs(1));
 }
 
 /// What an iterator did not write is not served as if it had.

@@ -14,7 +14,7 @@ const MISTAKES: &[Mistake] = &[
     ("missing-variable", "kaddrs: [^jifies]"),
     ("variable-size", "kaddrs: [^narrow]"),
     ("invalid-namespace", "namespace: ^9a"),
-    ("missing-object", "object: ^other.bpf.o"),
+    ("missing-object", "object: ^other.o"),
     ("unknown-key", "^metric: {}"),
     ("invalid-metric-name", "  gauges:\n    - {name: ^a-b, help: h}"),
     ("missing-map", "  gauges:\n    - {name: ^queue_task, help: h}"),

@@ -5,11 +5,14 @@ use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::{Duration, Instant};
 
-/// How long anything that should happen soon may take on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long anything that should happen soon may take on a busy machine; on one whose processor is emulated longer.
+static PATIENCE: LazyLock<Duration> = LazyLock::new(|| {
+    let seconds = std::env::var("BPFTALLY_PATIENCE").map_or(60, |seconds| seconds.parse().unwrap());
+    Duration::from_secs(seconds)
+});
 
 /// A running exporter; ends by SIGTERM when dropped.
 pub struct Exporter {
@@ -41,7 +44,7 @@ impl Exporter {
     #[track_caller]
     pub fn start(arguments: &[&str]) -> Self {
         let exporter = Self::launch(arguments);
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + *PATIENCE;
         while exporter.get("/-/ready").status != 200 {
             assert!(Instant::now() < deadline, "not ready:\n{}", exporter.log());
             std::thread::sleep(Duration::from_millis(20));
@@ -85,7 +88,7 @@ impl Exporter {
             }
         });
         let mut exporter = Self { child, address: String::new(), log };
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + *PATIENCE;
         loop {
             let log = exporter.log();
             if let Some(address) = log.lines().find_map(listening_address) {
@@ -127,7 +130,7 @@ impl Exporter {
     #[track_caller]
     pub fn request(&self, request: &str) -> Answer {
         let mut stream = TcpStream::connect(&self.address).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_read_timeout(Some(*PATIENCE)).unwrap();
         stream.write_all(request.as_bytes()).unwrap();
         let mut bytes = Vec::new();
         stream.read_to_end(&mut bytes).unwrap();
@@ -165,7 +168,7 @@ impl Exporter {
             return status;
         }
         let _ = Command::new("kill").arg(self.child.id().to_string()).status();
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + *PATIENCE;
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
                 // The reader of its log sees the end of the pipe a moment later.

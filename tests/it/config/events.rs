@@ -1,5 +1,6 @@
 //! Metrics that are made of events, as they are understood.
 
+use bpftally::decode::Canonical;
 use bpftally::elf::ObjectInfo;
 use bpftally::spec::{Amount, BufferSpec, EventSpec, KeyPart, Spec};
 
@@ -61,7 +62,9 @@ fn labels_are_parts_of_a_key_of_its_own() {
         counter("ringbuf: events, type: event, labels: [user, comm, {name: who, field: user}]");
     // By their names, so that they are the same wherever they lie.
     assert_eq!(show(&metric), "ebpf_exporter_m = counter of events:m[20] comm@0+16 user@16+4 who@16+4");
-    assert_eq!(events.key, [KeyPart::Bytes { offset: 18, size: 16 }, KeyPart::Bytes { offset: 4, size: 4 }]);
+    // Texts end with their first NUL, whatever lies behind it.
+    let comm = KeyPart::Text { offset: 18, size: 16, form: Canonical::Text };
+    assert_eq!(events.key, [comm, KeyPart::Bytes { offset: 4, size: 4 }]);
     assert_eq!((events.buffer.as_str(), events.amount), ("events", Amount::One));
     let (metric, events) = counter("ringbuf: events, type: struct event, labels: [high, failed]");
     assert_eq!(show(&metric), "ebpf_exporter_m = counter of events:m[9] failed@0+1 high@1+8");
@@ -69,6 +72,33 @@ fn labels_are_parts_of_a_key_of_its_own() {
     let (metric, events) = counter("ringbuf: events");
     assert_eq!(show(&metric), "ebpf_exporter_m = counter of events:m[4]");
     assert_eq!((events.key, events.conditions), (vec![], vec![]));
+}
+
+#[test]
+fn what_a_limited_metric_has_no_room_for_is_counted_together() {
+    #[track_caller]
+    fn check(keys: &str, key_size: usize, entries: usize, rest: bool) {
+        let (metric, events) = counter(&format!("ringbuf: events, type: event, {keys}"));
+        assert_eq!((metric.key_size, events.max_entries(), events.rest), (key_size, entries, rest), "{keys}");
+        assert_eq!(events.key_size(), key_size);
+    }
+    check("labels: [comm, user]", 20, 65_536, false);
+    check("labels: [comm, user], max_series: 50", 20, 65_536, false);
+    check("labels: [comm, user], max_series: 50, other: {comm: other}", 21, 50, true);
+    check("labels: [comm, user], max_series: 100000, other: {comm: other}", 21, 65_536, true);
+    // Several users may have one name: there is room for all of them.
+    let named = "labels: [comm, {name: user, decoders: [uid]}]";
+    check(&format!("{named}, max_series: 50, other: {{comm: other}}"), 21, 65_536, true);
+    // One of two labels is enough to tell them apart.
+    let both = "labels: [comm, user, {name: name, field: user, decoders: [uid]}]";
+    check(&format!("{both}, max_series: 50, other: {{comm: other}}"), 21, 50, true);
+    // As bytes two texts are two keys, whatever lies behind them.
+    let (_, events) = counter(
+        "ringbuf: events, type: event, labels: [comm, {name: bytes, field: comm, decoders: [hex]}], \
+         max_series: 50, other: {comm: other}",
+    );
+    assert_eq!(events.key, [KeyPart::Bytes { offset: 18, size: 16 }]);
+    assert_eq!(events.max_entries(), 50);
 }
 
 #[test]

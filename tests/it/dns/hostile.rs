@@ -71,6 +71,13 @@ fn what_is_no_message_has_its_fault_counted() {
     check(&with_name(&[[1, b'z'].repeat(128), vec![0]].concat(), &[0, 1, 0, 1]), "name");
     // Whatever bytes a label has.
     check(&with_name(&[4, 0, 0xff, b'.', b'"', 0], &[0, 1, 0, 1]), "query");
+    // More questions than there are, or than anybody sends: the first counts.
+    for questions in [2, 0xffff_u16] {
+        let mut many = good.clone();
+        many[4..6].copy_from_slice(&questions.to_be_bytes());
+        check(&many, "query");
+        check(&[many.as_slice(), &good[12..]].concat(), "query");
+    }
     // No question at all, as some servers answer and keep-alives ask.
     let mut without = good[..12].to_vec();
     without[5] = 0;

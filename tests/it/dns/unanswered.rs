@@ -6,7 +6,7 @@ use crate::common::dns::{A, Client, Server, query, response};
 
 /// A page on which this much was given up.
 #[track_caller]
-fn page_with(observer: &Observer, unanswered: f64) -> Page {
+pub fn page_with(observer: &Observer, unanswered: f64) -> Page {
     let deadline = Instant::now() + Duration::from_secs(120);
     loop {
         let page = observer.page();
@@ -27,20 +27,22 @@ fn queries_without_an_answer_time_out_each_once() {
     let server = Server::start(LOCAL);
     let observer = Observer::start(server.address.port(), "timeout_ns: 300_000_000");
     let client = Client::new(server.address);
-    for id in 0..1000 {
-        client.send(&query(id, "silent.example.com", A));
-    }
     for id in 1000..1100 {
         client.ask(&query(id, "www.example.com", A));
     }
+    // On a busy machine an answer may be too late.
+    let late = observer.page().sum("responses_unmatched_total");
+    for id in 0..1000 {
+        client.send(&query(id, "silent.example.com", A));
+    }
     // Nobody asks any more: they are found behind packets of other kinds, such as those of the scrape.
-    let page = page_with(&observer, 1000.0);
-    assert_eq!(reason(&page, "timeout"), 1000.0);
-    assert_eq!(page.sum("queries_unanswered_total"), 1000.0);
+    let page = page_with(&observer, 1000.0 + late);
+    assert_eq!(reason(&page, "timeout"), 1000.0 + late);
+    assert_eq!(page.sum("queries_unanswered_total"), 1000.0 + late);
     assert_eq!(page.sum("queries_pending"), 0.0);
     page.assert_adds_up();
     let later = observer.page();
-    assert_eq!(reason(&later, "timeout"), 1000.0);
+    assert_eq!(reason(&later, "timeout"), 1000.0 + late);
 }
 
 #[test]
@@ -77,7 +79,7 @@ fn a_reload_keeps_counts_and_what_is_pending() {
 }
 
 /// A server whose every word the test says.
-fn by_hand() -> (UdpSocket, SocketAddr) {
+pub fn by_hand() -> (UdpSocket, SocketAddr) {
     let socket = UdpSocket::bind((LOCAL, 0)).unwrap();
     socket.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
     let address = socket.local_addr().unwrap();

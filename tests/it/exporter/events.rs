@@ -257,17 +257,43 @@ fn a_metric_of_too_many_series_loses_the_rest_and_says_so() {
   counters:
     - {name: all_total, help: h, ringbuf: events}
     - {name: by_user_total, help: h, ringbuf: events, type: event, labels: [user], max_series: 10, other: {}}
+    - {name: each_user_total, help: h, ringbuf: events, type: event, labels: [user], max_series: 10}
+  histograms:
+    - {name: sizes, help: h, ringbuf: events, type: event, observe: size, bucket_type: exp2, bucket_max: 4, labels: [user], max_series: 10, other: {}}
 ";
     folder.pair("events", yaml, &calls.object(&ring(8 << 20), &write));
     let exporter = Exporter::start(&[&folder.argument()]);
     calls.fire(70_000);
     let page = exporter.page();
     assert_eq!(value_of(&page, "ebpf_exporter_all_total"), Some(70_000.0));
-    assert_eq!(lost(&page, "events", "series_limit"), 70_000.0 - 65_536.0);
-    assert_eq!(value_of(&page, "ebpf_exporter_by_user_total{user=\"other\"}"), Some(65_536.0 - 10.0));
+    // With a series for the rest nothing is lost, and no more is kept than is published.
+    assert_eq!(value_of(&page, "ebpf_exporter_by_user_total{user=\"9\"}"), Some(1.0));
+    assert_eq!(value_of(&page, "ebpf_exporter_by_user_total{user=\"other\"}"), Some(70_000.0 - 10.0));
+    assert_eq!(value_of(&page, "ebpf_exporter_sizes_count{user=\"other\"}"), Some(70_000.0 - 10.0));
+    assert_eq!(value_of(&page, "ebpf_exporter_sizes_sum{user=\"other\"}"), Some(39.0 * 20.0 * 1750.0 - 45.0));
     let fill = "{config=\"events\",map=\"events:by_user_total\"}";
+    assert_eq!(value_of(&page, &format!("ebpf_exporter_map_entries{fill}")), Some(11.0));
+    assert_eq!(value_of(&page, &format!("ebpf_exporter_map_nearly_full{fill}")), None);
+    // Without one it is lost, and says so.
+    assert_eq!(lost(&page, "events", "series_limit"), 70_000.0 - 65_536.0);
+    let fill = "{config=\"events\",map=\"events:each_user_total\"}";
     assert_eq!(value_of(&page, &format!("ebpf_exporter_map_entries{fill}")), Some(65_536.0));
     assert_eq!(value_of(&page, &format!("ebpf_exporter_map_nearly_full{fill}")), Some(1.0));
+    // With room for more the same ones stay, and the rest goes on.
+    folder.file("events.yaml", yaml.replace("max_series: 10", "max_series: 20"));
+    let reloads = "ebpf_exporter_config_reloads_total{config=\"events\",result=\"success\"}";
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    while exporter.value(reloads) != Some(1.0) {
+        assert!(std::time::Instant::now() < deadline, "{}", exporter.log());
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    calls.fire(100);
+    let page = exporter.page();
+    for series in ["by_user_total", "sizes_count"] {
+        let of = |user: &str| value_of(&page, &format!("ebpf_exporter_{series}{{user=\"{user}\"}}"));
+        assert_eq!([of("9"), of("70009"), of("other")], [Some(1.0), Some(1.0), Some(70_000.0 + 80.0)]);
+        assert_eq!(values_of(&page, &format!("ebpf_exporter_{series}")).len(), 21);
+    }
 }
 
 #[test]

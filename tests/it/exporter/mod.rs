@@ -17,6 +17,9 @@ mod limits;
 /// Pages that are sent while they are rendered.
 mod long;
 
+/// What the machine does not tell by itself.
+mod machine;
+
 /// Memory after very many keys.
 mod memory;
 

@@ -55,6 +55,25 @@ fn a_member_that_the_kernel_does_not_have_is_named() {
     );
 }
 
+/// As programs are that were compiled for another architecture.
+#[test]
+fn registers_of_another_architecture_are_told_from_other_members() {
+    let problem = check(
+        "core-relocation",
+        r#"
+        struct pt_regs { long no_such_register; } __attribute__((preserve_access_index));
+        u64 seen;
+        SEC("raw_tp/sys_enter") int bad(u64 *ctx)
+        {
+            seen = BPF_CORE_READ((struct pt_regs *)ctx[0], no_such_register);
+            return 0;
+        }
+        "#,
+        "pt_regs.no_such_register",
+    );
+    assert!(problem.help.is_some_and(|help| help.contains("x.aarch64.bpf.o")));
+}
+
 #[test]
 fn what_a_typed_program_is_for_must_be_there() {
     let bad = |section: &str| format!("SEC(\"{section}\") int bad(void *ctx) {{ return 0; }}");

@@ -42,3 +42,6 @@ mod take;
 
 /// Detaching: at once, in order, leaving nothing.
 mod retire;
+
+/// Entries of a map that is large.
+const LARGE: u32 = 60_000;

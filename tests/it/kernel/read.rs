@@ -4,6 +4,7 @@ use bpftally::bpf::{MapSource, Method};
 use bpftally::snapshot::{Column, Limits, ReadError, Reduce, Snapshot, Source, ValueSpec, Wanted};
 use libbpf_rs::{MapCore, MapFlags, MapType};
 
+use super::LARGE;
 use crate::common::kernel::{Row, create_map, kernel_since, limits, put, rows, source, try_rows};
 
 const NO_PREALLOC: u32 = libbpf_sys::BPF_F_NO_PREALLOC;
@@ -162,8 +163,8 @@ fn a_large_hash_is_read_whole_by_several_threads() {
         (MapType::PercpuHash, 0),
         (MapType::LruPercpuHash, 0),
     ] {
-        for count in [0, 1, 100, 2000, 60_000] {
-            let map = create_map(kind, 12, 8, 120_000, flags);
+        for count in [0, 1, 100, 2000, LARGE] {
+            let map = create_map(kind, 12, 8, 2 * LARGE, flags);
             let expected = fill(&map, 12, 8, count);
             let source = source(&map, Method::Batch);
             assert!(source.is_divisible(), "{kind:?}");

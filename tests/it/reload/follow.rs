@@ -239,3 +239,38 @@ fn a_storm_of_changes_is_one_reload() {
     assert_eq!(following.reloads("good", "success"), 1.0);
     assert_eq!(values_of(&page, "ebpf_exporter_config_loaded").len(), 1);
 }
+
+/// The object for this machine's architecture is preferred as soon as it is there, and no longer; those for others are
+/// not touched. Its counts go on all the while.
+#[test]
+fn an_object_for_this_architecture_comes_changes_and_goes() {
+    let calls = Workload::new();
+    let own = format!("good.{}", std::env::consts::ARCH);
+    let by_own = format!("by {own}.bpf.o");
+    for flags in [&[][..], &["--config.auto"]] {
+        let folder = Folder::new();
+        if flags.is_empty() {
+            folder.pair("good", &good_yaml("good"), &object(calls, "good", 64, 1));
+        }
+        let following = Following::start(folder, flags);
+        following.put_object("good", &object(calls, "good", 64, 1));
+        following.put("good.riscv64.bpf.o", "never read");
+        following.until("the one for all", |page| page.contains("config_loaded{config=\"good\"} 1"));
+        assert!(!following.exporter.get("/").text().contains(&by_own));
+        let before = following.reloads("good", "success");
+        for (turn, variant) in [(1.0, 2), (2.0, 3)] {
+            calls.fire(5);
+            following.put_object(&own, &object(calls, "good", 64, variant));
+            following.until_reloaded("good", "success", before + turn);
+            assert!(following.exporter.get("/").text().contains(&by_own));
+        }
+        following.remove(&format!("{own}.bpf.o"));
+        following.until_reloaded("good", "success", before + 3.0);
+        calls.fire(5);
+        let page = following.exporter.page();
+        assert!(!following.exporter.get("/").text().contains(&by_own));
+        let counted = page.lines().find(|line| line.starts_with("ebpf_exporter_good"));
+        assert!(counted.is_some_and(|line| line.ends_with(" 15")), "{page}");
+        assert!(!page.contains("riscv64"), "{page}");
+    }
+}

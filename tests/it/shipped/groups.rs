@@ -102,7 +102,7 @@ pub struct Usage {
 
 impl Usage {
     #[track_caller]
-    fn of(output: &[u8]) -> Self {
+    pub fn of(output: &[u8]) -> Self {
         let text = String::from_utf8(output.to_vec()).unwrap();
         let (output, report) = text.trim_end().rsplit_once('\n').unwrap_or(("", text.trim_end()));
         let number = |word: &str| {
@@ -129,6 +129,18 @@ impl MemoryLimit {
     /// Bounds a group and all below it; where the controller is version 1, a group of that is made beside it.
     #[track_caller]
     pub fn new(group: &ControlGroup, bytes: u64) -> Self {
+        let limit = Self::with_swap(group, bytes);
+        // Nothing is to be put into swap instead, where there is some.
+        let (file, none) = if limit.is_v1 { ("memory.swappiness", "0") } else { ("memory.swap.max", "0") };
+        if limit.path.join(file).exists() {
+            std::fs::write(limit.path.join(file), none).unwrap();
+        }
+        limit
+    }
+
+    /// The same for a group that may use swap, where there is some.
+    #[track_caller]
+    pub fn with_swap(group: &ControlGroup, bytes: u64) -> Self {
         let v1 = hierarchy("rw,memory").map(|root| root.join(&group.name));
         let is_v1 = v1.is_some();
         let path = v1.unwrap_or_else(|| group.path.clone());
@@ -139,11 +151,6 @@ impl MemoryLimit {
         }
         let file = if is_v1 { "memory.limit_in_bytes" } else { "memory.max" };
         std::fs::write(path.join(file), bytes.to_string()).unwrap();
-        // Nothing is to be put into swap instead, where there is some.
-        let (file, none) = if is_v1 { ("memory.swappiness", "0") } else { ("memory.swap.max", "0") };
-        if path.join(file).exists() {
-            std::fs::write(path.join(file), none).unwrap();
-        }
         Self { path, is_v1 }
     }
 

@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use super::block::LoopDevice;
-use super::groups::ControlGroup;
+use super::groups::{ControlGroup, MemoryLimit, Usage};
 use super::{Held, assert_held, count, hold, in_page, run, start};
 use crate::common::exporter::Exporter;
 
@@ -34,10 +34,19 @@ fn kernel(name: &str) -> f64 {
     line.unwrap_or_else(|| panic!("/proc/vmstat has no {name}")).parse().unwrap()
 }
 
+/// Pages that a process fills and then reads, in a group that has memory for half of them.
+const PAGES: u32 = 4000;
+
+#[track_caller]
+fn swap(group: &ControlGroup) -> Usage {
+    let limit = MemoryLimit::with_swap(group, u64::from(PAGES) * 4096 / 2);
+    Usage::of(&run(&mut limit.bound(group.command("swap", PAGES, ""))).stdout)
+}
+
 /// Something for each metric that every kernel can have.
 pub fn exercise() {
     let _device = SwapDevice::new();
-    ControlGroup::new().work("swap", 50, "");
+    swap(&ControlGroup::new());
 }
 
 /// Whether this kernel lets its function be followed in one of two ways.
@@ -51,7 +60,6 @@ fn sees_swap_ins(exporter: &Exporter) -> bool {
 
 #[test]
 fn pages_that_are_swapped_out_and_in_are_those_of_the_kernel() {
-    const PAGES: u32 = 1500;
     let exporter = start("swap");
     let _device = SwapDevice::new();
     let group = ControlGroup::new();
@@ -64,9 +72,10 @@ fn pages_that_are_swapped_out_and_in_are_those_of_the_kernel() {
         hold(|| kernel("pswpout"), page)
     };
     let (before, faults) = (swapped_out(), kernel("pgmajfault"));
-    let usage = group.work("swap", PAGES, "");
+    let usage = swap(&group);
     let (after, faults) = (swapped_out(), kernel("pgmajfault") - faults);
-    assert!(after.page - before.page >= f64::from(PAGES) * 0.9, "{} of {PAGES}", after.page - before.page);
+    // At the least what there was no memory for.
+    assert!(after.page - before.page >= f64::from(PAGES) / 3.0, "{} of {PAGES}", after.page - before.page);
     assert_held("pages swapped out", &before, &after, 0.0);
 
     let waits = group.value(&exporter, "swap_in_latency_seconds_count");
@@ -74,9 +83,9 @@ fn pages_that_are_swapped_out_and_in_are_those_of_the_kernel() {
         assert_eq!(waits, 0.0);
         return;
     }
-    // Read-ahead brings eight pages at a time at the most, of which the first one is waited for. Faults of others, of
-    // files, are in the kernel's number as well.
-    assert!(waits >= f64::from(PAGES) * 0.9 / 16.0, "{waits} waits for {PAGES} pages");
+    // Read-ahead brings some pages at a time, of which the first one is waited for. Faults of others, of files, are in
+    // the kernel's number as well.
+    assert!(waits >= f64::from(PAGES) / 3.0 / 64.0, "{waits} waits for {PAGES} pages");
     assert!(waits <= faults, "{waits} waits, {faults} faults");
     let seconds = group.value(&exporter, "swap_in_latency_seconds_sum");
     assert!(0.0 < seconds && seconds <= usage.get("wall"), "{seconds} s in {} s", usage.get("wall"));

@@ -24,10 +24,6 @@
 
 #define PAGE 4096
 
-#ifndef MADV_PAGEOUT
-#define MADV_PAGEOUT 21
-#endif
-
 /* Signals that nobody else sends. */
 #define PENDING SIGPWR
 #define IGNORED (SIGRTMIN + 7)
@@ -184,8 +180,6 @@ static void in_group(char *what, int times, char *code)
         madvise(memory, (size_t) times * PAGE, MADV_NOHUGEPAGE);
         for (size_t i = 0; i < (size_t) times * PAGE; i += sizeof(int))
             *(int *) (memory + i) = i * 2654435761u;
-        if (madvise(memory, (size_t) times * PAGE, MADV_PAGEOUT))
-            syscall(SYS_exit_group, 1);
         for (int i = 0; i < times; i++)
             (void) ((volatile char *) memory)[(size_t) i * PAGE];
     } else if (!strcmp(what, "read-file")) {

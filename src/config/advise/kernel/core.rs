@@ -11,6 +11,9 @@ use crate::config::suggest;
 use crate::elf::{CoreRelocation, ExternKind, ObjectInfo, ProgramInfo};
 use crate::problem::{Problem, Severity};
 
+const OTHER_REGISTERS: &str = "these are registers of another architecture: read them by bpftally's registers.bpf.h, which knows \
+     both, or compile the object for each, as x.x86_64.bpf.o and x.aarch64.bpf.o (docs/machines.md)";
+
 /// How deep anonymous members, arrays and references are followed.
 const MAX_DEPTH: usize = 32;
 
@@ -99,11 +102,20 @@ fn problem(
         problem.severity = Severity::Warning;
     }
     let close = suggest::closest(&missing.name, missing.known.iter().map(String::as_str));
-    let advice = format!("ask {guard} before it is used, or use an object made for this kernel");
+    let advice = match is_of_registers(path) {
+        true => OTHER_REGISTERS.to_owned(),
+        false => format!("ask {guard} before it is used, or use an object made for this kernel"),
+    };
     problem.help(match close {
         Some(name) => format!("did you mean `{name}`? Else {advice}"),
         None => advice,
     })
+}
+
+/// Registers are called otherwise on each architecture.
+fn is_of_registers(path: &str) -> bool {
+    let name = path.split(['.', '[']).next().unwrap_or_default();
+    matches!(name, "pt_regs" | "user_pt_regs")
 }
 
 /// Whether the kernel has what a relocation asks; what is missing, when it has not.

@@ -4,7 +4,7 @@ use super::super::labels::{self, Fields, Input};
 use super::super::{Sink, named};
 use super::Layout;
 use crate::config::raw::RawMetric;
-use crate::spec::{KeyPart, LabelSource};
+use crate::spec::{KeyPart, LabelSource, LabelSpec};
 
 /// The key of an entry.
 pub(super) struct EventKey {
@@ -83,4 +83,23 @@ pub(super) fn key(sink: &mut Sink<'_>, raw: &RawMetric, layout: &Layout<'_>) -> 
         }
     }
     Some((fields, key))
+}
+
+/// Brings parts that decoders take for the same to one form, where all labels of a part agree on it. Whether each key
+/// is a label set of its own then.
+pub(super) fn canonicalise(parts: &mut [KeyPart], labels: &[LabelSpec]) -> bool {
+    let (mut begin, mut is_told_apart) = (0, true);
+    for part in parts {
+        let source = LabelSource::Key { offset: begin, size: part.width() };
+        begin += part.width();
+        let mut chains = labels.iter().filter(|label| label.source == source).map(|label| &label.chain);
+        is_told_apart &= chains.clone().any(|chain| chain.tells_canonical_apart());
+        let form = chains.next().and_then(|chain| chain.canonical());
+        if let (KeyPart::Bytes { offset, size }, Some(form)) = (*part, form)
+            && chains.all(|chain| chain.canonical() == Some(form))
+        {
+            *part = KeyPart::Text { offset, size, form };
+        }
+    }
+    is_told_apart
 }

@@ -18,8 +18,8 @@ use crate::elf::MapInfo;
 use crate::problem::{Place, Problem};
 use crate::series::{BucketKind, Buckets, NumberKind};
 use crate::spec::{
-    Amount, Condition, EventSpec, Histogram, KeyPart, MetricKind, MetricSpec, NO_LABELS, Reduce, SlotArray,
-    Slots, ValueKind, ValueSpec,
+    Amount, Condition, EventSpec, Histogram, MetricKind, MetricSpec, Reduce, SlotArray, Slots, ValueKind,
+    ValueSpec,
 };
 use key::EventKey;
 
@@ -85,9 +85,22 @@ pub(super) fn checked(
     reduce?;
     labels.sort_by(|one, other| one.name.cmp(&other.name));
     let (kind, value) = read_as(raw.group, buckets, &amount)?;
-    let EventKey { parts, meaning } = key;
+    let EventKey { mut parts, meaning } = key;
+    let is_told_apart = key::canonicalise(&mut parts, &labels);
+    let limit = limit?;
+    let rest = limit.max_series.is_some() && limit.other.is_some();
     let flush = raw.flush_interval.as_ref().map(|flush| flush.value).filter(|flush| !flush.is_zero());
     let name = name?;
+    let events = EventSpec {
+        buffer: map.name.clone(),
+        conditions,
+        key: parts,
+        most: limit.max_series.filter(|_| rest && is_told_apart),
+        rest,
+        amount,
+        flush,
+        meaning: format!("{meaning} {meant} {conditioned}{}", if rest { " rest" } else { "" }),
+    };
     Some(MetricSpec {
         family: family?,
         place: place(sink, raw, Some(map.name.clone()), &name),
@@ -96,21 +109,14 @@ pub(super) fn checked(
         name,
         help: help?,
         kind,
-        key_size: if parts.is_empty() { NO_LABELS.len() } else { parts.iter().map(KeyPart::width).sum() },
+        key_size: events.key_size(),
         labels,
         value,
         scale: scale?,
         reduce: Reduce::Sum,
         zero: zero?,
-        limit: limit?,
-        events: Some(EventSpec {
-            buffer: map.name.clone(),
-            conditions,
-            key: parts,
-            amount,
-            flush,
-            meaning: format!("{meaning} {meant} {conditioned}"),
-        }),
+        limit,
+        events: Some(events),
     })
 }
 

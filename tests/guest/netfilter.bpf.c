@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* Packets by a hook of netfilter, whose context is the kernel's own: its layout comes from BTF. */
+#include <linux/bpf.h>
+#include <linux/types.h>
+#include <bpf/bpf_helpers.h>
+
+typedef __u32 u32;
+typedef __u64 u64;
+
+#include "maps.bpf.h"
+#include "called.h"
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+struct sk_buff {
+    unsigned int len;
+};
+
+struct bpf_nf_ctx {
+    const void *state;
+    struct sk_buff *skb;
+};
+
+#pragma clang attribute pop
+
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(max_entries, 4096);
+    __type(key, u32);
+    __type(value, u64);
+} hook_events_total SEC(".maps");
+
+const volatile u32 hook = 0;
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+SEC("?netfilter")
+int on_netfilter(struct bpf_nf_ctx *context)
+{
+    u32 key = hook;
+
+    if (context->skb->len == IPV4_HEADERS + PAYLOAD)
+        increment_map(&hook_events_total, &key, 1);
+    return 1;
+}
