@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-aarch64 test-kernels kernels-table bench bench-dns bench-probes fuzz lint objects check-objects image-proof build-packages test-packages
+.PHONY: help run build test test-aarch64 test-attach test-kernels kernels-table bench bench-dns bench-probes fuzz lint objects check-objects image-proof build-packages test-packages
 
 ARCHITECTURE := $(shell uname -m)
 TARGET := $(ARCHITECTURE)-unknown-linux-gnu
@@ -13,6 +13,7 @@ SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
 LISTEN ?= 127.0.0.1:9435
 KERNELS ?= 5.10 6.1 6.12 6.18 newest
 SECONDS ?= 60
+TIMES ?= 500
 TARGETS ?= config object decoder name event
 
 BUILD_PACKAGES := gcc make pkg-config libelf-dev zlib1g-dev
@@ -43,6 +44,11 @@ build: build-packages ## Build the static release binary, target/release/bpftall
 test: build-packages test-packages ## Run all tests (as root, through sudo where needed)
 	cargo test --locked --no-run
 	$(RUNNER)=$(CURDIR)/tools/as-root.sh cargo test --locked
+
+test-attach: build-packages test-packages ## Attach and detach every kind of place again and again, as root (TIMES=500)
+	cargo test --locked --test it --no-run
+	$(RUNNER)=$(CURDIR)/tools/as-root.sh BPFTALLY_ATTACH_TIMES=$(TIMES) \
+		cargo test --locked --test it kernel::places::again -- --nocapture
 
 test-aarch64: build-packages ## Test what needs no kernel as aarch64 does it, under QEMU
 	tools/test-under-qemu.sh aarch64-unknown-linux-gnu

@@ -20,6 +20,7 @@ use super::keep::{Keep, Kept, Left};
 use super::load::{FailedProgram, give_up, into_kernel};
 use super::loaded::{Attachments, Detaching, Held, Loaded, OpenBuffer};
 use super::object::{LoadedObject, MapNames};
+use super::operations::{self, Operations};
 use super::pinning::{self, NewPins};
 use super::programs::ProgramTable;
 use super::read::{MapSource, NestedSource};
@@ -167,11 +168,12 @@ impl Prepared {
         mut self,
         host: &Host,
         attaching: Attaching,
-        running: Option<&mut Loaded>,
+        mut running: Option<&mut Loaded>,
     ) -> Result<Loaded, Refused> {
         // Complete before anything counts.
         let following = Following::start(&self.spec, &self.object, host, &self.tally);
         let following = following.map_err(|problem| Refused::ForGood(vec![*problem]))?;
+        let operations = self.operations(attaching, running.as_deref_mut())?;
         let mut planned: Vec<Planned<Target>> =
             self.object.progs_mut().flat_map(|program| planned(&program, &self.spec, host)).collect();
         let (keep, left) = self.keep.take().unzip();
@@ -184,7 +186,6 @@ impl Prepared {
             let is_bearable = attaching == Attaching::AsFarAsPossible && !was_attached;
             !selection.has_next(name) && (selection.is_optional(name) || is_bearable)
         };
-        let mut running = running;
         let (old_object, old) = match running.as_deref_mut() {
             Some(running) => (Some(&mut running.held.object), &mut running.held.links.held),
             None => (None, &mut was_there),
@@ -205,20 +206,38 @@ impl Prepared {
                     let old = running.following.take();
                     cgroups::hand_over(old, following.as_ref(), &running.spec, &self.spec, &self.tally);
                 }
-                Ok(self.loaded(host, exchanged, following, kept))
+                Ok(self.loaded(host, exchanged, operations, following, kept))
             }
             Err(put_back) => {
                 left.iter().for_each(Left::stay);
                 drop((at_work, was_there));
                 detaching.wait();
-                drop(following);
-                running
-                    .into_iter()
-                    .filter_map(|running| running.following.as_ref())
-                    .for_each(Following::again);
+                drop((following, operations));
+                if let Some(running) = running {
+                    running.put_operations_back();
+                    running.following.iter().for_each(Following::again);
+                }
                 Err(self.refused(host, put_back))
             }
         }
+    }
+
+    /// Attaches what is no program, in the place of the predecessor's.
+    fn operations(
+        &mut self,
+        attaching: Attaching,
+        mut running: Option<&mut Loaded>,
+    ) -> Result<Operations, Refused> {
+        let old = running.as_deref_mut().map(|running| &mut running.held.links.operations);
+        let operations = Operations::attach(&mut self.object, &self.spec, old);
+        let is_bearable = attaching == Attaching::AsFarAsPossible && running.is_none();
+        if operations.problems().is_empty() || is_bearable {
+            return Ok(operations);
+        }
+        let problems = operations.problems().to_vec();
+        drop(operations);
+        running.into_iter().for_each(|running| running.put_operations_back());
+        Err(Refused::ForGood(problems))
     }
 
     /// What is at work now.
@@ -226,13 +245,15 @@ impl Prepared {
         self,
         host: &Host,
         exchanged: Exchanged<Attached, Target, AttachError>,
+        operations: Operations,
         following: Option<Following>,
         kept: Option<Kept>,
     ) -> Loaded {
         let Exchanged { attachments, failures } = exchanged;
         let (failures, followers) = self.left_over(host, failures);
         let not_kept = kept.as_ref().map_or(&[][..], |kept| &kept.not_kept);
-        let judged = judge(&self.spec, &self.selection, &self.object, &attachments, &failures, not_kept);
+        let held = (attachments.as_slice(), &operations);
+        let judged = judge(&self.spec, &self.selection, &self.object, held, &failures, not_kept);
         for failure in &failures {
             let program = &failure.planned.program;
             if self.selection.is_optional(program) {
@@ -244,8 +265,8 @@ impl Prepared {
                 );
             }
         }
-        let links = Attachments { held: attachments, detaching: Detaching::default() };
         self.new_pins.keep();
+        let links = Attachments { held: attachments, operations, detaching: Detaching::default() };
         let held = Held { links, buffers: self.buffers, maps: self.sources, object: self.object };
         Loaded {
             following,
@@ -378,7 +399,8 @@ fn take(
 
 /// What is to be attached of a program; nothing of one that is not loaded.
 fn planned(program: &ProgramMut<'_>, spec: &LoadSpec, host: &Host) -> Vec<Planned<Target>> {
-    if raw::program_fd(program).is_none() {
+    // Operations are attached as a whole.
+    if raw::program_fd(program).is_none() || operations::has(program) {
         return Vec::new();
     }
     let name = program.name().to_string_lossy();
@@ -403,6 +425,11 @@ impl KernelHooks<'_> {
         if is_old { self.old.as_deref_mut() } else { Some(self.new) }
     }
 
+    fn attach_one(&mut self, is_old: bool, planned: &Planned<Target>) -> Result<Attached, AttachError> {
+        let map = self.object(is_old).and_then(|object| planned.place.map(object));
+        self.with(is_old, &planned.program, |program| attach::attach(program, &planned.place, map))
+    }
+
     fn with<T>(
         &mut self,
         is_old: bool,
@@ -424,7 +451,7 @@ impl Hooks for KernelHooks<'_> {
         if self.old.is_some() {
             self.detaching.make_ready();
         }
-        let link = self.with(false, &planned.program, |program| attach::attach(program, &planned.place))?;
+        let link = self.attach_one(false, planned)?;
         Ok(match &mut self.kept {
             Some(kept) => kept.pin(link, &planned.program, &planned.place),
             None => link,
@@ -432,7 +459,7 @@ impl Hooks for KernelHooks<'_> {
     }
 
     fn attach_old(&mut self, planned: &Planned<Target>) -> Result<Attached, AttachError> {
-        self.with(true, &planned.program, |program| attach::attach(program, &planned.place))
+        self.attach_one(true, planned)
     }
 
     fn is_exact(&self, link: &Attached) -> bool {

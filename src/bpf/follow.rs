@@ -65,8 +65,8 @@ impl Loaded {
         if has_changed {
             let held = &self.held;
             let not_kept = self.kept.as_ref().map_or(&[][..], |kept| &kept.not_kept);
-            let (links, object) = (&held.links.held, &held.object);
-            let judged = judge(&self.spec, &self.selection, object, links, &self.failures, not_kept);
+            let links = (held.links.held.as_slice(), &held.links.operations);
+            let judged = judge(&self.spec, &self.selection, &held.object, links, &self.failures, not_kept);
             (self.programs, self.verdicts) = (judged.programs.into(), judged.verdicts);
             self.problems = judged.problems;
         }
@@ -135,10 +135,11 @@ impl Loaded {
     /// Attaches a program to one more place. What failed before is said once.
     fn attach_one(&mut self, program: &str, place: Target, host: &Host) -> bool {
         let planned = Planned { program: program.to_owned(), place };
+        let map = planned.place.map(&self.held.object);
         let mut programs = self.held.object.progs_mut();
         let Some(found) = programs.find(|found| found.name().to_str() == Some(program)) else { return false };
         let before = self.failures.iter().position(|failure| failure.planned == planned);
-        let outcome = attach::attach(&found, &planned.place);
+        let outcome = attach::attach(&found, &planned.place, map);
         match outcome {
             Ok(link) => {
                 let Planned { program, place } = planned;

@@ -9,6 +9,7 @@ use crate::spec::LoadSpec;
 use super::attach::{Attached, Target};
 use super::exchange::{Attachment, Planned};
 use super::object::LoadedObject;
+use super::operations::{self, Operations};
 use super::programs::{LoadedProgram, ProgramTable};
 use super::raw;
 use super::select::Selection;
@@ -33,11 +34,12 @@ pub(super) fn judge(
     spec: &LoadSpec,
     selection: &Selection,
     object: &LoadedObject,
-    attachments: &[Attachment<Attached, Target>],
+    (attachments, operations): (&[Attachment<Attached, Target>], &Operations),
     failures: &[Failure],
     not_kept: &[(String, String)],
 ) -> Judged {
     let mut judged = Judged::default();
+    let (mut parts, mut optional) = (0, 0);
     judged.programs.iterators = iterators(spec, attachments);
     for program in object.progs() {
         let name = program.name().to_string_lossy().into_owned();
@@ -45,6 +47,7 @@ pub(super) fn judge(
             judged.verdicts.push(selection.verdict(&name));
             continue;
         };
+        let is_part = operations::has(&program);
         let own = attachments.iter().filter(|attachment| attachment.program == name);
         let is_by_section = own.clone().all(|own| matches!(own.place, Target::Section(_)));
         // Of what goes on from before, another one is at work than was loaded now.
@@ -54,7 +57,14 @@ pub(super) fn judge(
         let places = own.count();
         let failed: Vec<&Failure> =
             failures.iter().filter(|failure| failure.planned.program == name).collect();
-        let (mut verdict, problem) = one(&name, places, is_by_section, &failed, selection.is_optional(&name));
+        let is_optional = selection.is_optional(&name);
+        let (mut verdict, problem) = if is_part {
+            (parts, optional) = (parts + 1, optional + usize::from(is_optional));
+            (part(&name, operations), None)
+        } else {
+            one(&name, places, is_by_section, &failed, is_optional)
+        };
+        let is_attached = verdict.verdict == Verdict::Attached;
         if let Some((_, why)) = not_kept.iter().find(|(program, _)| *program == name) {
             let separator = if verdict.reason.is_empty() { "" } else { "; " };
             verdict.reason.push_str(&format!("{separator}attached anew by each start: {why}"));
@@ -63,14 +73,23 @@ pub(super) fn judge(
         judged.problems.extend(problem);
         match at_work.map_or_else(|| descriptor.try_clone_to_owned(), Ok) {
             Ok(descriptor) => {
-                judged.programs.programs.push(LoadedProgram { name, attached: places > 0, descriptor });
+                judged.programs.programs.push(LoadedProgram { name, attached: is_attached, descriptor });
             }
             Err(error) => {
                 tracing::warn!(config = spec.name, program = name, %error, "no statistics of it");
             }
         }
     }
+    if optional < parts || parts == 0 {
+        judged.problems.extend(operations.problems().iter().cloned());
+    }
     judged
+}
+
+/// Of a program that is attached with others as a whole.
+fn part(name: &str, operations: &Operations) -> ProgramVerdict {
+    let (verdict, reason) = operations.verdict();
+    ProgramVerdict::new(name, verdict, reason).at(operations.count())
 }
 
 /// Links of iterators, which scrapes run.

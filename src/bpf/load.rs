@@ -5,6 +5,7 @@ use std::path::Path;
 
 use libbpf_rs::{Object, ObjectBuilder, OpenObject, ProgramType};
 
+use crate::elf::SectionKind;
 use crate::host::Host;
 use crate::problem::{Place, Problem};
 use crate::spec::LoadSpec;
@@ -42,11 +43,36 @@ pub(super) fn into_kernel(
             Err(Stopped::Known(problems)) => return Err(problems),
             Err(Stopped::Failed(failure)) => {
                 let problem = explain::failure(&failure, &log, spec, &Machine::look(host));
+                let problem = known.because_of_its_kind(problem, spec, host);
                 let failed = blamed(&problem, &known).ok_or_else(|| vec![problem])?;
                 give_up(spec, &mut known, vec![failed]);
             }
         }
         selection = Some(known);
+    }
+}
+
+impl Selection {
+    /// Adds to a refusal what its program's kind of section has to say: that the kernel does not know it, or that
+    /// it is for others to load.
+    fn because_of_its_kind(&self, problem: Problem, spec: &LoadSpec, host: &Host) -> Problem {
+        let wanted =
+            |section: &str| problem.place.program.as_deref().is_none_or(|own| self.has(own, section));
+        let sections = self.sections().filter(|(name, section)| self.is_wanted(name) && wanted(section));
+        let reasons = sections.filter_map(|(name, section)| {
+            let setting = spec.programs.iter().find(|setting| setting.name == name);
+            let attach = setting.and_then(|setting| setting.attach.as_ref());
+            if let Err(reason) = possible::hook(section, attach, host) {
+                return Some(format!("`{name}`: {reason}"));
+            }
+            // Of the kinds that others attach, this one does not even load without them.
+            let kind = SectionKind::of(section).filter(|kind| kind.program_type == "ext")?;
+            kind.why_elsewhere().map(|why| format!("`{name}`: {why}"))
+        });
+        match reasons.collect::<Vec<_>>().join("; ") {
+            reasons if reasons.is_empty() => problem,
+            reasons => problem.help(reasons),
+        }
     }
 }
 
@@ -178,7 +204,8 @@ fn select(spec: &LoadSpec, host: &Host, object: &OpenObject) -> Selection {
         let setting = spec.programs.iter().find(|setting| setting.name == candidate.name);
         let attach = setting.and_then(|setting| setting.attach.as_ref());
         let section = attach::effective_section(&candidate.section, attach);
-        let outcome = possible::possible(&section, kind, host);
+        let outcome = possible::hook(&candidate.section, attach, host)
+            .and_then(|()| possible::possible(&section, kind, host));
         if let Err(reason) = &outcome {
             tracing::info!(config = spec.name, program = candidate.name, reason, "left out");
         }

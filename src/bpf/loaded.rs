@@ -17,6 +17,7 @@ use super::follow::Follower;
 use super::judge::Failure;
 use super::keep::Kept;
 use super::object::LoadedObject;
+use super::operations::Operations;
 use super::programs::ProgramTable;
 use super::select::Selection;
 use super::shared::SharedMap;
@@ -76,6 +77,8 @@ impl OpenBuffer {
 #[derive(Debug, Default)]
 pub(super) struct Attachments {
     pub(super) held: Vec<Attachment<Attached, Target>>,
+    /// What is attached and is no program.
+    pub(super) operations: Operations,
     /// What is being detached already.
     pub(super) detaching: Detaching,
 }
@@ -205,6 +208,11 @@ impl Loaded {
         self.following.as_mut().and_then(Following::take_follower)
     }
 
+    /// Attaches operations again that a successor had let go of.
+    pub(super) fn put_operations_back(&mut self) {
+        self.held.links.operations.put_back(&mut self.held.object, &self.spec);
+    }
+
     /// Waits until the programs that are being detached have run for the last time.
     pub fn settle(&mut self) {
         self.held.links.detaching.wait();
@@ -250,7 +258,7 @@ impl Loaded {
     /// How many links hold its programs.
     #[must_use]
     pub fn link_count(&self) -> usize {
-        self.held.links.held.len()
+        self.held.links.held.len() + self.held.links.operations.count()
     }
 
     /// Lets go of it and leaves at work what outlives the exporter.

@@ -28,6 +28,7 @@ mod maps;
 mod mark;
 mod object;
 mod opener;
+mod operations;
 mod pinning;
 mod pins;
 mod possible;

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use libbpf_rs::{AsRawLibbpf, Map, MapCore, Object, OpenMapMut, OpenObject, Program, ProgramMut};
+use libbpf_rs::{AsRawLibbpf, Map, MapCore, MapMut, Object, OpenMapMut, OpenObject, Program, ProgramMut};
 
 /// An object in the kernel; a config that only reads maps of others has none, and with it neither programs nor maps.
 #[derive(Debug, Default)]
@@ -42,6 +42,10 @@ impl LoadedObject {
 
     pub(super) fn progs_mut(&self) -> impl Iterator<Item = ProgramMut<'_>> {
         self.object.iter().flat_map(|object| object.progs_mut())
+    }
+
+    pub(super) fn maps_mut(&mut self) -> impl Iterator<Item = MapMut<'_>> {
+        self.object.iter_mut().flat_map(|object| object.maps_mut())
     }
 
     /// All maps, with their names in the object.

@@ -9,7 +9,9 @@ use std::path::Path;
 use libbpf_rs::ProgramType;
 
 use crate::btf::Kind;
+use crate::elf::SectionKind;
 use crate::host::Host;
+use crate::spec::{Attach, Tc, TcMode};
 
 use super::attach::tracefs;
 use super::explain::Machine;
@@ -55,6 +57,31 @@ pub(super) fn possible(section: &str, kind: ProgramType, host: &Host) -> Result<
         _ => {}
     }
     supported(kind, host)
+}
+
+/// Whether the kernel knows the way to attach that a program needs, by the kernel's own list of them. `section` is
+/// the object's.
+///
+/// # Errors
+/// What it does not know, and which kernel was the first that did.
+pub(super) fn hook(section: &str, attach: Option<&Attach>, host: &Host) -> Result<(), String> {
+    let kind = match attach {
+        Some(Attach::Tc(Tc { mode: TcMode::Tcx, .. })) => SectionKind::of("tcx/ingress"),
+        // A filter does as well.
+        Some(Attach::Tc(_)) => None,
+        _ => SectionKind::of(section),
+    };
+    let Some((kind, name)) = kind.and_then(|kind| Some((kind, kind.needed_attach_type()?))) else {
+        return Ok(());
+    };
+    let Ok(types) = host.kernel_types() else { return Ok(()) };
+    let known = types.enums().find("bpf_attach_type");
+    let wanted = format!("BPF_{}", name.to_uppercase());
+    if known.is_empty() || known.iter().flatten().any(|known| known.name == wanted) {
+        return Ok(());
+    }
+    let since = kind.floor.map_or("a later one has".to_owned(), |floor| format!("came with Linux {floor}"));
+    Err(format!("this kernel does not attach by {name}, which {since}"))
 }
 
 fn tracepoint(target: &str) -> Result<(), String> {
@@ -148,6 +175,7 @@ mod tests {
     use super::*;
     use crate::btf::sample;
     use crate::host::Roots;
+    use crate::spec::Direction;
 
     /// A machine with the sample kernel's types, some symbols, and no kprobes.
     fn machine() -> (tempfile::TempDir, Host) {
@@ -197,6 +225,38 @@ mod tests {
         check(&host, "raw_tracepoint/no_such", Some("no raw tracepoint `no_such`"));
         check(&host, "lsm/file_open", Some("no LSM hook `file_open`"));
         check(&host, "iter/task", Some("no iterator `task`"));
+    }
+
+    #[track_caller]
+    fn check_hook(host: &Host, section: &str, mode: Option<TcMode>, reason: Option<&str>) {
+        let tc = |mode| Attach::Tc(Tc { interfaces: Vec::new(), direction: Direction::Ingress, mode });
+        let expected = reason.map(|reason| format!("this kernel does not attach by {reason}"));
+        assert_eq!(hook(section, mode.map(tc).as_ref(), host).err(), expected, "{section}");
+    }
+
+    #[test]
+    fn ways_to_attach_are_looked_up_in_btf() {
+        let (folder, host) = machine();
+        check_hook(&host, "cgroup_skb/ingress", None, None);
+        check_hook(&host, "xdp.frags", None, None);
+        check_hook(&host, "tracepoint/sched/sched_switch", None, None);
+        let unix = Some("cgroup_unix_connect, which came with Linux 6.7");
+        check_hook(&host, "cgroup/connect_unix", None, unix);
+        check_hook(&host, "kprobe.multi/x", None, Some("trace_kprobe_multi, which came with Linux 5.18"));
+        check_hook(&host, "netkit/peer", None, Some("netkit_peer, which came with Linux 6.7"));
+        check_hook(&host, "fsession/f", None, Some("trace_fsession, which a later one has"));
+        // Filters do where there are no links; only who asks for links needs them.
+        let tcx = Some("tcx_ingress, which came with Linux 6.6");
+        for section in ["tc", "tcx/ingress"] {
+            check_hook(&host, section, Some(TcMode::Tcx), tcx);
+            check_hook(&host, section, Some(TcMode::Auto), None);
+            check_hook(&host, section, Some(TcMode::Classic), None);
+        }
+        // Kernels have it for longer than its name.
+        check_hook(&host, "sk_reuseport", None, None);
+        std::fs::remove_file(folder.path().join("kernel/btf/vmlinux")).unwrap();
+        let unknown = Host::new(host.roots.clone());
+        check_hook(&unknown, "netkit/peer", None, None);
     }
 
     /// Not even where the kernel refuses fentry, which is of the same kind.

@@ -9,14 +9,15 @@ use std::time::Duration;
 
 use libbpf_rs::btf::types::{DataSec, Var};
 use libbpf_rs::btf::{Btf, BtfType};
-use libbpf_rs::{AsRawLibbpf, Link, ObjectBuilder, OpenMapMut, OpenObject, Program};
+use libbpf_rs::{AsRawLibbpf, Link, MapMut, ObjectBuilder, OpenMapMut, OpenObject, Program};
 
 mod links;
 mod pins;
 
 pub(super) use links::{
-    FilterPlace, LinkTarget, attach_kprobe_multi, create_clsact, create_link, detach_link, open_perf_event,
-    packet_socket, remove_clsact, remove_filter, run_iterator, set_filter, set_filter_of, update_link,
+    FilterPlace, LinkTarget, attach_kprobe_multi, attach_to_map, create_clsact, create_link, detach_from_map,
+    detach_link, open_perf_event, packet_socket, remove_clsact, remove_filter, run_iterator, set_filter,
+    set_filter_of, update_link,
 };
 pub(super) use pins::{
     MapDescription, btf, describe_map, is_link, link_facts, open_pin, open_pinned_map, pin, pin_path,
@@ -267,6 +268,12 @@ pub(super) fn map_by_id(id: u32) -> io::Result<OwnedFd> {
 pub(super) fn open_map_kind(map: &OpenMapMut<'_>) -> u32 {
     // SAFETY: the pointer is valid as long as the object that `map` borrows.
     unsafe { libbpf_sys::bpf_map__type(map.as_libbpf_object().as_ptr()) }
+}
+
+/// Whether a map is in the kernel.
+pub(super) fn is_created(map: &MapMut<'_>) -> bool {
+    // SAFETY: the pointer is valid as long as the object that `map` borrows.
+    unsafe { libbpf_sys::bpf_map__fd(map.as_libbpf_object().as_ptr()) >= 0 }
 }
 
 /// What libbpf 1.7.0 makes of a performance event and its program (`struct bpf_link_perf`, behind the common

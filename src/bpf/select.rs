@@ -77,6 +77,18 @@ impl Selection {
         self.position(name).is_some_and(|index| self.is_on(index))
     }
 
+    /// The programs' names and sections.
+    pub(super) fn sections(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.programs
+            .iter()
+            .map(|program| (program.candidate.name.as_str(), program.candidate.section.as_str()))
+    }
+
+    /// Whether a program of this name has this section.
+    pub(super) fn has(&self, name: &str, section: &str) -> bool {
+        self.sections().any(|found| found == (name, section))
+    }
+
     /// Whether another program takes over when this one is given up.
     pub(super) fn has_next(&self, name: &str) -> bool {
         self.position(name).is_some_and(|index| self.next(index).is_some())

@@ -65,12 +65,14 @@ impl Sample {
     }
 }
 
-/// Types as a kernel has them: a function, a tracepoint and an enum.
+/// Types as a kernel has them: a function, a tracepoint, an enum, and ways to attach as Linux 5.10 has some.
 pub(crate) fn kernel() -> Vec<u8> {
     let mut sample = Sample::new(cfg!(target_endian = "big"));
     sample.integer("int", 4, 1).record("", 13, 0, 1, &[]).record("do_exit", 12, 1, 2, &[]);
     sample.record("", 2, 0, 2, &[]).record("btf_trace_sched_switch", 8, 0, 4, &[]);
     let (hi, timer) = (sample.name("HI_SOFTIRQ"), sample.name("TIMER_SOFTIRQ"));
     sample.record("softirq_vector", 6, 2, 4, &[hi, 0, timer, 1]);
+    let (ingress, xdp) = (sample.name("BPF_CGROUP_INET_INGRESS"), sample.name("BPF_XDP"));
+    sample.record("bpf_attach_type", 6, 2, 4, &[ingress, 0, xdp, 37]);
     sample.bytes()
 }

@@ -115,7 +115,7 @@ impl ProgramInfo {
     #[must_use]
     pub fn attaches(&self) -> bool {
         let Some(kind) = SectionKind::of(&self.section) else { return false };
-        if kind.is_of_cgroups() || kind.is_of_namespaces() {
+        if kind.is_of_cgroups() || kind.is_of_namespaces() || kind.is_of_operations() {
             return true;
         }
         if !kind.attaches() {
@@ -161,8 +161,12 @@ fn attachment(program: &ProgramInfo, kind: &SectionKind, place: Place) -> Option
         "sched_cls" => in_config("tc: {interface: ..., direction: ...}"),
         "netfilter" => in_config("netfilter: {family: ..., hook: ...}"),
         "socket_filter" => in_config("socket: {interface: ...}"),
+        "sk_msg" | "sk_skb" if kind.attach_type.is_some() => in_config("sockmap: {map: ...}"),
         _ if kind.attaches() => format!("SEC(\"{}/<target>\"), or `attach` in the config", kind.prefix()),
-        _ => "the exporter has no way to attach this kind of program".to_owned(),
+        _ => kind
+            .why_elsewhere()
+            .unwrap_or("the exporter has no way to attach this kind of program")
+            .to_owned(),
     };
     Some(Problem::warning("not-attachable", place, message).help(help))
 }

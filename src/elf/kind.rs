@@ -72,6 +72,10 @@ impl MapKind {
     pub const HASH_OF_MAPS: Self = Self(13);
     /// `BPF_MAP_TYPE_DEVMAP`
     pub const DEVMAP: Self = Self(14);
+    /// `BPF_MAP_TYPE_SOCKMAP`
+    pub const SOCKMAP: Self = Self(15);
+    /// `BPF_MAP_TYPE_SOCKHASH`
+    pub const SOCKHASH: Self = Self(18);
     /// `BPF_MAP_TYPE_CPUMAP`
     pub const CPUMAP: Self = Self(16);
     /// `BPF_MAP_TYPE_DEVMAP_HASH`

@@ -14,6 +14,8 @@ mod kind;
 mod maps;
 mod memory;
 mod needs;
+mod placement;
+mod pointers;
 mod programs;
 mod raw_btf;
 mod sections;
@@ -62,6 +64,8 @@ pub struct ProgramInfo {
     pub kernel_functions: BTreeSet<String>,
     /// The first kernel that knows all of its instructions, and the ones that take it.
     pub instruction_floor: Option<(Kernel, &'static str)>,
+    /// Whether it takes `CAP_PERFMON`: because it traces, or for what it does with pointers and helpers.
+    pub takes_perfmon: bool,
 }
 
 /// A function of the object.

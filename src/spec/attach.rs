@@ -31,6 +31,8 @@ pub enum Attach {
     Netfilter(Netfilter),
     /// Packets of network interfaces, by sockets of the exporter's own.
     Socket(Vec<Pattern>),
+    /// The sockets of one of the object's maps.
+    Sockmap(String),
 }
 
 /// Cgroups of the cgroup2 hierarchy.
@@ -191,6 +193,7 @@ impl Attach {
             Self::Netns(_) => "netns",
             Self::Netfilter(_) => "netfilter",
             Self::Socket(_) => "socket",
+            Self::Sockmap(_) => "sockmap",
         }
     }
 }

@@ -38,6 +38,9 @@ mod functions;
 /// The shipped configs with known workloads.
 mod shipped;
 
+/// CPUs that come online later, and go.
+mod cpus;
+
 /// How maps are read.
 mod reading;
 

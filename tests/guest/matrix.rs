@@ -30,6 +30,10 @@ pub fn reason(said: &str) -> String {
     if let Some(option) = said.split_once("(CONFIG_").and_then(|(_, rest)| rest.split_once(')')) {
         return format!("needs CONFIG_{}", option.0);
     }
+    // Enums of decoders are those of the kernel.
+    if said.contains("the kernel's types cannot be read") {
+        return "needs CONFIG_DEBUG_INFO_BTF".to_owned();
+    }
     // The message, without where it is and what follows it.
     let message = said.split_once("error[").and_then(|(_, rest)| rest.split_once("]: "));
     let message = message.map_or(said, |(_, message)| message).split("; ").next().unwrap_or_default();

@@ -12,6 +12,7 @@ mod netkit;
 mod netns;
 mod perf_event;
 mod socket;
+mod sockmap;
 mod tc;
 mod tracepoint;
 mod uprobe;
@@ -32,6 +33,7 @@ use super::ending::{self, Ending};
 use super::explain::errno_of;
 use super::keep::Pin;
 use super::log::{self, Log};
+use super::object::LoadedObject;
 use super::raw;
 
 /// Where libbpf looks for tracepoints; the first one that is there.
@@ -71,6 +73,8 @@ pub(super) enum Target {
     Netfilter(Netfilter),
     /// A network interface.
     Socket(socket::At),
+    /// The sockets of a map.
+    Sockmap(String),
     /// There is none, or none yet.
     Missing(Missing),
 }
@@ -88,6 +92,8 @@ pub(super) enum Missing {
     Cgroup2,
     /// There is no such file.
     File(String),
+    /// The object has no such map in the kernel.
+    Map(String),
 }
 
 /// What holds one program at one place.
@@ -105,6 +111,8 @@ pub(super) enum Attached {
     Socket(OwnedFd),
     /// A link that has a file, by which it outlives the exporter.
     Pinned { link: Box<Attached>, pin: Pin },
+    /// A program at a map of sockets, which is no link.
+    Sockmap(sockmap::Held),
 }
 
 /// Why a program is not attached.
@@ -188,7 +196,11 @@ impl Wanted {
             Ok(Some(Attach::Cgroup(wanted))) => cgroup::follows(wanted),
             Ok(Some(Attach::Netns(paths))) => netns::follows(paths),
             Ok(Some(
-                Attach::Kprobe(_) | Attach::Tracepoint(_) | Attach::Function(_) | Attach::Netfilter(_),
+                Attach::Kprobe(_)
+                | Attach::Tracepoint(_)
+                | Attach::Function(_)
+                | Attach::Netfilter(_)
+                | Attach::Sockmap(_),
             )) => false,
             // Interfaces, CPUs, and files that are replaced.
             Ok(Some(_)) => true,
@@ -217,6 +229,7 @@ impl Wanted {
             Ok(Some(Attach::Netns(paths))) => netns::targets(paths, self.attach_type, host),
             Ok(Some(Attach::Netfilter(at))) => vec![Target::Netfilter(*at)],
             Ok(Some(Attach::Socket(interfaces))) => socket::targets(interfaces, host),
+            Ok(Some(Attach::Sockmap(map))) => vec![Target::Sockmap(map.clone())],
         }
     }
 }
@@ -236,8 +249,12 @@ fn by_section(section: &str) -> Result<Option<Attach>, Missing> {
     Ok(netns::by_section(section).map(Attach::Netns).or_else(cgroups))
 }
 
-/// Attaches one loaded program to one place.
-pub(super) fn attach(program: &ProgramMut<'_>, target: &Target) -> Result<Attached, AttachError> {
+/// Attaches one loaded program to one place. `map` is the one that the place names.
+pub(super) fn attach(
+    program: &ProgramMut<'_>,
+    target: &Target,
+    map: Option<OwnedFd>,
+) -> Result<Attached, AttachError> {
     let (result, log) = log::capture(|| match target {
         Target::Section(section) => auto::attach(program, section),
         Target::Cgroup(at) => cgroup::attach(program, at),
@@ -252,6 +269,7 @@ pub(super) fn attach(program: &ProgramMut<'_>, target: &Target) -> Result<Attach
         Target::Netns(at) => netns::attach(program, at),
         Target::Netfilter(at) => netfilter::attach(program, at),
         Target::Socket(at) => socket::attach(program, at),
+        Target::Sockmap(name) => sockmap::attach(program, name, map),
         Target::Missing(missing) => Err(AttachError::Missing(missing.clone())),
     });
     result.map_err(|error| match error {
@@ -275,6 +293,14 @@ fn refused_by_kernel(error: &std::io::Error) -> AttachError {
     refused(error.raw_os_error().unwrap_or(libc::EIO))
 }
 
+impl Target {
+    /// The map that it is, of an object.
+    pub(super) fn map(&self, object: &LoadedObject) -> Option<OwnedFd> {
+        let Self::Sockmap(name) = self else { return None };
+        object.map(name)?.as_fd().try_clone_to_owned().ok()
+    }
+}
+
 impl Display for Target {
     fn fmt(&self, out: &mut Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -290,6 +316,7 @@ impl Display for Target {
             Self::Netns(at) => write!(out, "the network namespace `{}`", at.path()),
             Self::Netfilter(at) => write!(out, "hook {} of netfilter", at.hook),
             Self::Socket(at) => write!(out, "the interface `{}`", at.interface()),
+            Self::Sockmap(name) | Self::Missing(Missing::Map(name)) => write!(out, "the map `{name}`"),
             Self::Missing(Missing::File(path)) => write!(out, "`{path}`"),
             Self::Missing(Missing::Section { section, .. }) => write!(out, "`{section}`"),
             Self::Missing(Missing::Interface(name)) => write!(out, "the interface `{name}`"),
@@ -305,6 +332,8 @@ impl Attached {
         match self {
             Self::Own { is_exact, .. } => *is_exact,
             Self::Filter(_) | Self::Socket(_) => true,
+            // The successor's map can be another one.
+            Self::Sockmap(_) => false,
             Self::Link(link) => link.info().is_ok_and(|info| matches!(info.info, LinkTypeInfo::Iter(_))),
             Self::Usdt(_) => false,
             Self::Pinned { link, .. } => link.is_exact(),
@@ -333,7 +362,7 @@ impl Attached {
             Self::Link(link) => Some(link.as_fd()).filter(|link| raw::is_link(*link)),
             Self::Own { link, .. } => Some(link.as_fd()),
             Self::Pinned { link, .. } => link.link_fd(),
-            Self::Usdt(_) | Self::Filter(_) | Self::Socket(_) => None,
+            Self::Usdt(_) | Self::Filter(_) | Self::Socket(_) | Self::Sockmap(_) => None,
         }
     }
 
@@ -370,7 +399,7 @@ impl Attached {
             Self::Socket(socket) => {
                 raw::set_filter_of(socket.as_fd(), program).map_err(|error| refused_by_kernel(&error))
             }
-            Self::Usdt(_) => Err(refused(libc::EOPNOTSUPP)),
+            Self::Usdt(_) | Self::Sockmap(_) => Err(refused(libc::EOPNOTSUPP)),
             Self::Pinned { link, .. } => link.update(program),
         }
     }
@@ -388,7 +417,7 @@ impl Attached {
             Self::Own { link, .. } => drop(raw::detach_link(link.as_fd())),
             // Not every kind can do that; what is left goes with the descriptor.
             Self::Link(link) => drop(link.detach()),
-            Self::Usdt(_) | Self::Filter(_) | Self::Socket(_) => {}
+            Self::Usdt(_) | Self::Filter(_) | Self::Socket(_) | Self::Sockmap(_) => {}
         }
     }
 
@@ -414,6 +443,10 @@ impl Attached {
             Self::Filter(filter) => Some(Box::new(filter)),
             Self::Socket(socket) => {
                 drop(socket);
+                None
+            }
+            Self::Sockmap(held) => {
+                drop(held);
                 None
             }
             Self::Link(link) => match ending::of(&link) {

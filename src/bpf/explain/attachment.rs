@@ -6,6 +6,7 @@ use libbpf_rs::Program;
 
 use crate::bpf::attach::{AttachError, Missing, Target, section, tracefs};
 use crate::bpf::exchange::Planned;
+use crate::elf::SectionKind;
 use crate::host::{CgroupPattern, Host};
 use crate::problem::{Place, Problem};
 use crate::spec::LoadSpec;
@@ -41,10 +42,16 @@ pub(in crate::bpf) fn attachment(
             let message = format!(
                 "`{name}` is not attached: its section `{section}` has no attachment by section name"
             );
-            Problem::error("not-attachable", place.clone(), message).help(
-                "name the place in the section, such as SEC(\"tracepoint/sched/sched_switch\"), or in the config \
-                 (`attach`), or mark a program that shall not be attached with SEC(\"?...\")",
-            )
+            let problem = Problem::error("not-attachable", place.clone(), message);
+            match SectionKind::of(&section).and_then(|kind| kind.why_elsewhere()) {
+                Some(why) => problem.found(why).help(
+                    "mark a program that others attach with SEC(\"?...\"), or switch it off (`programs`)",
+                ),
+                None => problem.help(
+                    "name the place in the section, such as SEC(\"tracepoint/sched/sched_switch\"), or in the config \
+                     (`attach`), or mark a program that shall not be attached with SEC(\"?...\")",
+                ),
+            }
         }
         AttachError::Missing(Missing::Section { section, expected, message }) => {
             failed(message).expected(expected).found(section)
@@ -71,6 +78,8 @@ pub(in crate::bpf) fn attachment(
                     .help("paths begin at the root of the cgroup2 hierarchy: `systemd-cgls` shows them"),
             }
         }
+        AttachError::Missing(Missing::Map(_)) => failed("the object has no such map".to_owned())
+            .expected("a map of the kind sockmap or sockhash, which no `maps` leaves out"),
         AttachError::Missing(Missing::File(_)) => failed("there is no such file".to_owned())
             .help("paths are the exporter's own; `root: \"/proc/*/root\"` looks in containers as well"),
         AttachError::Missing(Missing::Cgroup2) => failed("cgroup2 is not mounted".to_owned())

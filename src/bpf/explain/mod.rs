@@ -229,7 +229,14 @@ impl Load<'_> {
             }
             None => "the whole log is shown with --log.level=debug".to_owned(),
         };
-        Some(self.problem("verifier", message).found(tail).help(help))
+        let problem = self.problem("verifier", message).found(tail);
+        // For programs that do not trace it is no condition, but the verifier forbids them more.
+        if self.machine.missing(&["CAP_PERFMON"]).is_empty() {
+            return Some(problem.help(help));
+        }
+        let expected =
+            "CAP_PERFMON: without it the verifier forbids much that programs do with pointers and helpers";
+        Some(problem.expected(expected).help(format!("{}; {help}", self.machine.privilege_advice())))
     }
 
     fn kernel_btf(&self) -> Option<Problem> {

@@ -242,6 +242,35 @@ pub(in crate::bpf) fn set_filter_of(socket: BorrowedFd<'_>, program: &Program<'_
     set_option(&socket, libc::SO_ATTACH_BPF, loaded_fd(program)?.as_raw_fd())
 }
 
+/// Attaches a program to the sockets of a map, in the place of the one that is there. Gives a descriptor of the program,
+/// by which it is taken off.
+///
+/// # Errors
+/// What the kernel answered.
+pub(in crate::bpf) fn attach_to_map(
+    program: &Program<'_>,
+    map: BorrowedFd<'_>,
+    attach_type: u32,
+) -> io::Result<OwnedFd> {
+    let program = loaded_fd(program)?.try_clone_to_owned()?;
+    // SAFETY: both descriptors are open during the call.
+    succeeded(unsafe { libbpf_sys::bpf_prog_attach(program.as_raw_fd(), map.as_raw_fd(), attach_type, 0) })?;
+    Ok(program)
+}
+
+/// Takes a program off the sockets of a map, if it is still there.
+///
+/// # Errors
+/// What the kernel answered.
+pub(in crate::bpf) fn detach_from_map(
+    program: BorrowedFd<'_>,
+    map: BorrowedFd<'_>,
+    attach_type: u32,
+) -> io::Result<()> {
+    // SAFETY: both descriptors are open during the call.
+    succeeded(unsafe { libbpf_sys::bpf_prog_detach2(program.as_raw_fd(), map.as_raw_fd(), attach_type) })
+}
+
 fn set_option(socket: &impl AsFd, option: c_int, value: c_int) -> io::Result<()> {
     // SAFETY: the value is a number of the announced size and outlives the call.
     let result = unsafe {

@@ -25,7 +25,9 @@ fn setting(context: &Context<'_>, sink: &mut Sink<'_>, program: &RawProgram) -> 
         name: program.name.value.clone(),
         enabled: program.enabled.as_ref().map(|enabled| enabled.value),
         optional: program.optional,
-        attach: info.zip(program.attach.as_ref()).and_then(|(info, raw)| attach::attach(sink, info, raw)),
+        attach: info
+            .zip(program.attach.as_ref())
+            .and_then(|(info, raw)| attach::attach(sink, context.object, info, raw)),
     }
 }
 

@@ -28,6 +28,7 @@ pub(super) const ATTACH: Keys = Keys {
         Key::new("netns", Shape::Mapping(&NETNS), "Network namespaces"),
         Key::new("netfilter", Shape::Mapping(&NETFILTER), "A hook of netfilter"),
         Key::new("socket", Shape::Mapping(&SOCKET), "Packets of network interfaces, by sockets"),
+        Key::new("sockmap", Shape::Mapping(&SOCKMAP), "Sockets of a map"),
     ]],
     later: &[],
 };
@@ -191,6 +192,13 @@ fn hooks() -> Vec<(&'static str, &'static str)> {
 
 const SOCKET: Keys =
     Keys { what: "`socket`", example: "{interface: eth0}", known: &[&[INTERFACE]], later: &[] };
+
+const SOCKMAP: Keys = Keys {
+    what: "`sockmap`",
+    example: "{map: sockets}",
+    known: &[&[Key::new("map", Shape::Text, "The sockmap or sockhash of the object that holds the sockets")]],
+    later: &[],
+};
 
 /// Where a program is attached.
 #[derive(Debug)]

@@ -96,7 +96,7 @@ mod tests {
         collect(&TOP, "@", &mut tables);
         assert_eq!(
             tables.len(),
-            26,
+            27,
             "the file, metrics, three groups, labels and decoders: of counters alone, programs, `attach` and its \
              kinds, maps, the map of cgroups, tracing, spans"
         );

@@ -854,7 +854,7 @@ fn many_problems_are_bounded() {
     let checked = checked(&text);
     assert!(checked.spec.is_none());
     assert_eq!(checked.problems.len(), 5000);
-    assert!(started.elapsed() < std::time::Duration::from_secs(20), "{:?}", started.elapsed());
+    assert!(started.elapsed() < std::time::Duration::from_secs(120), "{:?}", started.elapsed());
 }
 
 /// The labels of a metric in place of `{}`.

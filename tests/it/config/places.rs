@@ -34,6 +34,10 @@ SEC("tracepoint/sched/sched_switch") int traced(void *context) { return 0; }
 SEC("sk_lookup") int lookup(void *context) { return 1; }
 SEC("netfilter") int hooked(void *context) { return 1; }
 SEC("socket") int filter(void *context) { return 0; }
+SEC("sk_msg") int message(void *context) { return 1; }
+SEC("sk_skb") int unsaid(void *context) { return 1; }
+struct { __uint(type, BPF_MAP_TYPE_SOCKHASH); __uint(max_entries, 8); __type(key, u32); __type(value, u32); } sockets SEC(".maps");
+struct { __uint(type, BPF_MAP_TYPE_HASH); __uint(max_entries, 8); __type(key, u32); __type(value, u32); } others SEC(".maps");
 SEC("odd/section") int odd(void *context) { return 0; }
 "#;
 
@@ -76,6 +80,26 @@ fn a_kind_has_to_fit_the_program() {
         &["`raw` is a program of the type raw_tracepoint", "`tracepoint`"],
     );
     bad("odd", "{cgroup: {path: /}}", "attach-kind", &["`odd` is a program of the type unknown"]);
+}
+
+#[test]
+fn maps_of_sockets() {
+    good("message", "{sockmap: {map: sockets}}", Attach::Sockmap("sockets".to_owned()));
+    bad("message", "{sockmap: {}}", "attach-option", &["lacks `map`", "the sockmap or sockhash"]);
+    bad(
+        "message",
+        "{sockmap: {map: socket}}",
+        "attach-option",
+        &["no map of sockets `socket`", "did you mean `sockets`?"],
+    );
+    bad(
+        "message",
+        "{sockmap: {map: others}}",
+        "attach-option",
+        &["found hash", "maps of sockets there are: sockets"],
+    );
+    bad("unsaid", "{sockmap: {map: sockets}}", "attach-kind", &["does not say which hook it is for"]);
+    bad("xdp_map", "{xdp: {interface: lo}}", "attach-kind", &["who fills the map names it there"]);
 }
 
 #[test]

@@ -31,6 +31,12 @@ mod load;
 /// Keys that are shown alike: seen while they are read.
 mod forms;
 
+/// What is attached and is no program.
+mod operations;
+
+/// Every kind of section.
+mod sections;
+
 /// Reading maps that stand still: every kind, size and bound.
 mod read;
 

@@ -15,6 +15,9 @@ mod again;
 /// Sockets, lookups and netfilter.
 mod network;
 
+/// Sockets of maps.
+mod sockets;
+
 /// Probes of user space, tracepoints, functions of the kernel.
 mod probes;
 

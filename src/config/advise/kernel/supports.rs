@@ -3,9 +3,11 @@
 use super::{Kernel, Subject};
 use crate::elf::{Helper, MapInfo, Need, ProgramInfo, SectionKind};
 use crate::problem::{Place, Problem};
+use crate::spec::{Attach, Tc, TcMode};
 
 pub(super) fn advise(subject: &Subject<'_>, kernel: &Kernel, programs: &[&ProgramInfo]) -> Vec<Problem> {
     let info = subject.info;
+    let settings = subject.spec.map_or(&[][..], |spec| &spec.load.programs);
     // A program that asks which helpers there are does without those that are not.
     let asks = super::core::asked(info).contains("bpf_func_id");
     let maps = info.maps.iter().filter_map(|map| {
@@ -19,7 +21,9 @@ pub(super) fn advise(subject: &Subject<'_>, kernel: &Kernel, programs: &[&Progra
         ))
     });
     let programs = programs.iter().filter_map(|program| {
-        let missing = missing_program(kernel, program, asks)?;
+        let setting = settings.iter().find(|setting| setting.name == program.name);
+        let attach = setting.and_then(|setting| setting.attach.as_ref());
+        let missing = missing_program(kernel, program, attach, asks)?;
         let place = subject.program_place(&program.name);
         let needs = info.program_needs(program);
         Some(problem(kernel, place, &format!("program `{}`", program.name), missing, needs))
@@ -43,8 +47,19 @@ fn missing_map(kernel: &Kernel, map: &MapInfo) -> Option<String> {
     (!is_known).then(|| format!("maps of the kind {}", map.kind))
 }
 
-fn missing_program(kernel: &Kernel, program: &ProgramInfo, asks: bool) -> Option<String> {
+fn missing_program(
+    kernel: &Kernel,
+    program: &ProgramInfo,
+    setting: Option<&Attach>,
+    asks: bool,
+) -> Option<String> {
     let section = SectionKind::of(&program.section)?;
+    let needed = match setting {
+        Some(Attach::Tc(Tc { mode: TcMode::Tcx, .. })) => Some("tcx_ingress"),
+        // A filter does as well.
+        Some(Attach::Tc(_)) => None,
+        _ => section.needed_attach_type(),
+    };
     let lacks = |list: &str, name: &str| {
         let known = kernel.enumerators(list);
         known.is_some_and(|known| !known.iter().any(|(known, _)| *known == name))
@@ -52,7 +67,7 @@ fn missing_program(kernel: &Kernel, program: &ProgramInfo, asks: bool) -> Option
     if lacks("bpf_prog_type", &format!("BPF_PROG_TYPE_{}", section.program_type.to_uppercase())) {
         return Some(format!("programs of the type {}", section.program_type));
     }
-    if let Some(attach) = section.attach_type.filter(|attach| !attach.is_empty())
+    if let Some(attach) = needed
         && lacks("bpf_attach_type", &format!("BPF_{}", attach.to_uppercase()))
     {
         return Some(format!("attaching by {attach}"));

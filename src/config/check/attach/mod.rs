@@ -12,7 +12,7 @@ use super::Sink;
 use crate::config::findings::Spot;
 use crate::config::raw::{Found, RawAttach, RawKind};
 use crate::config::suggest;
-use crate::elf::{ProgramInfo, SectionKind};
+use crate::elf::{ObjectInfo, ProgramInfo, SectionKind};
 use crate::problem::{Place, Problem};
 use crate::spec::{Attach, Direction, Netkit};
 
@@ -24,9 +24,14 @@ struct Subject<'a> {
 }
 
 /// `programs.<name>.attach`
-pub(super) fn attach(sink: &mut Sink<'_>, program: &ProgramInfo, raw: &RawAttach) -> Option<Attach> {
+pub(super) fn attach(
+    sink: &mut Sink<'_>,
+    object: &ObjectInfo,
+    program: &ProgramInfo,
+    raw: &RawAttach,
+) -> Option<Attach> {
     let section = SectionKind::of(&program.section);
-    let possible = kinds(section.as_ref());
+    let possible = section.map_or(&[][..], |section| section.places());
     let [kind] = raw.kinds.as_slice() else {
         if !raw.broken {
             number(sink, &raw.spot, program, possible, raw.kinds.len());
@@ -39,10 +44,11 @@ pub(super) fn attach(sink: &mut Sink<'_>, program: &ProgramInfo, raw: &RawAttach
             "`{}` is a program of the type {kind_of_program}, which cannot be attached to `{}`",
             program.name, kind.name.value
         );
+        let why = section.and_then(|section| section.why_elsewhere());
         let problem = Problem::error("attach-kind", Place::default(), message)
             .expected(expected(possible))
             .found(kind.name.value)
-            .help("the type follows from SEC(...) in the object's source");
+            .help(why.unwrap_or("the type follows from SEC(...) in the object's source"));
         sink.report(&kind.name.spot, problem);
         return None;
     }
@@ -70,34 +76,8 @@ pub(super) fn attach(sink: &mut Sink<'_>, program: &ProgramInfo, raw: &RawAttach
         "netns" => network::netns(sink, &subject).map(Attach::Netns),
         "netfilter" => network::netfilter(sink, &subject).map(Attach::Netfilter),
         "socket" => interfaces::interfaces(sink, &subject).map(Attach::Socket),
+        "sockmap" => network::sockmap(sink, &subject, object).map(Attach::Sockmap),
         _ => None,
-    }
-}
-
-/// The kinds of places that programs of a section can have.
-fn kinds(section: Option<&SectionKind>) -> &'static [&'static str] {
-    let Some(section) = section else { return &[] };
-    let prefix = section.prefix();
-    match section.program_type {
-        "cgroup_skb" => &["cgroup"],
-        _ if section.is_of_cgroups() => &["cgroup"],
-        "xdp" if section.attach_type == Some("xdp") => &["xdp"],
-        "sched_cls" => match section.attach_type {
-            Some("netkit_primary" | "netkit_peer") => &["netkit"],
-            _ => &["tc"],
-        },
-        "perf_event" => &["perf_event"],
-        "kprobe" if prefix.starts_with("usdt") => &["usdt"],
-        "kprobe" if prefix.starts_with('u') => &["uprobe"],
-        "kprobe" => &["kprobe"],
-        "tracepoint" | "raw_tracepoint" | "raw_tracepoint_writable" => &["tracepoint"],
-        "tracing" if section.attach_type == Some("trace_raw_tp") => &["tracepoint"],
-        "tracing" if section.attach_type != Some("trace_iter") => &["function"],
-        "lsm" => &["function"],
-        "sk_lookup" | "flow_dissector" => &["netns"],
-        "netfilter" => &["netfilter"],
-        "socket_filter" => &["socket"],
-        _ => &[],
     }
 }
 

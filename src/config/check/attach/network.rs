@@ -2,6 +2,9 @@
 
 use super::{Subject, choice, missing, texts, wrong};
 use crate::config::check::Sink;
+use crate::config::suggest;
+use crate::elf::{MapInfo, MapKind, ObjectInfo};
+use crate::problem::{Place, Problem};
 use crate::spec::Netfilter;
 
 /// `NFPROTO_IPV4` and its kin.
@@ -36,6 +39,27 @@ pub(super) fn netfilter(sink: &mut Sink<'_>, subject: &Subject<'_>) -> Option<Ne
         );
     }
     Some(Netfilter { family: family?, hook: hook?, priority: priority? })
+}
+
+/// The map that holds the sockets.
+pub(super) fn sockmap(sink: &mut Sink<'_>, subject: &Subject<'_>, object: &ObjectInfo) -> Option<String> {
+    let Some(found) = subject.kind.text("map").filter(|found| !found.value.is_empty()) else {
+        missing(sink, subject, "map", "the sockmap or sockhash that holds the sockets");
+        return None;
+    };
+    let holds_sockets = |map: &&MapInfo| matches!(map.kind, MapKind::SOCKMAP | MapKind::SOCKHASH);
+    if object.map(&found.value).as_ref().is_some_and(holds_sockets) {
+        return Some(found.value.clone());
+    }
+    let message = format!("the object has no map of sockets `{}`", found.value);
+    let kind = object.map(&found.value).map_or("no such map", |map| map.kind.name());
+    let mut problem = Problem::error("attach-option", Place::default(), message)
+        .expected("a map of the kind sockmap or sockhash")
+        .found(kind);
+    let names = object.maps.iter().filter(holds_sockets).map(|map| map.name.as_str());
+    problem.help = suggest::help("maps of sockets there are", &found.value, names);
+    sink.report(&found.spot, problem);
+    None
 }
 
 fn required(
