@@ -253,6 +253,23 @@ impl ObjectInfo {
         })
     }
 
+    /// No object, but maps that are in the kernel already, with their types.
+    #[must_use]
+    pub fn of_maps(maps: Vec<MapInfo>, btf: Btf) -> Self {
+        Self {
+            license: None,
+            programs: Vec::new(),
+            functions: Vec::new(),
+            maps,
+            variables: Vec::new(),
+            externs: Vec::new(),
+            has_core_relocations: false,
+            core_relocations: Ok(Vec::new()),
+            contents: HashMap::new(),
+            btf,
+        }
+    }
+
     /// The map with a name.
     #[must_use]
     pub fn map(&self, name: &str) -> Option<&MapInfo> {
