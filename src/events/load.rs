@@ -92,8 +92,14 @@ mod tests {
     fn a_number_is_that_of_the_whole_record() {
         let record: Vec<u8> = (0..16u8).map(|byte| byte.wrapping_mul(0x5b) ^ 0x80).collect();
         let bits = ValueKind::Bits(Bits { shift: 3, width: 7, signed: true });
-        for kind in [ValueKind::Unsigned, ValueKind::Signed, ValueKind::Float, bits] {
-            for width in [1, 2, 4, 8] {
+        let integers: &[usize] = &[1, 2, 4, 8];
+        for (kind, widths) in [
+            (ValueKind::Unsigned, integers),
+            (ValueKind::Signed, integers),
+            (ValueKind::Float, &[4, 8]),
+            (bits, &[2, 4, 8]),
+        ] {
+            for width in widths.iter().copied() {
                 for offset in 0..=16 - width {
                     let value = ValueSpec { offset, width, kind };
                     let expected = value.bits_of(&record).unwrap();
