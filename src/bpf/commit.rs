@@ -1,17 +1,15 @@
 //! From an object in the kernel to programs at work, in the place of those of its predecessor.
 
-use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use libbpf_rs::{OpenObject, ProgramMut};
 
 use crate::host::Host;
 use crate::problem::{Place, Problem};
-use crate::snapshot::{CgroupTally, NamedSource, Source, View};
+use crate::snapshot::{CgroupTally, NamedSource, View};
 use crate::spec::LoadSpec;
 
 use super::attach::{AttachError, Attached, Target, Wanted};
-use super::buffer::Buffer;
 use super::cgroups::Following;
 use super::exchange::{Attachment, Exchanged, Hooks, Planned, PutBack, exchange};
 use super::follow::{Follower, MOST_PLACES};
@@ -23,10 +21,10 @@ use super::object::{LoadedObject, MapNames};
 use super::operations::{self, Operations};
 use super::pinning::{self, NewPins};
 use super::programs::ProgramTable;
-use super::read::{MapSource, NestedSource};
+use super::seen::{buffers, sources};
 use super::select::Selection;
 use super::shared::SharedMap;
-use super::{Options, attach, carry, cgroups, explain, globals, pins, raw};
+use super::{Options, attach, carry, cgroups, explain, pins, raw};
 
 /// An object in the kernel of which nothing is attached yet.
 pub struct Prepared {
@@ -491,65 +489,4 @@ impl Hooks for KernelHooks<'_> {
     fn settle(&mut self) {
         self.detaching.wait();
     }
-}
-
-/// Opens the buffers whose events are read. The one of a map that is handed over goes on with it, because it has one
-/// reader; the numbers of another one of its name go on all the same.
-fn buffers(
-    spec: &LoadSpec,
-    object: &LoadedObject,
-    carried: &[String],
-    running: Option<&Loaded>,
-) -> Result<Vec<OpenBuffer>, Vec<Problem>> {
-    let mut opened = Vec::new();
-    for wanted in &spec.buffers {
-        let before =
-            running.and_then(|running| running.held.buffers.iter().find(|before| before.map == wanted.map));
-        if let Some(before) = before.filter(|_| carried.contains(&wanted.map)) {
-            opened.push(before.clone());
-            continue;
-        }
-        let map = object.map(&wanted.map);
-        let counts = before.map(|before| before.buffer.shared_counts()).unwrap_or_default();
-        let buffer = map
-            .ok_or_else(|| "libbpf finds no map of this name".to_owned())
-            .and_then(|map| Buffer::open(&map, wanted, counts));
-        match buffer {
-            Ok(buffer) => opened.push(OpenBuffer { map: wanted.map.clone(), buffer }),
-            Err(reason) => return Err(vec![unopened(spec, &wanted.map, reason)]),
-        }
-    }
-    Ok(opened)
-}
-
-fn unopened(spec: &LoadSpec, map: &str, reason: String) -> Problem {
-    let config = Some(spec.name.clone());
-    let place = Place { config, map: Some(map.to_owned()), ..Place::default() };
-    Problem::error("buffer", place, format!("the events of `{map}` cannot be read"))
-        .found(reason)
-        .help("performance events take CAP_PERFMON; both kinds of buffers take memory (docs/config.md)")
-}
-
-/// Sources for all maps that can be read whole.
-fn sources(spec: &LoadSpec, options: &Options, object: &LoadedObject) -> Vec<NamedSource> {
-    let mut sources = Vec::new();
-    for (name, map) in object.maps() {
-        // Metrics name a section's map by the section, whatever the object is called.
-        let name = globals::section_of_map(&name).unwrap_or(&name).to_owned();
-        let nested = spec.nested.iter().find(|nested| nested.name == name);
-        let opened = map.as_fd().try_clone_to_owned().and_then(|map| {
-            Ok(match nested {
-                Some(nested) => {
-                    Arc::new(NestedSource::new(map, nested, options.opener.clone())?) as Arc<dyn Source>
-                }
-                None => Arc::new(MapSource::new(map)?),
-            })
-        });
-        match opened {
-            Ok(source) => sources.push(NamedSource { map: name, source }),
-            Err(error) if error.kind() == std::io::ErrorKind::Unsupported => {}
-            Err(error) => tracing::warn!(config = spec.name, map = name, %error, "the map cannot be read"),
-        }
-    }
-    sources
 }

@@ -37,6 +37,7 @@ mod programs;
 mod raw;
 mod read;
 mod ring;
+mod seen;
 mod select;
 mod shared;
 mod statistics;
