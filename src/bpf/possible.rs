@@ -244,7 +244,7 @@ mod tests {
         check_hook(&host, "cgroup/connect_unix", None, unix);
         check_hook(&host, "kprobe.multi/x", None, Some("trace_kprobe_multi, which came with Linux 5.18"));
         check_hook(&host, "netkit/peer", None, Some("netkit_peer, which came with Linux 6.7"));
-        check_hook(&host, "fsession/f", None, Some("trace_fsession, which a later one has"));
+        check_hook(&host, "fsession/f", None, Some("trace_fsession, which came with Linux 7.0"));
         // Filters do where there are no links; only who asks for links needs them.
         let tcx = Some("tcx_ingress, which came with Linux 6.6");
         for section in ["tc", "tcx/ingress"] {
