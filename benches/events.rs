@@ -2,7 +2,11 @@
 //!
 //! `cargo bench --bench events`, as root. The process is kept on one CPU. Each round fills a ring buffer of 32 MiB with
 //! a million events of 16 bytes and empties it: once with libbpf alone and somebody who only reads each event,
-//! and then with what an exporter does for a config. The best of all rounds counts: whatever else runs makes it slower.
+//! and then with what an exporter does for a config. The processor time of the process counts, of all its threads, and of
+//! all rounds the median: what else runs makes a round longer, but not the work.
+//!
+//! The bare reader is libbpf's own consumer, `ring_buffer__consume`, whose callback loads both words of every event and adds
+//! them up: the least that a program does that looks at its events.
 //! `cargo bench --bench events -- sinks` measures by itself, without rights, what is done for events that were read.
 
 // A benchmark may stop where a program must not.
@@ -66,14 +70,12 @@ fn main() {
     println!("| what is counted | million events a second | bare | ratio |");
     println!("| --- | --- | --- | --- |");
     for (what, metrics) in CASES {
-        let (mut counted, mut bare) = (Duration::MAX, Duration::MAX);
-        for _ in 0..ROUNDS {
-            // In turns, so that a machine that is busy slows both down.
-            bare = bare.min(read_bare(&spec(&file, "counters: []")));
-            counted = counted.min(count(&spec(&file, metrics)));
-        }
-        let rate = |took: Duration| EVENTS as f64 / took.as_secs_f64() / 1e6;
-        println!("| {what} | {:.1} | {:.1} | {:.2} |", rate(counted), rate(bare), rate(counted) / rate(bare));
+        // In turns, so that a machine that is busy slows both down.
+        let round = |_| (read_bare(&spec(&file, "counters: []")), count(&spec(&file, metrics)));
+        let (bare, counted): (Vec<_>, Vec<_>) = (0..ROUNDS).map(round).unzip();
+        let rate = |took: Vec<Duration>| EVENTS as f64 / median(took).as_secs_f64() / 1e6;
+        let (counted, bare) = (rate(counted), rate(bare));
+        println!("| {what} | {counted:.1} | {bare:.1} | {:.2} |", counted / bare);
     }
 }
 
@@ -95,6 +97,17 @@ fn sinks(what: &str, spec: &Spec) {
         best = best.min(began.elapsed());
     }
     println!("{what}: {:.1} ns an event", best.as_secs_f64() * 1e9 / 100_000.0);
+}
+
+fn median(mut all: Vec<Duration>) -> Duration {
+    all.sort_unstable();
+    all[all.len() / 2]
+}
+
+/// Processor time of the whole process so far.
+fn processor_time() -> Duration {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    Duration::try_from(now).unwrap()
 }
 
 fn stay_on_one_cpu() {
@@ -166,9 +179,9 @@ fn read_bare(spec: &Spec) -> Duration {
     builder.add(&map, look).unwrap();
     let ring = builder.build().unwrap();
     fill();
-    let began = Instant::now();
+    let began = processor_time();
     ring.consume().unwrap();
-    let took = began.elapsed();
+    let took = processor_time() - began;
     assert_eq!(seen.get(), EVENTS);
     assert!(std::hint::black_box(sum.get()) > 0);
     drop(ring);
@@ -183,12 +196,12 @@ fn count(spec: &Spec) -> Duration {
     let stream = Arc::clone(&view.streams.first().expect("a buffer is read").stream);
     let deadline = Instant::now() + Duration::from_secs(60);
     fill();
-    let began = Instant::now();
+    let began = processor_time();
     stream.connect(tallies.sinks("events")).unwrap();
     while stream.counts().events < EVENTS {
         stream.drain(deadline).unwrap();
     }
-    let took = began.elapsed();
+    let took = processor_time() - began;
     let whole = tallies.complete(&view);
     let source = &whole.sources.iter().find(|named| named.map.contains(':')).unwrap().source;
     let limits = Limits { deadline, max_bytes: usize::MAX };

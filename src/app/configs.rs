@@ -26,6 +26,8 @@ pub struct ConfigFolder {
     /// What was read last, by file.
     known: BTreeMap<PathBuf, Known>,
     watcher: Option<Arc<Watcher>>,
+    /// What was found last.
+    last: Found,
 }
 
 /// A config that was read.
@@ -53,6 +55,7 @@ impl ConfigFolder {
             },
             known: BTreeMap::new(),
             watcher: None,
+            last: Found::default(),
         }
     }
 
@@ -106,6 +109,7 @@ impl ConfigFolder {
             config: origin.config().map(sha256),
             object: origin.object().map(sha256),
             drafted: origin.is_drafted(),
+            pins: origin.pins().iter().map(|pin| pin.id).collect(),
         };
         let config = ReadConfig { name: file.name.clone(), spec, problems, provenance, is_missing: false };
         Known { origin, config }
@@ -169,7 +173,39 @@ impl Folder for ConfigFolder {
             }
             found = self.look();
         }
+        if let Ok(found) = &found {
+            self.last.clone_from(found);
+        }
         found
+    }
+
+    fn follows(&self) -> bool {
+        self.known.values().any(|known| !known.origin.pins().is_empty())
+    }
+
+    fn read_pins(&mut self) -> Option<Found> {
+        let stale = |known: &Known| !known.origin.has_current_pins(&self.how);
+        let files = self.known.iter().filter(|(_, known)| stale(known));
+        let files: Vec<ConfigFile> = files
+            .map(|(path, known)| ConfigFile { name: known.config.name.clone(), path: path.clone() })
+            .collect();
+        if files.is_empty() {
+            return None;
+        }
+        for file in files {
+            let known = self.config(&file, None);
+            let now = known.config.clone();
+            let Some(before) = self.known.insert(file.path, known) else { continue };
+            if let Some(config) = self.last.configs.iter_mut().find(|config| config.name == file.name) {
+                // What the folder said of it is true as before.
+                let of_folder =
+                    config.problems.iter().filter(|problem| !before.config.problems.contains(problem));
+                let of_folder: Vec<Problem> = of_folder.cloned().collect();
+                *config = now;
+                config.problems.extend(of_folder);
+            }
+        }
+        Some(self.last.clone())
     }
 }
 

@@ -11,7 +11,7 @@ use crate::bpf::{self, Attaching, Loaded, MapOpener, Prepared};
 use crate::cli::{Keep, KeptCapability, Options};
 use crate::host::Host;
 use crate::problem::{Place, Problem};
-use crate::reload::{Kernel, Moved, Started};
+use crate::reload::{Found, Kernel, Moved, Started};
 use crate::snapshot::View;
 use crate::spec::{GlobalPatch, LoadSpec};
 
@@ -37,14 +37,25 @@ impl BpfKernel {
         Self {
             options: bpf::Options {
                 btf_path: options.btf.clone(),
+                pin_root: Some(options.pin_root.clone()),
                 debug: options.debug,
                 opener: opener(&options.keep),
+                ..bpf::Options::default()
             },
             host,
             stop,
             keep: options.keep.clone(),
             is_reduced: Arc::default(),
         }
+    }
+
+    /// The same that keeps programs and maps over restarts; nothing is kept of configs that are not there any more.
+    pub fn with_keep(mut self, keep: Option<Arc<bpf::Keep>>, found: &Found) -> Self {
+        if let Some(keep) = &keep {
+            keep.sweep(&found.configs.iter().map(|config| config.name.clone()).collect::<Vec<_>>());
+        }
+        self.options.keep = keep;
+        self
     }
 
     /// True once the capabilities that are not kept were given up.
@@ -104,7 +115,7 @@ impl Kernel for BpfKernel {
     type Prepared = Prepared;
 
     fn prepare(&self, spec: &LoadSpec, running: Option<&Loaded>) -> Result<Prepared, Vec<Problem>> {
-        if self.is_reduced() && !privileges::may_load() {
+        if spec.has_object() && self.is_reduced() && !privileges::may_load() {
             return Err(vec![given_up(spec)]);
         }
         bpf::prepare(spec, &self.host, &self.options, running)
@@ -176,6 +187,11 @@ impl Kernel for BpfKernel {
         self.follow(loaded)
     }
 
+    fn open_pins(&self, loaded: &mut Loaded, spec: &LoadSpec) -> Option<View> {
+        loaded.open_pins(spec);
+        Some(loaded.view())
+    }
+
     fn settle(&self, loaded: &mut Loaded) {
         loaded.settle();
     }
@@ -186,6 +202,10 @@ impl Kernel for BpfKernel {
 
     fn retire(&self, loaded: Vec<Loaded>) {
         bpf::retire_all(loaded);
+    }
+
+    fn leave(&self, loaded: Vec<Loaded>) {
+        bpf::leave_all(loaded);
     }
 }
 

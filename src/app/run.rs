@@ -44,7 +44,8 @@ pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
     let host = Arc::new(
         Host::new(options.roots.clone())
             .with_kernel_btf(options.btf.clone())
-            .with_kernel_configuration(options.kconfig.clone()),
+            .with_kernel_configuration(options.kconfig.clone())
+            .with_pins(Arc::new(bpf::Pins::default())),
     );
     notify::status("parsing config...");
     let mut folder = ConfigFolder::new(options, &host);
@@ -61,7 +62,14 @@ pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
     }
     // The port is taken before anything is attached: a port in use is the commonest mistake.
     let listeners = listeners::bind(&options.web.listen, handed_over)?;
-    let start = Start { options, host, folder, found, began };
+    let keep = match options.pin_path.as_deref().map(bpf::Keep::open).transpose() {
+        Ok(keep) => keep.map(Arc::new),
+        Err(problem) => {
+            verdict::log(&[*problem]);
+            return Ok(ExitCode::from(WRONG_CONFIGURATION));
+        }
+    };
+    let start = Start { options, host, folder, found, keep, began };
     start.serve(signals, listeners, statistics)
 }
 
@@ -103,6 +111,7 @@ struct Start<'a> {
     host: Arc<Host>,
     folder: ConfigFolder,
     found: Found,
+    keep: Option<Arc<bpf::Keep>>,
     began: Instant,
 }
 
@@ -113,7 +122,7 @@ impl Start<'_> {
         listeners: Vec<Listener>,
         statistics: Option<bpf::StatisticsGuard>,
     ) -> anyhow::Result<ExitCode> {
-        let Start { options, host, folder, found, began } = self;
+        let Start { options, host, folder, found, keep, began } = self;
         for listener in &listeners {
             tracing::info!(address = listeners::place(listener), "listening");
         }
@@ -127,7 +136,7 @@ impl Start<'_> {
         let symbols = asks_for_symbols.then(|| host.open_symbols());
         let reserve = Reserve::take();
         let stop = signals.stop_flag();
-        let kernel = BpfKernel::new(options, Arc::clone(&host), Arc::clone(&stop));
+        let kernel = BpfKernel::new(options, Arc::clone(&host), Arc::clone(&stop)).with_keep(keep, &found);
         let is_reduced = kernel.reduced_flag();
         let mut supervisor = Supervisor::start(kernel, found, handler.scraper());
         drop(reserve);

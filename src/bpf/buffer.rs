@@ -18,7 +18,7 @@ use crate::snapshot::{Loss, Losses, ReadError, Records, Sink, Stream, StreamCoun
 use crate::spec::BufferSpec;
 
 /// Events in one batch, if they are small enough.
-const BATCH: usize = 1024;
+const BATCH: usize = 4096;
 
 /// Bytes of one batch, and what is kept for the next.
 const BATCH_BYTES: usize = 256 << 10;

@@ -11,39 +11,45 @@
 
 use std::os::fd::{AsFd, BorrowedFd};
 
-use libbpf_rs::{MapCore, Object, OpenMapMut, OpenObject};
+use libbpf_rs::{OpenMapMut, OpenObject};
 
 use crate::elf::MapKind;
 use crate::spec::LoadSpec;
 
 use super::loaded::Loaded;
+use super::object::LoadedObject;
 use super::raw::{self, MapFacts};
+use super::shared;
 
-/// Has the object use the predecessor's maps wherever both define them alike; their names.
+/// Has the object use the predecessor's maps wherever both define them alike.
 ///
 /// libbpf adopts any map, whatever its sizes, so the definitions are compared before (see
 /// [`LoadSpec::takes_over`]), and here once more what the kernel has against what libbpf is about to ask for.
-pub(super) fn hand_over(object: &mut OpenObject, spec: &LoadSpec, running: &Loaded) -> Vec<String> {
+/// A pin that is there goes before the predecessor's map.
+pub(super) fn hand_over(object: &mut OpenObject, spec: &LoadSpec, running: &Loaded) {
     let wanted: Vec<&str> = spec.takes_over(&running.spec).collect();
-    let mut carried = Vec::new();
     for mut map in object.maps_mut() {
         let name = map.name().to_string_lossy().into_owned();
-        if !wanted.contains(&name.as_str()) {
+        // What was shared with others stays theirs when it is not to be shared any more.
+        let is_shared = |spec| shared::shared_name(spec, &name).map(str::to_owned);
+        let leaves = is_shared(&running.spec).is_some_and(|_| is_shared(&running.spec) != is_shared(spec));
+        if leaves || !wanted.contains(&name.as_str()) {
             continue;
         }
-        let Some(found) = find(&running.held.object, &name) else { continue };
-        match adopt(&mut map, found.as_fd()) {
-            Ok(()) => carried.push(name),
-            Err(reason) => {
-                tracing::warn!(config = spec.name, map = name, reason, "the map begins anew");
-            }
+        let Some(found) = running.held.object.map(&name) else { continue };
+        if let Err(reason) = adopt(&mut map, found.as_fd()) {
+            tracing::warn!(config = spec.name, map = name, reason, "the map begins anew");
         }
     }
-    carried
 }
 
-fn find<'a>(object: &'a Object, name: &str) -> Option<libbpf_rs::Map<'a>> {
-    object.maps().find(|map| map.name().to_str() == Some(name))
+/// Names of the maps that are the predecessor's, whichever way they came.
+pub(super) fn carried(object: &LoadedObject, running: &Loaded) -> Vec<String> {
+    let id = |map: &libbpf_rs::Map<'_>| raw::describe_map(map.as_fd()).ok().map(|facts| facts.id);
+    let is_same = |(name, map): &(String, libbpf_rs::Map<'_>)| {
+        running.held.object.map(name).is_some_and(|old| id(&old).is_some() && id(&old) == id(map))
+    };
+    object.maps().filter(is_same).map(|(name, _)| name).collect()
 }
 
 fn adopt(map: &mut OpenMapMut<'_>, running: BorrowedFd<'_>) -> Result<(), String> {

@@ -9,7 +9,7 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::sync::Arc;
 
-use libbpf_rs::{MapCore, MapFlags, MapHandle, Object};
+use libbpf_rs::{MapCore, MapFlags, MapHandle};
 
 use crate::host::{Cgroup, CgroupFollower, CgroupFollowing, CgroupListener, Host};
 use crate::problem::{Place, Problem};
@@ -17,6 +17,7 @@ use crate::snapshot::{CgroupCounts, CgroupTally};
 use crate::spec::{CgroupMap, CgroupMapKind, LoadSpec};
 
 use super::explain::{errno_of, errno_text};
+use super::object::LoadedObject;
 
 /// The value of each entry.
 const MEANT: u64 = 1;
@@ -35,7 +36,7 @@ impl Following {
     /// When there is no such map, or it cannot be followed what becomes of them.
     pub(super) fn start(
         spec: &LoadSpec,
-        object: &Object,
+        object: &LoadedObject,
         host: &Host,
         tally: &Arc<CgroupTally>,
     ) -> Result<Option<Self>, Box<Problem>> {
@@ -50,7 +51,7 @@ impl Following {
             let message = format!("the map `{}` cannot follow cgroups: {reason}", wanted.map);
             Box::new(Problem::error("cgroup-map", place.clone(), message).expected("a map and a descriptor"))
         };
-        let map = object.maps().find(|map| map.name().to_str() == Some(&wanted.map));
+        let map = object.map(&wanted.map);
         let map = map.ok_or_else(|| failed("libbpf finds no map of this name".to_owned()))?;
         let map = MapHandle::try_from(&map).map_err(|error| failed(errno_text(errno_of(&error))))?;
         let writer = Writer {

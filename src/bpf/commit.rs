@@ -3,7 +3,7 @@
 use std::os::fd::AsFd;
 use std::sync::Arc;
 
-use libbpf_rs::{MapCore, Object, OpenObject, ProgramMut};
+use libbpf_rs::{OpenObject, ProgramMut};
 
 use crate::host::Host;
 use crate::problem::{Place, Problem};
@@ -13,16 +13,20 @@ use crate::spec::LoadSpec;
 use super::attach::{AttachError, Attached, Target, Wanted};
 use super::buffer::Buffer;
 use super::cgroups::Following;
-use super::exchange::{Exchanged, Hooks, Planned, PutBack, exchange};
+use super::exchange::{Attachment, Exchanged, Hooks, Planned, PutBack, exchange};
 use super::follow::{Follower, MOST_PLACES};
 use super::judge::{Failure, judge};
+use super::keep::{Keep, Kept, Left};
 use super::load::{FailedProgram, give_up, into_kernel};
 use super::loaded::{Attachments, Detaching, Held, Loaded, OpenBuffer};
+use super::object::{LoadedObject, MapNames};
 use super::operations::{self, Operations};
+use super::pinning::{self, NewPins};
 use super::programs::ProgramTable;
 use super::read::{MapSource, NestedSource};
 use super::select::Selection;
-use super::{Options, attach, carry, cgroups, explain, globals, raw};
+use super::shared::SharedMap;
+use super::{Options, attach, carry, cgroups, explain, globals, pins, raw};
 
 /// An object in the kernel of which nothing is attached yet.
 pub struct Prepared {
@@ -34,7 +38,14 @@ pub struct Prepared {
     carried: Vec<String>,
     /// How the map of cgroups fares: counted on from the predecessor.
     tally: Arc<CgroupTally>,
-    object: Object,
+    /// Maps that others loaded.
+    pinned: Vec<NamedSource>,
+    /// Maps that others may have, too.
+    shares: Vec<Arc<SharedMap>>,
+    /// Where it is kept over restarts, and what was left by an exporter before this one.
+    keep: Option<(Arc<Keep>, Option<Left>)>,
+    object: LoadedObject,
+    new_pins: NewPins,
 }
 
 /// What a program that does not attach costs.
@@ -79,17 +90,42 @@ impl Prepared {
         running: Option<&Loaded>,
         selection: Option<Selection>,
     ) -> Result<Self, Vec<Problem>> {
-        let carried = std::cell::RefCell::default();
+        let new_pins = std::cell::RefCell::new(NewPins::default());
+        let sharing = std::cell::RefCell::new(options.shared.begin(spec));
+        let keep = options.keep.as_ref().filter(|_| spec.has_object());
+        let left = std::cell::RefCell::new(keep.filter(|_| running.is_none()).map(|keep| keep.left(spec)));
+        let names = std::cell::RefCell::new(MapNames::default());
         let adapt = |object: &mut OpenObject| {
-            let handed_over = running.map(|running| carry::hand_over(object, spec, running));
-            carried.replace(handed_over.unwrap_or_default());
+            let known = MapNames::of(object);
+            if let Some(running) = running {
+                carry::hand_over(object, spec, running);
+            }
+            if let Some(left) = &mut *left.borrow_mut() {
+                left.take_maps(object, &known, spec);
+            }
+            // A load that is tried again makes them again.
+            new_pins.take();
+            new_pins.replace(pinning::look(object, &known, spec)?);
+            sharing.borrow_mut().take(object, &known, spec, running)?;
+            names.replace(known);
             Ok(())
         };
-        let (object, selection) = into_kernel(spec, host, options, selection, &adapt)?;
-        let (sources, carried) = (sources(spec, options, &object), carried.into_inner());
+        let (object, selection) = match spec.has_object() {
+            true => {
+                let (object, selection) = into_kernel(spec, host, options, selection, &adapt)?;
+                (LoadedObject::new(object, names.into_inner()), selection)
+            }
+            false => (LoadedObject::default(), Selection::default()),
+        };
+        let shares = sharing.into_inner().offer(&object, spec);
+        let new_pins = new_pins.into_inner();
+        let carried = running.map(|running| carry::carried(&object, running)).unwrap_or_default();
+        let sources = sources(spec, options, &object);
         let buffers = buffers(spec, &object, &carried, running)?;
         let tally = running.map(|running| Arc::clone(&running.tally)).unwrap_or_default();
-        Ok(Self { spec: spec.clone(), selection, buffers, sources, carried, tally, object })
+        let (spec, pinned) = (spec.clone(), pins::sources(spec));
+        let keep = keep.map(|keep| (Arc::clone(keep), left.into_inner()));
+        Ok(Self { keep, spec, selection, buffers, sources, carried, tally, pinned, shares, object, new_pins })
     }
 
     /// What a scrape may see of it.
@@ -97,7 +133,7 @@ impl Prepared {
     pub fn view(&self) -> View {
         View {
             config: self.spec.name.clone(),
-            sources: self.sources.clone(),
+            sources: self.sources.iter().chain(&self.pinned).cloned().collect(),
             streams: self.buffers.iter().map(OpenBuffer::stream).collect(),
             programs: Arc::new(ProgramTable::default()),
             cgroups: Arc::clone(&self.tally),
@@ -138,32 +174,43 @@ impl Prepared {
         let following = Following::start(&self.spec, &self.object, host, &self.tally);
         let following = following.map_err(|problem| Refused::ForGood(vec![*problem]))?;
         let operations = self.operations(attaching, running.as_deref_mut())?;
-        let planned: Vec<Planned<Target>> =
+        let mut planned: Vec<Planned<Target>> =
             self.object.progs_mut().flat_map(|program| planned(&program, &self.spec, host)).collect();
+        let (keep, left) = self.keep.take().unzip();
+        let left = left.flatten();
+        let (mut at_work, mut was_there) =
+            left.as_ref().map(|left| at_work(left, &mut planned)).unwrap_or_default();
+        let kept = keep.as_ref().and_then(|keep| Kept::begin(keep, &self.object, &self.spec));
         let selection = &self.selection;
         let may_go_on = |name: &str, was_attached: bool| {
             let is_bearable = attaching == Attaching::AsFarAsPossible && !was_attached;
             !selection.has_next(name) && (selection.is_optional(name) || is_bearable)
         };
-        let mut nothing = Vec::new();
         let (old_object, old) = match running.as_deref_mut() {
             Some(running) => (Some(&mut running.held.object), &mut running.held.links.held),
-            None => (None, &mut nothing),
+            None => (None, &mut was_there),
         };
         let mut hooks =
-            KernelHooks { new: &mut self.object, old: old_object, detaching: Detaching::default() };
+            KernelHooks { new: &mut self.object, old: old_object, detaching: Detaching::default(), kept };
         let outcome = exchange(&mut hooks, &planned, old, may_go_on);
-        let mut detaching = hooks.detaching;
+        let KernelHooks { mut detaching, mut kept, .. } = hooks;
         match outcome {
-            Ok(exchanged) => {
+            Ok(mut exchanged) => {
+                exchanged.attachments.append(&mut at_work);
+                if let Some(kept) = &mut kept {
+                    exchanged.attachments = bring(kept, exchanged.attachments);
+                }
+                left.into_iter().for_each(Left::remove);
                 if let Some(running) = running {
                     running.held.links.detaching.join(detaching);
                     let old = running.following.take();
                     cgroups::hand_over(old, following.as_ref(), &running.spec, &self.spec, &self.tally);
                 }
-                Ok(self.loaded(host, exchanged, operations, following))
+                Ok(self.loaded(host, exchanged, operations, following, kept))
             }
             Err(put_back) => {
+                left.iter().for_each(Left::stay);
+                drop((at_work, was_there));
                 detaching.wait();
                 drop((following, operations));
                 if let Some(running) = running {
@@ -200,10 +247,13 @@ impl Prepared {
         exchanged: Exchanged<Attached, Target, AttachError>,
         operations: Operations,
         following: Option<Following>,
+        kept: Option<Kept>,
     ) -> Loaded {
         let Exchanged { attachments, failures } = exchanged;
         let (failures, followers) = self.left_over(host, failures);
-        let judged = judge(&self.spec, &self.selection, &self.object, (&attachments, &operations), &failures);
+        let not_kept = kept.as_ref().map_or(&[][..], |kept| &kept.not_kept);
+        let held = (attachments.as_slice(), &operations);
+        let judged = judge(&self.spec, &self.selection, &self.object, held, &failures, not_kept);
         for failure in &failures {
             let program = &failure.planned.program;
             if self.selection.is_optional(program) {
@@ -215,6 +265,7 @@ impl Prepared {
                 );
             }
         }
+        self.new_pins.keep();
         let links = Attachments { held: attachments, operations, detaching: Detaching::default() };
         let held = Held { links, buffers: self.buffers, maps: self.sources, object: self.object };
         Loaded {
@@ -228,6 +279,9 @@ impl Prepared {
             failures,
             followers,
             carried: self.carried,
+            pinned: self.pinned,
+            shares: self.shares,
+            kept,
             tally: self.tally,
         }
     }
@@ -297,6 +351,36 @@ impl Prepared {
     }
 }
 
+/// What is attached.
+type Links = Vec<Attachment<Attached, Target>>;
+
+/// What an exporter before this one has left at work: what goes on as it is, which needs not be attached any more,
+/// and what is to be taken over from.
+fn at_work(left: &Left, planned: &mut Vec<Planned<Target>>) -> (Links, Links) {
+    let (mut goes_on, mut was_there) = (Vec::new(), Vec::new());
+    planned.retain(|planned| {
+        let Some(link) = left.take_link(&planned.program, &planned.place) else { return true };
+        let Planned { program, place } = planned.clone();
+        let attachment = Attachment { program, place, link };
+        if left.is_same() {
+            goes_on.push(attachment)
+        } else {
+            was_there.push(attachment)
+        }
+        !left.is_same()
+    });
+    (goes_on, was_there)
+}
+
+/// Brings the files of all links to where they are kept now.
+fn bring(kept: &mut Kept, attachments: Links) -> Links {
+    let bring = |Attachment { program, place, link }: Attachment<Attached, Target>| {
+        let link = kept.bring(link, &program, &place);
+        Attachment { program, place, link }
+    };
+    attachments.into_iter().map(bring).collect()
+}
+
 /// Why a program is not attached.
 enum Refused {
     /// There is no other way.
@@ -330,13 +414,14 @@ fn planned(program: &ProgramMut<'_>, spec: &LoadSpec, host: &Host) -> Vec<Planne
 
 /// The kernel's hooks, for the programs of two objects.
 struct KernelHooks<'a> {
-    new: &'a mut Object,
-    old: Option<&'a mut Object>,
+    new: &'a mut LoadedObject,
+    old: Option<&'a mut LoadedObject>,
     detaching: Detaching,
+    kept: Option<Kept>,
 }
 
 impl KernelHooks<'_> {
-    fn object(&mut self, is_old: bool) -> Option<&mut Object> {
+    fn object(&mut self, is_old: bool) -> Option<&mut LoadedObject> {
         if is_old { self.old.as_deref_mut() } else { Some(self.new) }
     }
 
@@ -366,7 +451,11 @@ impl Hooks for KernelHooks<'_> {
         if self.old.is_some() {
             self.detaching.make_ready();
         }
-        self.attach_one(false, planned)
+        let link = self.attach_one(false, planned)?;
+        Ok(match &mut self.kept {
+            Some(kept) => kept.pin(link, &planned.program, &planned.place),
+            None => link,
+        })
     }
 
     fn attach_old(&mut self, planned: &Planned<Target>) -> Result<Attached, AttachError> {
@@ -408,7 +497,7 @@ impl Hooks for KernelHooks<'_> {
 /// reader; the numbers of another one of its name go on all the same.
 fn buffers(
     spec: &LoadSpec,
-    object: &Object,
+    object: &LoadedObject,
     carried: &[String],
     running: Option<&Loaded>,
 ) -> Result<Vec<OpenBuffer>, Vec<Problem>> {
@@ -420,7 +509,7 @@ fn buffers(
             opened.push(before.clone());
             continue;
         }
-        let map = object.maps().find(|map| map.name().to_str() == Some(wanted.map.as_str()));
+        let map = object.map(&wanted.map);
         let counts = before.map(|before| before.buffer.shared_counts()).unwrap_or_default();
         let buffer = map
             .ok_or_else(|| "libbpf finds no map of this name".to_owned())
@@ -442,10 +531,9 @@ fn unopened(spec: &LoadSpec, map: &str, reason: String) -> Problem {
 }
 
 /// Sources for all maps that can be read whole.
-fn sources(spec: &LoadSpec, options: &Options, object: &Object) -> Vec<NamedSource> {
+fn sources(spec: &LoadSpec, options: &Options, object: &LoadedObject) -> Vec<NamedSource> {
     let mut sources = Vec::new();
-    for map in object.maps() {
-        let name = map.name().to_string_lossy();
+    for (name, map) in object.maps() {
         // Metrics name a section's map by the section, whatever the object is called.
         let name = globals::section_of_map(&name).unwrap_or(&name).to_owned();
         let nested = spec.nested.iter().find(|nested| nested.name == name);

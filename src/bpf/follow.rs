@@ -64,8 +64,9 @@ impl Loaded {
         self.followers = followers;
         if has_changed {
             let held = &self.held;
+            let not_kept = self.kept.as_ref().map_or(&[][..], |kept| &kept.not_kept);
             let links = (held.links.held.as_slice(), &held.links.operations);
-            let judged = judge(&self.spec, &self.selection, &held.object, links, &self.failures);
+            let judged = judge(&self.spec, &self.selection, &held.object, links, &self.failures, not_kept);
             (self.programs, self.verdicts) = (judged.programs.into(), judged.verdicts);
             self.problems = judged.problems;
         }
@@ -143,6 +144,10 @@ impl Loaded {
             Ok(link) => {
                 let Planned { program, place } = planned;
                 tracing::info!(config = self.spec.name, program, %place, "attached");
+                let link = match &mut self.kept {
+                    Some(kept) => kept.pin(link, &program, &place),
+                    None => link,
+                };
                 self.held.links.held.push(Attachment { program, place, link });
                 if let Some(before) = before {
                     self.failures.remove(before);

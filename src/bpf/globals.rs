@@ -2,7 +2,7 @@
 
 use std::os::fd::AsFd;
 
-use libbpf_rs::{MapCore, Object, OpenObject};
+use libbpf_rs::{MapCore, OpenObject};
 
 use crate::elf::section_map;
 use crate::host::Host;
@@ -10,6 +10,7 @@ use crate::problem::{Place, Problem};
 use crate::spec::{GlobalPatch, LoadSpec};
 
 use super::mapping::Desk;
+use super::object::LoadedObject;
 use super::raw::{GlobalVariable, global_variables};
 
 const PREFIX: &str = "kaddr_";
@@ -138,12 +139,10 @@ pub(super) fn set_values(object: &mut OpenObject, spec: &LoadSpec) -> Result<(),
 ///
 /// # Errors
 /// Why not; nothing was written then.
-pub(super) fn set_in_place(object: &Object, changes: &[GlobalPatch]) -> Result<(), String> {
+pub(super) fn set_in_place(object: &LoadedObject, changes: &[GlobalPatch]) -> Result<(), String> {
     let mut writes = Vec::new();
     for change in changes {
-        let map = object
-            .maps()
-            .find(|map| map.name().to_str().is_some_and(|name| is_map_of(name, &change.section)));
+        let map = object.maps().find(|(name, _)| is_map_of(name, &change.section)).map(|(_, map)| map);
         let map = map.ok_or_else(|| format!("there is no section {}", change.section))?;
         let desk = Desk::open(map.as_fd(), map.value_size() as usize)
             .map_err(|error| format!("the memory of {} cannot be mapped: {error}", change.section))?;

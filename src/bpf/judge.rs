@@ -2,14 +2,13 @@
 
 use std::os::fd::OwnedFd;
 
-use libbpf_rs::Object;
-
 use crate::problem::Problem;
 use crate::snapshot::{ProgramVerdict, Verdict};
 use crate::spec::LoadSpec;
 
 use super::attach::{Attached, Target};
 use super::exchange::{Attachment, Planned};
+use super::object::LoadedObject;
 use super::operations::{self, Operations};
 use super::programs::{LoadedProgram, ProgramTable};
 use super::raw;
@@ -34,9 +33,10 @@ pub(super) struct Judged {
 pub(super) fn judge(
     spec: &LoadSpec,
     selection: &Selection,
-    object: &Object,
+    object: &LoadedObject,
     (attachments, operations): (&[Attachment<Attached, Target>], &Operations),
     failures: &[Failure],
+    not_kept: &[(String, String)],
 ) -> Judged {
     let mut judged = Judged::default();
     let (mut parts, mut optional) = (0, 0);
@@ -50,20 +50,28 @@ pub(super) fn judge(
         let is_part = operations::has(&program);
         let own = attachments.iter().filter(|attachment| attachment.program == name);
         let is_by_section = own.clone().all(|own| matches!(own.place, Target::Section(_)));
+        // Of what goes on from before, another one is at work than was loaded now.
+        let at_work = own.clone().filter(|own| matches!(own.link, Attached::Pinned { .. }));
+        let at_work = at_work.filter_map(|own| own.link.link_fd());
+        let at_work = at_work.filter_map(|link| raw::program_of_link(link).ok()).next();
         let places = own.count();
         let failed: Vec<&Failure> =
             failures.iter().filter(|failure| failure.planned.program == name).collect();
         let is_optional = selection.is_optional(&name);
-        let (verdict, problem) = if is_part {
+        let (mut verdict, problem) = if is_part {
             (parts, optional) = (parts + 1, optional + usize::from(is_optional));
             (part(&name, operations), None)
         } else {
             one(&name, places, is_by_section, &failed, is_optional)
         };
         let is_attached = verdict.verdict == Verdict::Attached;
+        if let Some((_, why)) = not_kept.iter().find(|(program, _)| *program == name) {
+            let separator = if verdict.reason.is_empty() { "" } else { "; " };
+            verdict.reason.push_str(&format!("{separator}attached anew by each start: {why}"));
+        }
         judged.verdicts.push(verdict);
         judged.problems.extend(problem);
-        match descriptor.try_clone_to_owned() {
+        match at_work.map_or_else(|| descriptor.try_clone_to_owned(), Ok) {
             Ok(descriptor) => {
                 judged.programs.programs.push(LoadedProgram { name, attached: is_attached, descriptor });
             }

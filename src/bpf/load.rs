@@ -115,6 +115,9 @@ fn open_and_load(
         readable(path, spec).map_err(|problem| Stopped::Known(vec![*problem]))?;
         builder.btf_custom_path(path).map_err(opening)?;
     }
+    if let Some(root) = &options.pin_root {
+        builder.pin_root_path(root).map_err(opening)?;
+    }
     let kernel_options = kconfig::text(spec, host).map_err(|problem| Stopped::Known(vec![*problem]))?;
     let mut object = match &kernel_options {
         None => builder.open_memory(&spec.object_bytes).map_err(opening)?,

@@ -4,8 +4,6 @@ use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
-use libbpf_rs::Object;
-
 use crate::host::{CgroupFollower, Host};
 use crate::problem::Problem;
 use crate::snapshot::{CgroupTally, NamedSource, NamedStream, ProgramVerdict, Verdict, View};
@@ -17,17 +15,20 @@ use super::cgroups::Following;
 use super::exchange::Attachment;
 use super::follow::Follower;
 use super::judge::Failure;
+use super::keep::Kept;
+use super::object::LoadedObject;
 use super::operations::Operations;
 use super::programs::ProgramTable;
 use super::select::Selection;
-use super::{cgroups, globals, raw};
+use super::shared::SharedMap;
+use super::{cgroups, globals, pins, raw};
 
 /// Object and attachments of one config. The supervisor owns it alone; dropping it detaches.
 pub struct Loaded {
     /// The map that follows cgroups: it does so no longer than the programs are there that ask for it.
     pub(super) following: Option<Following>,
     pub(super) spec: LoadSpec,
-    pub(super) held: Held<Attachments, Vec<OpenBuffer>, Vec<NamedSource>, Object>,
+    pub(super) held: Held<Attachments, Vec<OpenBuffer>, Vec<NamedSource>, LoadedObject>,
     pub(super) programs: Arc<ProgramTable>,
     pub(super) verdicts: Vec<ProgramVerdict>,
     pub(super) problems: Vec<Problem>,
@@ -38,6 +39,12 @@ pub struct Loaded {
     pub(super) followers: Vec<Follower>,
     /// Maps that were its predecessor's.
     pub(super) carried: Vec<String>,
+    /// Maps that others loaded.
+    pub(super) pinned: Vec<NamedSource>,
+    /// Maps that others may have, too.
+    pub(super) shares: Vec<Arc<SharedMap>>,
+    /// What keeps it over restarts; after what is held, whose files lie there.
+    pub(super) kept: Option<Kept>,
     pub(super) tally: Arc<CgroupTally>,
 }
 
@@ -181,7 +188,18 @@ impl Loaded {
             self.following = following;
         }
         self.spec = spec.clone();
+        if let Some(kept) = &self.kept
+            && let Err(error) = kept.keep.rename(&kept.folder, spec)
+        {
+            tracing::warn!(config = spec.name, %error, "the next start takes over as from another object");
+        }
         Ok(())
+    }
+
+    /// Opens the maps that others loaded anew, as another spec has them.
+    pub fn open_pins(&mut self, spec: &LoadSpec) {
+        self.pinned = pins::sources(spec);
+        self.spec.pins.clone_from(&spec.pins);
     }
 
     /// What keeps the map of cgroups in step, to be run by a thread of its own; it ends by itself when it is
@@ -206,7 +224,7 @@ impl Loaded {
     pub fn view(&self) -> View {
         View {
             config: self.spec.name.clone(),
-            sources: self.held.maps.clone(),
+            sources: self.held.maps.iter().chain(&self.pinned).cloned().collect(),
             streams: self.held.buffers.iter().map(OpenBuffer::stream).collect(),
             programs: Arc::clone(&self.programs) as _,
             cgroups: Arc::clone(&self.tally),
@@ -243,6 +261,20 @@ impl Loaded {
         self.held.links.held.len() + self.held.links.operations.count()
     }
 
+    /// Lets go of it and leaves at work what outlives the exporter.
+    fn leave(mut self) {
+        if let Some(kept) = &self.kept {
+            kept.folder.stay();
+            let links = &mut self.held.links.held;
+            let not_kept = std::mem::take(links).into_iter().filter_map(|attachment| {
+                let Attachment { program, place, link } = attachment;
+                Some(Attachment { program, place, link: link.leave()? })
+            });
+            *links = not_kept.collect();
+        }
+        self.retire();
+    }
+
     /// Detaches all programs and frees the object. Takes about as long as detaching one program.
     pub fn retire(self) {
         tracing::debug!(config = self.spec.name, links = self.link_count(), "detaching");
@@ -267,6 +299,11 @@ impl std::fmt::Debug for Loaded {
 /// Retires several at once, in about the time of one.
 pub fn retire_all(all: Vec<Loaded>) {
     side_by_side(all, Loaded::retire);
+}
+
+/// Lets go of several because the exporter ends, and leaves at work what outlives it.
+pub fn leave_all(all: Vec<Loaded>) {
+    side_by_side(all, Loaded::leave);
 }
 
 impl Drop for Attachments {

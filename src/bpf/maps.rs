@@ -44,7 +44,7 @@ fn arrays_can_be_mapped() -> bool {
     })
 }
 
-/// Sets capacities.
+/// Sets capacities and pins.
 ///
 /// # Errors
 /// All that is wrong with any of them.
@@ -59,22 +59,34 @@ pub(super) fn set_options(object: &mut OpenObject, spec: &LoadSpec) -> Result<()
 }
 
 fn set(object: &mut OpenObject, spec: &LoadSpec, setting: &MapSetting) -> Result<(), Box<Problem>> {
-    let Some(max_entries) = setting.max_entries else { return Ok(()) };
-    let place = Place {
-        config: Some(spec.name.clone()),
-        path: format!("maps.{}.max_entries", setting.name),
-        map: Some(setting.name.clone()),
-        ..Place::default()
-    };
     let map = object.maps_mut().find(|map| map.name().to_str() == Some(setting.name.as_str()));
-    let outcome = match map {
-        Some(mut map) => {
-            map.set_max_entries(max_entries).map_err(|error| explain::errno_text(explain::errno_of(&error)))
-        }
-        None => Err("libbpf finds no map of this name".to_owned()),
+    let failed = |key: &str, code, message: String| {
+        let place = Place {
+            config: Some(spec.name.clone()),
+            path: format!("maps.{}.{key}", setting.name),
+            map: Some(setting.name.clone()),
+            ..Place::default()
+        };
+        Box::new(Problem::error(code, place, message))
     };
-    outcome.map_err(|reason| {
-        let message = format!("the capacity of the map `{}` cannot be set: {reason}", setting.name);
-        Problem::error("max-entries", place, message).expected(max_entries.to_string()).into()
-    })
+    let reason = |error: libbpf_rs::Error| explain::errno_text(explain::errno_of(&error));
+    let Some(mut map) = map else {
+        let message = format!("libbpf finds no map of the name `{}`", setting.name);
+        return Err(failed("max_entries", "max-entries", message));
+    };
+    if let Some(max_entries) = setting.max_entries {
+        map.set_max_entries(max_entries).map_err(|error| {
+            let reason = reason(error);
+            let message = format!("the capacity of the map `{}` cannot be set: {reason}", setting.name);
+            failed("max_entries", "max-entries", message).expected(max_entries.to_string())
+        })?;
+    }
+    if let Some(path) = &setting.pin_path {
+        map.set_pin_path(path).map_err(|error| {
+            let reason = reason(error);
+            let message = format!("`{}` cannot be pinned at {}: {reason}", setting.name, path.display());
+            failed("pin_path", "pin-place", message)
+        })?;
+    }
+    Ok(())
 }

@@ -4,7 +4,7 @@
 //! A variable in these sections is a map whose members are programs. It is attached as a whole, so that its
 //! programs have no places of their own.
 
-use libbpf_rs::{Link, MapCore, MapMut, MapType, Object, Program};
+use libbpf_rs::{Link, MapCore, MapMut, MapType, Program};
 
 use crate::elf::SectionKind;
 use crate::problem::{Place, Problem};
@@ -12,6 +12,7 @@ use crate::snapshot::Verdict;
 use crate::spec::LoadSpec;
 
 use super::explain::{errno_of, errno_text};
+use super::object::LoadedObject;
 use super::{attach, raw};
 
 /// What is attached of one object, and what is not.
@@ -24,7 +25,7 @@ pub(super) struct Operations {
 impl Operations {
     /// Attaches all that an object has. A predecessor that is in the way is let go of first: of one name the
     /// kernel takes one.
-    pub(super) fn attach(object: &mut Object, spec: &LoadSpec, old: Option<&mut Self>) -> Self {
+    pub(super) fn attach(object: &mut LoadedObject, spec: &LoadSpec, old: Option<&mut Self>) -> Self {
         let mut all = Self::default();
         let mut old = old;
         for mut map in object.maps_mut().filter(is_one) {
@@ -46,7 +47,7 @@ impl Operations {
     }
 
     /// Attaches what of an object is not attached any more, because a successor had let go of it.
-    pub(super) fn put_back(&mut self, object: &mut Object, spec: &LoadSpec) {
+    pub(super) fn put_back(&mut self, object: &mut LoadedObject, spec: &LoadSpec) {
         for mut map in object.maps_mut().filter(is_one) {
             let name = map.name().to_string_lossy().into_owned();
             if self.held.iter().any(|(held, _)| *held == name) || self.problems_of(&name) {

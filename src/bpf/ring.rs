@@ -1,11 +1,12 @@
 //! Reading a ring buffer through the memory that the kernel shares.
 //!
-//! libbpf has a reader, too, which calls back into Rust for every event and tells the kernel of every one. Here a batch is
-//! copied out word by word, of each event as much as somebody looks at, and the kernel is told once.
+//! libbpf has a reader, too, which calls back into Rust for every event, tells the kernel of every one, and looks for the next
+//! one only then. Here a batch is copied out word by word, of each event as much as somebody looks at, events of one
+//! length in one go, and the kernel is told once.
 
 use std::io;
 use std::os::fd::BorrowedFd;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::mapping::{Place, Window};
 use crate::snapshot::Records;
@@ -67,23 +68,71 @@ impl Ring {
         let data = self.shared.words().get(self.first..).unwrap_or_default();
         while at < written && records.len() < most {
             let place = usize::try_from(at & (self.size - 1)).unwrap_or(usize::MAX) / WORD;
-            let Some((header, event)) = data.get(place..).and_then(|from| from.split_first()) else { break };
-            // What was written before the mark went away is there then.
-            let header = header.load(Ordering::Acquire).to_ne_bytes();
-            let length = header.first_chunk().map_or(BUSY, |length| u32::from_ne_bytes(*length));
-            if length & BUSY != 0 {
+            let Some((from, first)) = data.get(place..).and_then(|from| Some((from, mark(from.first()?))))
+            else {
+                break;
+            };
+            if first & BUSY != 0 {
                 break;
             }
-            let bytes = (length & !DISCARDED) as usize;
-            if length & DISCARDED == 0 {
-                let copied = bytes.min(needs);
-                let words = event.get(..copied.div_ceil(WORD)).unwrap_or_default();
-                records.push_words(words.iter().map(|word| word.load(Ordering::Relaxed)), copied);
+            let bytes = (first & !DISCARDED) as usize;
+            let words = 1 + bytes.div_ceil(WORD);
+            let whole = usize::try_from(written - at).unwrap_or(usize::MAX) / (words * WORD);
+            let taken = if first & DISCARDED == 0 {
+                let most = whole.min(most - records.len());
+                run(from.chunks_exact(words).take(most), first, bytes.min(needs), records)
+            } else {
+                1
+            };
+            at += (taken * words * WORD) as u64;
+            if taken == 0 {
+                break;
             }
-            at += (bytes + WORD).next_multiple_of(WORD) as u64;
         }
         self.reader.set(at);
     }
+}
+
+/// The first four bytes before an event. What was written before the mark went away is there then.
+#[inline]
+fn mark(header: &AtomicU64) -> u32 {
+    header.load(Ordering::Acquire).to_ne_bytes().first_chunk().map_or(BUSY, |mark| u32::from_ne_bytes(*mark))
+}
+
+/// Adds events as long as their mark is that of the first; how many. Where the next event is does not depend on what is
+/// read of this one as long as all have one length, so that the processor reads several at once.
+#[inline]
+fn run<'m>(
+    events: impl Iterator<Item = &'m [AtomicU64]>,
+    first: u32,
+    bytes: usize,
+    records: &mut Records,
+) -> usize {
+    let events = events.map_while(|event| {
+        let (header, event) = event.split_first()?;
+        (mark(header) == first).then_some(event)
+    });
+    match bytes.div_ceil(WORD) {
+        0 => records.push_rows(events.map(|_| []), bytes),
+        1 => records.push_rows(events.map(load::<1>), bytes),
+        2 => records.push_rows(events.map(load::<2>), bytes),
+        3 => records.push_rows(events.map(load::<3>), bytes),
+        4 => records.push_rows(events.map(load::<4>), bytes),
+        words => {
+            let before = records.len();
+            for event in events {
+                let words = event.get(..words).unwrap_or_default();
+                records.push_words(words.iter().map(|word| word.load(Ordering::Relaxed)), bytes);
+            }
+            records.len() - before
+        }
+    }
+}
+
+/// The first words of an event.
+#[inline]
+fn load<const WORDS: usize>(event: &[AtomicU64]) -> [u64; WORDS] {
+    std::array::from_fn(|word| event.get(word).map_or(0, |word| word.load(Ordering::Relaxed)))
 }
 
 #[cfg(test)]

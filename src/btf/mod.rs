@@ -60,6 +60,13 @@ const HEADER_LENGTH: usize = 24;
 const MAX_NAME: usize = 512;
 
 impl Btf {
+    /// No types at all.
+    #[must_use]
+    pub fn empty() -> Self {
+        let (types, strings) = (0..0, 0..1);
+        Self { data: [0].into(), big_endian: false, types, strings, starts: Vec::new(), base: None }
+    }
+
     /// Reads BTF that stands alone, as objects and kernels have it.
     ///
     /// # Errors

@@ -69,6 +69,10 @@ pub struct Options {
     pub keep: Keep,
     /// `--btf.path`: types of the kernel, when it does not carry them itself.
     pub btf: Option<PathBuf>,
+    /// `--bpf.pin-root`: where maps are pinned that their objects want pinned by their names.
+    pub pin_root: PathBuf,
+    /// `--bpf.pin-path`: where programs and maps are kept at work while the exporter is away.
+    pub pin_path: Option<PathBuf>,
     /// `--bpf.kconfig`: the kernel's configuration, where the machine does not have it at one of the usual places.
     pub kconfig: Option<PathBuf>,
     /// `--bpf.stats`: have the kernel measure programs as long as the exporter runs.

@@ -213,6 +213,19 @@ pub(super) struct Arguments {
           value_parser = clap::value_parser!(std::ffi::OsString), help_heading = "Kernel and host")]
     btf_path: std::ffi::OsString,
 
+    /// Where maps are pinned that their objects want pinned by their names (LIBBPF_PIN_BY_NAME).
+    #[arg(
+        long = "bpf.pin-root",
+        value_name = "DIR",
+        default_value = "/sys/fs/bpf",
+        help_heading = "Kernel and host"
+    )]
+    bpf_pin_root: PathBuf,
+
+    /// Folder below a BPF file system by which programs and maps stay at work while the exporter is away.
+    #[arg(long = "bpf.pin-path", value_name = "DIR", help_heading = "Kernel and host")]
+    bpf_pin_path: Option<PathBuf>,
+
     /// The running kernel's configuration, plain or packed by gzip [default: /boot/config-RELEASE, /proc/config.gz].
     #[arg(long = "bpf.kconfig", value_name = "FILE", help_heading = "Kernel and host")]
     bpf_kconfig: Option<PathBuf>,
@@ -286,6 +299,8 @@ impl Arguments {
             scrape_timeout: self.scrape_timeout,
             keep: self.capabilities_keep,
             btf: Some(self.btf_path).filter(|path| !path.is_empty()).map(PathBuf::from),
+            pin_root: self.bpf_pin_root,
+            pin_path: self.bpf_pin_path,
             kconfig: self.bpf_kconfig,
             bpf_stats: self.bpf_stats == Stats::On,
             roots: Roots {

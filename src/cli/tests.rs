@@ -37,6 +37,7 @@ fn the_defaults_are_the_references() {
     assert_eq!(options.web.limits.write_timeout, Limits::default().write_timeout);
     assert_eq!(options.keep, Keep::All);
     assert_eq!(options.btf, None);
+    assert_eq!(options.pin_root, Path::new("/sys/fs/bpf"));
     assert_eq!(
         options.log,
         LogOptions { level: LogLevel::Info, format: LogFormat::Logfmt, timestamps: true }
@@ -64,6 +65,8 @@ fn every_flag_of_the_reference_is_known() {
     check(&["--capabilities.keep=none"], |options| options.keep = Keep::Only([].into()));
     check(&["--btf.path", "/boot/btf"], |options| options.btf = Some("/boot/btf".into()));
     check(&["--btf.path="], |_| {});
+    check(&["--bpf.pin-root=/run/pins"], |options| options.pin_root = "/run/pins".into());
+    check(&["--bpf.pin-path=/run/kept"], |options| options.pin_path = Some("/run/kept".into()));
     check(&["--debug"], |options| {
         options.debug = true;
         options.log.level = LogLevel::Debug;

@@ -90,6 +90,11 @@ pub(super) fn object_places(file: &ConfigFile, written: Option<&str>, options: &
     places
 }
 
+/// Whether a config names an object, or there is one by its name.
+pub(super) fn has_object(file: &ConfigFile, written: Option<&Found<String>>, options: &Options) -> bool {
+    written.is_some() || object_places(file, None, options).iter().any(|path| path.exists())
+}
+
 /// Finds the object of a config.
 pub(super) fn find_object(
     file: &ConfigFile,

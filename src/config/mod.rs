@@ -34,10 +34,11 @@ pub use rights::Insecure;
 pub use schema::schema;
 
 use self::findings::{Findings, Spot};
+use crate::btf::Btf;
 use crate::elf::ObjectInfo;
 use crate::host::Host;
 use crate::problem::{Place, Problem};
-use crate::spec::{LoadSpec, Spec, ViewSpec};
+use crate::spec::{FromPin, LoadSpec, MetricSpec, Spec, ViewSpec};
 
 /// What every config is read with.
 #[derive(Clone, Debug)]
@@ -120,19 +121,26 @@ fn examine_into(file: &ConfigFile, options: &Options, examined: &mut Examined) -
         Err(problems) => return refused(problems),
     };
     examined.origin.found_object_name(raw.object.as_ref().map(|found| found.value.as_str()));
-    let loaded = files::find_object(file, raw.object.as_ref(), options).and_then(|path| {
+    let needs_none = check::Pins::are_in(&raw) && !files::has_object(file, raw.object.as_ref(), options);
+    let read_object = |path: PathBuf| {
         let opened = files::object(file, &path)?;
         weak.extend(self::weak(options, files::object_place(file, &path), &opened));
         let bytes = examined.origin.found_object(&path, opened);
         let info = parse_object(file, &path, &bytes)?;
         Ok((path, bytes, info))
-    });
+    };
+    let loaded = match needs_none {
+        true => Ok((PathBuf::new(), Arc::from([]), ObjectInfo::of_maps(Vec::new(), Btf::empty()))),
+        false => files::find_object(file, raw.object.as_ref(), options).and_then(read_object),
+    };
     let mut spec = None;
     let mut problems = match loaded {
         Ok((path, bytes, info)) => {
             let object = ObjectFile { path: &path, bytes: &bytes, info: &info };
-            spec = checked(file, &raw, &object, options, &mut findings);
-            examined.object = Some((path, info));
+            let pins;
+            (spec, pins) = checked(file, &raw, &object, options, &mut findings);
+            examined.origin.found_pins(needs_none, pins);
+            examined.object = (!needs_none).then_some((path, info));
             findings.settle(text)
         }
         Err(problem) => {
@@ -178,7 +186,7 @@ pub fn read_drafted(file: &ConfigFile, object: &Path, options: &Options) -> (Che
 pub fn check_text(file: &ConfigFile, text: &str, object: &ObjectFile<'_>, options: &Options) -> Checked {
     match parse(file, text) {
         Ok((raw, mut findings)) => {
-            let spec = checked(file, &raw, object, options, &mut findings);
+            let (spec, _) = checked(file, &raw, object, options, &mut findings);
             Checked { spec, problems: sorted(findings.settle(text)) }
         }
         Err(problems) => Checked { spec: None, problems },
@@ -223,14 +231,14 @@ fn parse_object(file: &ConfigFile, path: &Path, bytes: &[u8]) -> Result<ObjectIn
     ObjectInfo::parse(bytes).map_err(|error| Box::new(error.problem(files::object_place(file, path))))
 }
 
-/// From typed data to a spec.
+/// From typed data to a spec, and the maps that others loaded.
 fn checked(
     file: &ConfigFile,
     raw: &raw::RawConfig,
     object: &ObjectFile<'_>,
     options: &Options,
     findings: &mut Findings,
-) -> Option<Spec> {
+) -> (Option<Spec>, Vec<FromPin>) {
     let mut sink = check::Sink::new(findings);
     let namespace = check::namespace(&mut sink, raw.namespace.as_ref(), &options.namespace);
     let context = check::Context {
@@ -240,7 +248,8 @@ fn checked(
         namespace: namespace.as_deref().unwrap_or(&options.namespace),
         host: &options.host,
     };
-    let maps = check::capacities(&context, &mut sink, raw);
+    let pins = check::Pins::look(&mut sink, raw, object.info, &options.host);
+    let maps = check::settings(&context, &mut sink, raw);
     let mut load = LoadSpec {
         name: file.name.clone(),
         object: object.path.to_owned(),
@@ -252,31 +261,55 @@ fn checked(
         choices: check::choices(&context, &mut sink, raw),
         cgroups: check::cgroups(&context, &mut sink, raw),
         carried: check::carried(&context, raw, &maps),
+        definitions: check::definitions(&context, &maps),
         nested: check::nested(object.info),
         maps,
         buffers: Vec::new(),
+        pins: pins.specs(),
     };
-    let mut metrics: Vec<_> =
-        raw.metrics.iter().filter_map(|metric| check::metric(&context, &mut sink, metric)).collect();
+    let (mut metrics, is_waiting) = metrics(&context, &mut sink, raw, &pins);
     check::tell_apart(&mut metrics);
     let spans = check::spans(&context, &mut sink, &raw.spans);
     load.buffers = check::buffers(&context, &mut sink, raw, &metrics, &spans);
     let expiries = check::expiries(&context, &mut sink, raw, &metrics);
     let losses = check::losses(&context);
+    let pins = load.pins.clone();
     if findings.cost_the_config() {
-        return None;
+        return (None, pins);
     }
     // A config that never had a metric loads its object all the same, one that lost all of them does not.
     let has_any = !raw.metrics.is_empty() || !raw.spans.is_empty();
-    if metrics.is_empty() && spans.is_empty() && has_any {
+    if metrics.is_empty() && spans.is_empty() && has_any && !is_waiting {
         let message = match raw.spans.is_empty() {
             true => "none of the config's metrics can be served, so its object is not loaded",
             false => "none of the config's metrics and spans can be served, so its object is not loaded",
         };
         findings.report(&Spot::default(), Problem::error("no-metric-left", Place::default(), message));
-        return None;
+        return (None, pins);
     }
-    Some(Spec { load, view: ViewSpec { name: file.name.clone(), metrics, expiries, losses, spans } })
+    let view = ViewSpec { name: file.name.clone(), metrics, expiries, losses, spans };
+    (Some(Spec { load, view }), pins)
+}
+
+/// The metrics that can be served, and whether others wait for their map to be pinned.
+fn metrics<'a>(
+    context: &check::Context<'a>,
+    sink: &mut check::Sink<'_>,
+    raw: &raw::RawConfig,
+    pins: &'a check::Pins,
+) -> (Vec<MetricSpec>, bool) {
+    let (mut metrics, mut is_waiting) = (Vec::new(), false);
+    for metric in &raw.metrics {
+        if pins.refuse_events(sink, metric) {
+            continue;
+        }
+        match pins.context(context, metric) {
+            None => metrics.extend(check::metric(context, sink, metric)),
+            Some(Some(context)) => metrics.extend(check::metric(&context, sink, metric)),
+            Some(None) => is_waiting = true,
+        }
+    }
+    (metrics, is_waiting)
 }
 
 /// Problems in the order of the file; those without a position go last.

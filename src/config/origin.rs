@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::files::{self, Opened};
 use super::{ConfigFile, Options};
+use crate::spec::FromPin;
 
 /// The files of a config, as they were read.
 #[derive(Clone, Debug, Default)]
@@ -14,6 +15,10 @@ pub struct Origin {
     /// What `object:` says.
     object_name: Option<String>,
     is_drafted: bool,
+    /// Whether it only reads maps that others loaded.
+    needs_no_object: bool,
+    /// Maps that others loaded.
+    pins: Vec<FromPin>,
 }
 
 /// A file that was read.
@@ -50,6 +55,23 @@ impl Origin {
         let content = Content { bytes: Arc::clone(&bytes), is_weak: opened.weakness.is_some() };
         self.object = Some((path.to_owned(), content));
         bytes
+    }
+
+    /// Keeps which maps were found that others loaded.
+    pub(super) fn found_pins(&mut self, needs_no_object: bool, pins: Vec<FromPin>) {
+        (self.needs_no_object, self.pins) = (needs_no_object, pins);
+    }
+
+    /// Maps that others loaded, there or not.
+    #[must_use]
+    pub fn pins(&self) -> &[FromPin] {
+        &self.pins
+    }
+
+    /// Whether the maps that others loaded are still those that were found.
+    #[must_use]
+    pub fn has_current_pins(&self, options: &Options) -> bool {
+        self.pins.iter().all(|pin| options.host.pins().id(&pin.path) == pin.id)
     }
 
     /// Whether there is no file but the object.
@@ -92,15 +114,19 @@ impl Origin {
     /// Whether reading the config again would give the same. What could not be read is always worth another try.
     #[must_use]
     pub fn is_current(&self, file: &ConfigFile, options: &Options) -> bool {
-        let Some((path, object)) = &self.object else { return false };
         let is_same_config = match &self.config {
             Some(config) => files::config(file).is_ok_and(|now| config.equals(&now)),
             None => self.is_drafted && !file.path.exists(),
         };
-        let is_same_path = || {
-            let places = files::object_places(file, self.object_name.as_deref(), options);
-            self.is_drafted || places.iter().find(|path| path.exists()) == Some(path)
+        let places = || files::object_places(file, self.object_name.as_deref(), options);
+        let is_same_object = || match &self.object {
+            Some((path, object)) => {
+                let is_same_path =
+                    self.is_drafted || places().iter().find(|path| path.exists()) == Some(path);
+                is_same_path && files::object(file, path).is_ok_and(|now| object.equals(&now))
+            }
+            None => self.needs_no_object && !places().iter().any(|path| path.exists()),
         };
-        is_same_config && is_same_path() && files::object(file, path).is_ok_and(|now| object.equals(&now))
+        is_same_config && is_same_object() && self.has_current_pins(options)
     }
 }

@@ -284,6 +284,11 @@ const GPL_ONLY: &[u32] = &[
     121, 126, 127, 150, 158, 163, 165, 169, 170, 171, 172, 173, 175, 176, 177, 191, 204, 205, 206, 207,
 ];
 
+/// Helpers that read the kernel's memory: `probe_read` and its kin, `trace_printk`, `get_current_task`, `skc_to_...`,
+/// `snprintf_btf`, `snprintf`, `task_pt_regs`, `trace_vprintk`.
+const PERFMON: &[u32] =
+    &[4, 6, 35, 45, 112, 113, 114, 115, 136, 137, 138, 139, 140, 149, 158, 165, 175, 177, 178, 196];
+
 impl Helper {
     /// As C writes it: `bpf_map_lookup_elem`; the number when the helper came after this program.
     #[must_use]
@@ -305,6 +310,13 @@ impl Helper {
     #[must_use]
     pub fn is_gpl_only(self) -> bool {
         GPL_ONLY.binary_search(&self.0).is_ok()
+    }
+
+    /// Whether programs may call it only with `CAP_PERFMON`, of whatever type they are: those of `bpf_base_func_proto` and
+    /// `bpf_sk_base_func_proto` behind their `bpf_token_capable(..., CAP_PERFMON)`, which read the kernel's memory.
+    #[must_use]
+    pub fn takes_perfmon(self) -> bool {
+        PERFMON.binary_search(&self.0).is_ok()
     }
 
     fn short_name(self) -> Option<&'static str> {
@@ -360,8 +372,41 @@ mod tests {
     }
 
     #[test]
+    fn what_reads_the_kernel_takes_a_capability() {
+        let named: Vec<_> = PERFMON.iter().map(|number| Helper(*number).name()).collect();
+        let expected = [
+            "probe_read",
+            "trace_printk",
+            "get_current_task",
+            "probe_read_str",
+            "probe_read_user",
+            "probe_read_kernel",
+            "probe_read_user_str",
+            "probe_read_kernel_str",
+            "skc_to_tcp6_sock",
+            "skc_to_tcp_sock",
+            "skc_to_tcp_timewait_sock",
+            "skc_to_tcp_request_sock",
+            "skc_to_udp6_sock",
+            "snprintf_btf",
+            "get_current_task_btf",
+            "snprintf",
+            "task_pt_regs",
+            "trace_vprintk",
+            "skc_to_unix_sock",
+            "skc_to_mptcp_sock",
+        ];
+        assert_eq!(named, expected.map(|name| format!("bpf_{name}")));
+        assert!(Helper(113).takes_perfmon() && !Helper(1).takes_perfmon());
+    }
+
+    #[test]
     fn the_tables_rise() {
-        assert!(GPL_ONLY.is_sorted() && FLOORS.is_sorted_by(|one, other| one.0 < other.0 && one.1 < other.1));
+        assert!(
+            PERFMON.is_sorted()
+                && GPL_ONLY.is_sorted()
+                && FLOORS.is_sorted_by(|one, other| one.0 < other.0 && one.1 < other.1)
+        );
     }
 
     #[test]

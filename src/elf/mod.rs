@@ -15,6 +15,7 @@ mod maps;
 mod memory;
 mod needs;
 mod placement;
+mod pointers;
 mod programs;
 mod raw_btf;
 mod sections;
@@ -63,6 +64,8 @@ pub struct ProgramInfo {
     pub kernel_functions: BTreeSet<String>,
     /// The first kernel that knows all of its instructions, and the ones that take it.
     pub instruction_floor: Option<(Kernel, &'static str)>,
+    /// Whether it takes `CAP_PERFMON`: because it traces, or for what it does with pointers and helpers.
+    pub takes_perfmon: bool,
 }
 
 /// A function of the object.
@@ -248,6 +251,23 @@ impl ObjectInfo {
             core_relocations: core::relocations(&file, &btf),
             btf,
         })
+    }
+
+    /// No object, but maps that are in the kernel already, with their types.
+    #[must_use]
+    pub fn of_maps(maps: Vec<MapInfo>, btf: Btf) -> Self {
+        Self {
+            license: None,
+            programs: Vec::new(),
+            functions: Vec::new(),
+            maps,
+            variables: Vec::new(),
+            externs: Vec::new(),
+            has_core_relocations: false,
+            core_relocations: Ok(Vec::new()),
+            contents: HashMap::new(),
+            btf,
+        }
     }
 
     /// The map with a name.

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::file::{File, Symbol};
 use super::floors::{Kernel, instruction_floor};
-use super::{ElfError, FunctionInfo, ProgramInfo};
+use super::{ElfError, FunctionInfo, Helper, ProgramInfo, SectionKind, pointers};
 
 const INSTRUCTION: u64 = 8;
 /// Instructions are read at most this often, however many symbols share them.
@@ -55,11 +55,15 @@ pub(super) fn programs(file: &File<'_>) -> Result<(Vec<ProgramInfo>, Vec<Functio
             ));
         }
         let used = |one: &usize| calls.get(*one);
+        let helpers: BTreeSet<u32> =
+            reached.iter().filter_map(used).flat_map(|calls| &calls.helpers).copied().collect();
+        let takes_perfmon = takes_perfmon(file, function, section, &helpers);
         found.push(ProgramInfo {
             name: function.name.to_owned(),
             section: section.strip_prefix('?').unwrap_or(section).to_owned(),
             autoload: !section.starts_with('?'),
-            helpers: reached.iter().filter_map(used).flat_map(|calls| &calls.helpers).copied().collect(),
+            takes_perfmon,
+            helpers,
             instructions: reached
                 .iter()
                 .filter_map(|one| functions.get(*one))
@@ -82,6 +86,16 @@ pub(super) fn programs(file: &File<'_>) -> Result<(Vec<ProgramInfo>, Vec<Functio
         });
     }
     Ok((found, all))
+}
+
+/// Whether a program takes `CAP_PERFMON`.
+fn takes_perfmon(file: &File<'_>, program: &Symbol<'_>, section: &str, helpers: &BTreeSet<u32>) -> bool {
+    let section = section.strip_prefix('?').unwrap_or(section);
+    let Some(kind) = SectionKind::of(section) else { return false };
+    let spin_lock = Helper(93);
+    kind.traces()
+        || helpers.iter().any(|helper| Helper(*helper).takes_perfmon())
+        || pointers::take_perfmon(file, program, kind.program_type, helpers.contains(&spin_lock.0))
 }
 
 /// Whether `.BTF.ext` holds CO-RE relocations.

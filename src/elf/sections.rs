@@ -186,6 +186,23 @@ impl SectionKind {
         self.flags & ATTACHES != 0
     }
 
+    /// Whether it looks into the kernel, which takes `CAP_PERFMON`.
+    #[must_use]
+    pub fn traces(&self) -> bool {
+        matches!(
+            self.program_type,
+            "kprobe"
+                | "tracepoint"
+                | "perf_event"
+                | "raw_tracepoint"
+                | "raw_tracepoint_writable"
+                | "tracing"
+                | "lsm"
+                | "struct_ops"
+                | "ext"
+        )
+    }
+
     /// Whether its section says which hook of cgroups it is: then it is attached to their root.
     #[must_use]
     pub fn is_of_cgroups(&self) -> bool {

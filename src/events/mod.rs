@@ -4,7 +4,13 @@
 //! that decoding, limits, histograms and pages come from the path that maps have. Nothing here knows where records
 //! come from, or what the time is.
 
+mod amount;
+mod key;
+mod load;
 mod plan;
+mod seed;
+mod sink;
+mod slots;
 mod tallies;
 mod tally;
 
@@ -12,5 +18,6 @@ mod tally;
 mod tests;
 
 pub use plan::Conditions;
+pub use sink::TallySink;
 pub use tallies::Tallies;
-pub use tally::{Tally, TallySink};
+pub use tally::Tally;

@@ -1,31 +1,45 @@
-//! What is looked at in a record.
+//! Which records count, and by which key.
 
+use super::key::{Key, KeyPlan, SHORT, halves};
+use super::load::Number;
+use super::slots::Slots;
 use crate::series::NumberKind;
-use crate::spec::{Amount, Condition, EventSpec, KeyPart, ValueSpec};
+use crate::snapshot::{Loss, Losses, Records};
+use crate::spec::{Condition, EventSpec, ValueSpec};
 
 /// Which records count.
 #[derive(Debug)]
-pub struct Conditions(Vec<(ValueSpec, Vec<u64>)>);
+pub struct Conditions(Vec<Test>);
+
+/// What a number of a record may be.
+#[derive(Debug)]
+struct Test {
+    value: ValueSpec,
+    /// Numbers below 64, a bit for each.
+    small: u64,
+    /// The others.
+    large: Vec<u64>,
+}
 
 impl Conditions {
     /// Records that fulfil all of these.
     #[must_use]
     pub fn new(conditions: &[Condition]) -> Self {
-        Self(conditions.iter().map(condition).collect())
+        Self(conditions.iter().map(Test::new).collect())
     }
 
     /// How far it looks into a record.
     #[must_use]
     pub fn needs(&self) -> usize {
-        self.0.iter().map(|(value, _)| end(value)).max().unwrap_or(0)
+        self.0.iter().map(|test| end(&test.value)).max().unwrap_or(0)
     }
 
     /// Whether a record counts; none when it ends before that is known.
     #[must_use]
     #[inline]
     pub fn are_met(&self, record: &[u8]) -> Option<bool> {
-        for (value, any_of) in &self.0 {
-            if !any_of.contains(&value.bits_of(record)?) {
+        for test in &self.0 {
+            if !test.allows(test.value.bits_of(record)?) {
                 return Some(false);
             }
         }
@@ -33,220 +47,117 @@ impl Conditions {
     }
 }
 
-/// How one metric reads records.
+impl Test {
+    fn new(condition: &Condition) -> Self {
+        let bits = |number: &i128| match condition.value.number_kind() {
+            NumberKind::I64 => i64::try_from(*number).ok().map(i64::cast_unsigned),
+            NumberKind::U64 | NumberKind::F64 => u64::try_from(*number).ok(),
+        };
+        let (small, large): (Vec<u64>, _) =
+            condition.any_of.iter().filter_map(bits).partition(|number| *number < u64::BITS.into());
+        let small = small.iter().fold(0, |all, number| all | 1 << number);
+        Self { value: condition.value, small, large }
+    }
+
+    #[inline]
+    fn allows(&self, number: u64) -> bool {
+        if number < u64::BITS.into() { self.small >> number & 1 == 1 } else { self.large.contains(&number) }
+    }
+}
+
+/// Which records count, and where.
 #[derive(Debug)]
 pub(super) struct Plan {
     conditions: Conditions,
-    key: Vec<KeyPart>,
-    amount: Added,
-    /// Whether its keys are short.
+    key: KeyPlan,
+    /// Whether keys are short.
     is_short: bool,
-    /// Whether a zero ends its keys, because that of the rest ends otherwise.
-    has_rest: bool,
     /// How far it looks into a record.
     pub(super) needs: usize,
 }
 
-/// What of a record is added.
-#[derive(Debug)]
-enum Added {
-    One,
-    Number(ValueSpec),
-    Observed(ValueSpec, Vec<i128>),
-}
-
-/// What one record adds to its entry.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Addend {
-    /// To the number.
-    Integer(u64),
-    /// To the number, which is a float.
-    Float(f64),
-    /// One to this slot, and the number to the sum.
-    Slot(usize, u64),
-}
-
 /// What becomes of a record.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Taken<'r> {
+pub(super) enum Keyed<K> {
     /// It is of another kind.
     Passes,
-    /// It cannot be read.
+    /// It ends too early.
     Broken,
-    /// It adds to an entry.
-    Adds(Key<'r>, Addend),
-}
-
-/// Bytes that a short key has at the most.
-const SHORT: usize = 16;
-
-/// The key of an entry.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Key<'r> {
-    /// Its bytes as one number, the first in the lowest place: it never goes through memory.
-    Short(u128),
-    /// One that has more than 16 bytes.
-    Long(&'r [u8]),
-}
-
-impl<'r> Key<'r> {
-    /// The key that has these bytes.
-    pub(super) fn new(bytes: &'r [u8]) -> Self {
-        if bytes.len() > SHORT { Self::Long(bytes) } else { Self::Short(packed(bytes)) }
-    }
-}
-
-/// The number that some bytes, 16 at most, are.
-fn packed(bytes: &[u8]) -> u128 {
-    let mut all = [0; SHORT];
-    for (to, from) in all.iter_mut().zip(bytes) {
-        *to = *from;
-    }
-    u128::from_le_bytes(all)
-}
-
-/// The bytes of a part as a number; the usual sizes are loaded at once.
-#[inline]
-fn short(part: &KeyPart, record: &[u8]) -> Option<u128> {
-    let (offset, size) = match *part {
-        KeyPart::Bytes { offset, size } => (offset, size),
-        KeyPart::Text { offset, size, form } => {
-            let mut text = [0; SHORT];
-            let text = text.get_mut(..size)?;
-            text.copy_from_slice(record.get(offset..offset + size)?);
-            form.apply(text);
-            return Some(packed(text));
-        }
-        KeyPart::Bits { offset, size, bits } => {
-            let number = bits.number(record.get(offset..offset + size)?);
-            return Some(u64::from_le_bytes(number.to_ne_bytes()).into());
-        }
-    };
-    let from = record.get(offset..)?;
-    Some(match size {
-        1 => (*from.first()?).into(),
-        2 => u16::from_le_bytes(*from.first_chunk()?).into(),
-        4 => u32::from_le_bytes(*from.first_chunk()?).into(),
-        8 => u64::from_le_bytes(*from.first_chunk()?).into(),
-        16 => u128::from_le_bytes(*from.first_chunk()?),
-        _ => packed(from.get(..size)?),
-    })
+    /// It counts by this key.
+    By(K),
 }
 
 impl Plan {
     pub(super) fn new(spec: &EventSpec) -> Self {
-        let amount = match &spec.amount {
-            Amount::One => Added::One,
-            Amount::Number(value) => Added::Number(*value),
-            Amount::Observed { value, bounds } => Added::Observed(*value, bounds.clone()),
+        let (conditions, key) = (Conditions::new(&spec.conditions), KeyPlan::new(&spec.key, spec.rest));
+        let needs = conditions.needs().max(key.needs());
+        Self { conditions, key, is_short: spec.key_size() <= SHORT, needs }
+    }
+
+    /// Whether keys are short.
+    pub(super) fn is_short(&self) -> bool {
+        self.is_short
+    }
+
+    /// Whether every record counts, and all by the same key.
+    pub(super) fn takes_all_as_one(&self) -> bool {
+        self.conditions.0.is_empty() && self.key.size() == 0
+    }
+
+    /// The key of a short one that `slots` know.
+    pub(super) fn key(&self, taken: u128) -> Key<'static> {
+        Key::Short(self.key.sorted(taken))
+    }
+
+    /// Tells `slots` by which short key each of some records counts. Those that end too early are lost.
+    pub(super) fn number(&self, records: &Records, slots: &mut Slots, losses: &mut Losses) {
+        let count = records.len();
+        let rows = records.rows().filter(|rows| rows.length >= self.needs);
+        let Some((rows, loads)) = rows.and_then(|rows| Some((rows, self.key.loads(rows.stride)?))) else {
+            let keys = records.iter().enumerate().map(|(nth, record)| {
+                match self.when_met(record, || self.key.short(record)) {
+                    Keyed::By(key) => return (true, halves(key)),
+                    Keyed::Passes => {}
+                    Keyed::Broken => losses.lose(nth, Loss::Decode),
+                }
+                (false, [0; 2])
+            });
+            return slots.take(count, keys);
         };
-        Self {
-            conditions: Conditions::new(&spec.conditions),
-            key: spec.key.clone(),
-            amount,
-            is_short: spec.key_size() <= SHORT,
-            has_rest: spec.rest,
-            needs: needs(spec),
+        let tests = self.conditions.0.iter().map(|test| (Number::new(&test.value, rows.stride), test));
+        let tests: Vec<_> = tests.collect();
+        let counts = |row: &[u8]| match tests.as_slice() {
+            [(number, test)] => test.allows(number.of(row)),
+            tests => tests.iter().all(|(number, test)| test.allows(number.of(row))),
+        };
+        match (tests.is_empty(), loads.as_slice()) {
+            // Most keys lie side by side in a word.
+            (true, [load]) => slots.take(count, rows.iter().map(|row| (true, [load.of(row), 0]))),
+            (false, [load]) => slots.take(count, rows.iter().map(|row| (counts(row), [load.of(row), 0]))),
+            (_, loads) => {
+                let key = |row: &[u8]| loads.iter().fold(0, |key, load| key | load.placed(row));
+                slots.take(count, rows.iter().map(|row| (counts(row), halves(key(row)))));
+            }
         }
     }
 
-    /// What becomes of a record; `room` is for its key.
+    /// What becomes of a record, by a key of any length; `room` is for it.
     #[inline]
-    pub(super) fn take<'r>(&self, record: &'r [u8], room: &'r mut Vec<u8>) -> Taken<'r> {
+    pub(super) fn long<'r>(&self, record: &'r [u8], room: &'r mut Vec<u8>) -> Keyed<&'r [u8]> {
+        self.when_met(record, || self.key.long(record, room))
+    }
+
+    #[inline]
+    fn when_met<K>(&self, record: &[u8], key: impl FnOnce() -> Option<K>) -> Keyed<K> {
         match self.conditions.are_met(record) {
-            None => return Taken::Broken,
-            Some(false) => return Taken::Passes,
-            Some(true) => {}
-        }
-        match (self.addend(record), self.key(record, room)) {
-            (Some(addend), Some(key)) => Taken::Adds(key, addend),
-            _ => Taken::Broken,
+            None => Keyed::Broken,
+            Some(false) => Keyed::Passes,
+            Some(true) => key().map_or(Keyed::Broken, Keyed::By),
         }
     }
-
-    #[inline]
-    fn key<'r>(&self, record: &'r [u8], room: &'r mut Vec<u8>) -> Option<Key<'r>> {
-        if self.is_short {
-            let (mut packed, mut shift) = (0, 0);
-            for part in &self.key {
-                packed |= short(part, record)? << shift;
-                shift += part.width() * 8;
-            }
-            return Some(Key::Short(packed));
-        }
-        if let ([KeyPart::Bytes { offset, size }], false) = (self.key.as_slice(), self.has_rest) {
-            return record.get(*offset..offset + size).map(Key::Long);
-        }
-        room.clear();
-        for part in &self.key {
-            match *part {
-                KeyPart::Bytes { offset, size } => room.extend_from_slice(record.get(offset..offset + size)?),
-                KeyPart::Text { offset, size, form } => {
-                    let begin = room.len();
-                    room.extend_from_slice(record.get(offset..offset + size)?);
-                    form.apply(room.get_mut(begin..)?);
-                }
-                KeyPart::Bits { offset, size, bits } => {
-                    let number = bits.number(record.get(offset..offset + size)?);
-                    room.extend_from_slice(&number.to_ne_bytes());
-                }
-            }
-        }
-        room.extend(self.has_rest.then_some(0));
-        Some(Key::Long(room))
-    }
-
-    #[inline]
-    fn addend(&self, record: &[u8]) -> Option<Addend> {
-        match &self.amount {
-            Added::One => Some(Addend::Integer(1)),
-            Added::Number(value) => {
-                let bits = value.bits_of(record)?;
-                match value.number_kind() {
-                    NumberKind::U64 => Some(Addend::Integer(bits)),
-                    // A counter never falls.
-                    NumberKind::I64 => Some(Addend::Integer(bits)).filter(|_| bits.cast_signed() >= 0),
-                    NumberKind::F64 => {
-                        let number = f64::from_bits(bits);
-                        Some(Addend::Float(number)).filter(|_| number.is_finite() && number >= 0.0)
-                    }
-                }
-            }
-            Added::Observed(value, bounds) => {
-                let bits = value.bits_of(record)?;
-                let number = match value.number_kind() {
-                    NumberKind::I64 => i128::from(bits.cast_signed()),
-                    NumberKind::U64 | NumberKind::F64 => i128::from(bits),
-                };
-                Some(Addend::Slot(bounds.partition_point(|bound| *bound < number), bits))
-            }
-        }
-    }
-}
-
-fn condition(condition: &Condition) -> (ValueSpec, Vec<u64>) {
-    let bits = |number: &i128| match condition.value.number_kind() {
-        NumberKind::I64 => i64::try_from(*number).ok().map(i64::cast_unsigned),
-        NumberKind::U64 | NumberKind::F64 => u64::try_from(*number).ok(),
-    };
-    (condition.value, condition.any_of.iter().filter_map(bits).collect())
 }
 
 /// Where a number ends.
-fn end(value: &ValueSpec) -> usize {
+pub(super) fn end(value: &ValueSpec) -> usize {
     value.offset + value.width
-}
-
-fn needs(spec: &EventSpec) -> usize {
-    let amount = match &spec.amount {
-        Amount::One => 0,
-        Amount::Number(number) | Amount::Observed { value: number, .. } => end(number),
-    };
-    let key = spec.key.iter().map(|part| match part {
-        KeyPart::Bytes { offset, size }
-        | KeyPart::Text { offset, size, .. }
-        | KeyPart::Bits { offset, size, .. } => offset + size,
-    });
-    let conditions = spec.conditions.iter().map(|condition| end(&condition.value));
-    key.chain(conditions).max().unwrap_or(0).max(amount)
 }

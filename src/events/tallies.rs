@@ -72,12 +72,20 @@ impl Tallies {
         view
     }
 
-    /// What takes the records of a buffer.
+    /// What takes the records of a buffer: one sink for all metrics that have the same conditions and the same key.
     #[must_use]
     pub fn sinks(&self, buffer: &str) -> Vec<Box<dyn Sink>> {
-        let own = self.all.iter().filter(|kept| kept.spec.buffer == buffer);
-        own.map(|kept| Box::new(TallySink::new(&kept.spec, Arc::clone(&kept.tally))) as Box<dyn Sink>)
-            .collect()
+        let mut sinks: Vec<(&EventSpec, TallySink)> = Vec::new();
+        for Kept { spec, tally, .. } in self.all.iter().filter(|kept| kept.spec.buffer == buffer) {
+            let is_alike = |of: &EventSpec| {
+                of.conditions == spec.conditions && (&of.key, of.rest) == (&spec.key, spec.rest)
+            };
+            match sinks.iter_mut().find(|(of, _)| is_alike(of)) {
+                Some((_, sink)) => sink.add(spec, Arc::clone(tally)),
+                None => sinks.push((spec, TallySink::new(spec, Arc::clone(tally)))),
+            }
+        }
+        sinks.into_iter().map(|(_, sink)| Box::new(sink) as Box<dyn Sink>).collect()
     }
 
     /// Maps of those that do not go on in the next version.

@@ -1,17 +1,16 @@
 //! A map in user space, which the records of a stream count in.
 
 use std::collections::BTreeMap;
-use std::hash::{BuildHasher, Hasher};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use hashbrown::{DefaultHashBuilder, HashTable};
+use hashbrown::HashTable;
 
-use super::plan::{Addend, Key, Plan, Taken as Read};
-use crate::snapshot::{
-    Batch, Limits, Loss, Losses, ReadError, ReadStatistics, Records, Room, Shape, Sink, Source, Stream, Taken,
-};
+use super::amount::Addend;
+use super::key::{Key, halves};
+use super::seed::Seed;
+use crate::snapshot::{Batch, Limits, ReadError, ReadStatistics, Room, Shape, Source, Stream, Taken};
 use crate::spec::EventSpec;
 
 /// Rows in one batch of a read.
@@ -29,8 +28,8 @@ pub struct Tally {
 }
 
 /// Rows lie side by side in the order in which their keys came; the index finds them.
-#[derive(Debug, Default)]
-struct Table {
+#[derive(Debug)]
+pub(super) struct Table {
     /// Rows with their keys, or with the hashes of long ones.
     index: HashTable<(u128, u32)>,
     seed: Seed,
@@ -39,41 +38,14 @@ struct Table {
     rows: usize,
     /// Whether one of them is the rest.
     has_rest: bool,
+    /// Numbers in each row.
+    words: usize,
+    /// How often rows went elsewhere.
+    layout: u64,
     /// How often everything was forgotten.
     epoch: u64,
     /// When it is next.
     due: Option<Instant>,
-}
-
-/// Hashes keys, differently in each process.
-#[derive(Debug)]
-struct Seed {
-    words: [u64; 2],
-    long: DefaultHashBuilder,
-}
-
-impl Default for Seed {
-    fn default() -> Self {
-        let long = DefaultHashBuilder::default();
-        Self { words: [0, 1].map(|word: u64| long.hash_one(word)), long }
-    }
-}
-
-impl Seed {
-    /// A short key: its halves are multiplied, as the hasher for longer ones does it.
-    #[inline]
-    #[allow(clippy::cast_possible_truncation, reason = "both halves count, of the key and of the product")]
-    fn fold(&self, packed: u128) -> u64 {
-        let [one, other] = self.words;
-        let product = u128::from(packed as u64 ^ one) * u128::from((packed >> 64) as u64 ^ other);
-        (product as u64) ^ ((product >> 64) as u64)
-    }
-
-    fn hash(&self, key: &[u8]) -> u64 {
-        let mut hasher = self.long.build_hasher();
-        hasher.write(key);
-        hasher.finish()
-    }
 }
 
 impl Tally {
@@ -83,7 +55,7 @@ impl Tally {
         let (key_size, value_size) = (spec.key_size(), spec.words() * size_of::<u64>());
         let shape = Shape { key_size, value_size, lanes: 1, lane_stride: value_size };
         let limit = AtomicUsize::new(spec.max_entries());
-        Self { shape, limit, rest: spec.rest_key(), table: Mutex::default() }
+        Self { shape, limit, rest: spec.rest_key(), table: Mutex::new(Table::new(spec.words())) }
     }
 
     /// Has room for as many as another version wants. Who is there already stays.
@@ -108,12 +80,33 @@ impl Tally {
             .collect()
     }
 
-    fn table(&self) -> MutexGuard<'_, Table> {
+    pub(super) fn table(&self) -> MutexGuard<'_, Table> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Table {
+    /// An empty one, with so many numbers in each row.
+    fn new(words: usize) -> Self {
+        Self {
+            index: HashTable::new(),
+            seed: Seed::default(),
+            keys: Vec::new(),
+            values: Vec::new(),
+            rows: 0,
+            has_rest: false,
+            words,
+            layout: 0,
+            epoch: 0,
+            due: None,
+        }
+    }
+
+    /// Changes whenever a row may be another key's.
+    pub(super) fn layout(&self) -> u64 {
+        self.layout
+    }
+
     fn key(&self, row: u32, size: usize) -> &[u8] {
         let start = row as usize * size;
         self.keys.get(start..start + size).unwrap_or_default()
@@ -123,7 +116,7 @@ impl Table {
     #[inline]
     fn tag(&self, key: Key<'_>) -> (u64, u128) {
         match key {
-            Key::Short(packed) => (self.seed.fold(packed), packed),
+            Key::Short(packed) => (self.seed.fold(halves(packed)), packed),
             Key::Long(bytes) => {
                 let hash = self.seed.hash(bytes);
                 (hash, hash.into())
@@ -143,18 +136,16 @@ impl Table {
         self.index.find(hash, is_it).map(|(_, row)| *row)
     }
 
-    /// The row of a key, a new one when there is none; when there is no room for it that of the rest, or none.
+    /// The row of a key, a new one when there is none; when there is no room for it that of the rest, or none. It is the
+    /// key's until the layout changes.
     #[inline]
-    fn row(&mut self, key: Key<'_>, tally: &Tally) -> Option<usize> {
+    pub(super) fn row(&mut self, key: Key<'_>, tally: &Tally) -> Option<u32> {
         let tag = self.tag(key);
-        match self.find(key, tag) {
-            Some(row) => Some(row as usize),
-            None => self.new_row(key, tag, tally).or_else(|| self.rest(tally)),
-        }
+        self.find(key, tag).or_else(|| self.new_row(key, tag, tally)).or_else(|| self.rest(tally))
     }
 
     #[cold]
-    fn new_row(&mut self, key: Key<'_>, (hash, tag): (u64, u128), tally: &Tally) -> Option<usize> {
+    fn new_row(&mut self, key: Key<'_>, (hash, tag): (u64, u128), tally: &Tally) -> Option<u32> {
         if self.rows >= tally.limit() + usize::from(self.has_rest) {
             return None;
         }
@@ -162,17 +153,17 @@ impl Table {
     }
 
     /// The row of all that there is no room for.
-    fn rest(&mut self, tally: &Tally) -> Option<usize> {
+    fn rest(&mut self, tally: &Tally) -> Option<u32> {
         let key = Key::new(tally.rest.as_deref()?);
         let tag = self.tag(key);
         if let Some(row) = self.find(key, tag) {
-            return Some(row as usize);
+            return Some(row);
         }
         self.has_rest = true;
         self.push_row(key, tag, tally)
     }
 
-    fn push_row(&mut self, key: Key<'_>, (hash, tag): (u64, u128), tally: &Tally) -> Option<usize> {
+    fn push_row(&mut self, key: Key<'_>, (hash, tag): (u64, u128), tally: &Tally) -> Option<u32> {
         let row = u32::try_from(self.rows).ok()?;
         let Shape { key_size, value_size, .. } = tally.shape;
         match key {
@@ -183,13 +174,22 @@ impl Table {
         self.rows += 1;
         let (seed, is_short) = (&self.seed, matches!(key, Key::Short(_)));
         #[allow(clippy::cast_possible_truncation, reason = "of long keys it is the hash")]
-        let hash_of = |(tag, _): &(u128, u32)| if is_short { seed.fold(*tag) } else { *tag as u64 };
+        let hash_of = |(tag, _): &(u128, u32)| if is_short { seed.fold(halves(*tag)) } else { *tag as u64 };
         self.index.insert_unique(hash, (tag, row), hash_of);
-        Some(row as usize)
+        Some(row)
+    }
+
+    /// Adds to the number of a row, which has no other.
+    #[inline]
+    pub(super) fn count(&mut self, row: usize, number: u64) {
+        if let Some(word) = self.values.get_mut(row * self.words) {
+            *word = u64::from_ne_bytes(*word).wrapping_add(number).to_ne_bytes();
+        }
     }
 
     #[inline]
-    fn add(&mut self, row: usize, words: usize, addend: Addend) {
+    pub(super) fn add(&mut self, row: usize, addend: Addend) {
+        let words = self.words;
         let Some(values) = self.values.get_mut(row * words..(row + 1) * words) else { return };
         let add = |word: Option<&mut [u8; 8]>, number: u64| {
             if let Some(word) = word {
@@ -211,14 +211,15 @@ impl Table {
     }
 
     /// Forgets a row; the last one takes its place.
-    fn remove(&mut self, key: &[u8], words: usize, is_rest: bool) {
-        let size = key.len();
+    fn remove(&mut self, key: &[u8], is_rest: bool) {
+        let (size, words) = (key.len(), self.words);
         let (hash, _) = self.tag(Key::new(key));
         let is_it = |(_, row): &(u128, u32)| {
             self.keys.get(*row as usize * size..(*row as usize + 1) * size) == Some(key)
         };
         let Ok(found) = self.index.find_entry(hash, is_it) else { return };
         let ((_, row), _) = found.remove();
+        self.layout += 1;
         self.rows -= 1;
         self.has_rest &= !is_rest;
         let last = u32::try_from(self.rows).unwrap_or(u32::MAX);
@@ -235,55 +236,15 @@ impl Table {
     }
 
     /// Forgets everything each time it is due.
-    fn flush(&mut self, every: Duration, now: Instant) {
+    pub(super) fn flush_if_due(&mut self, every: Option<Duration>, now: Instant) {
+        let Some(every) = every else { return };
         let due = *self.due.get_or_insert(now + every);
         if now < due {
             self.due = Some(due.min(now + every));
             return;
         }
-        *self = Self { epoch: self.epoch + 1, due: Some(now + every), ..Self::default() };
-    }
-}
-
-/// Brings the records of a stream to a tally.
-#[derive(Debug)]
-pub struct TallySink {
-    plan: Plan,
-    flush: Option<Duration>,
-    tally: Arc<Tally>,
-    /// For keys that do not lie side by side.
-    room: Vec<u8>,
-}
-
-impl TallySink {
-    /// One that reads records as a metric wants it.
-    #[must_use]
-    pub fn new(spec: &EventSpec, tally: Arc<Tally>) -> Self {
-        Self { plan: Plan::new(spec), flush: spec.flush, tally, room: Vec::new() }
-    }
-}
-
-impl Sink for TallySink {
-    fn needs(&self) -> usize {
-        self.plan.needs
-    }
-
-    fn record(&mut self, records: &Records, now: Instant, losses: &mut Losses) {
-        let mut table = self.tally.table();
-        if let Some(every) = self.flush {
-            table.flush(every, now);
-        }
-        let words = self.tally.shape.value_size / 8;
-        for (nth, record) in records.iter().enumerate() {
-            match self.plan.take(record, &mut self.room) {
-                Read::Passes => {}
-                Read::Broken => losses.lose(nth, Loss::Decode),
-                Read::Adds(key, addend) => match table.row(key, &self.tally) {
-                    Some(row) => table.add(row, words, addend),
-                    None => losses.lose(nth, Loss::SeriesLimit),
-                },
-            }
-        }
+        let (layout, epoch) = (self.layout + 1, self.epoch + 1);
+        *self = Self { layout, epoch, due: Some(now + every), ..Self::new(self.words) };
     }
 }
 
@@ -322,7 +283,7 @@ impl Source for TallySource {
         }
         last.clear();
         last.extend_from_slice(value);
-        table.remove(key, words, self.tally.rest.as_deref() == Some(key));
+        table.remove(key, self.tally.rest.as_deref() == Some(key));
         Ok(Taken::Out)
     }
 

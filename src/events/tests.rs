@@ -339,6 +339,28 @@ fn texts_count_by_what_they_mean() {
 }
 
 #[test]
+fn metrics_with_the_same_key_and_conditions_share_a_sink() {
+    let metrics = |specs: Vec<EventSpec>| {
+        let metrics =
+            specs.into_iter().enumerate().map(|(nth, spec)| metric(&format!("m{nth}"), spec)).collect();
+        ViewSpec { metrics, ..view_spec(&[]) }
+    };
+    let user = || spec(&[bytes(4, 4)], Amount::One);
+    let added = || EventSpec { amount: Amount::Number(SIZE_OF), ..user() };
+    let other = || EventSpec { conditions: vec![when(KIND, &[1])], ..user() };
+    let elsewhere = || EventSpec { buffer: "others".to_owned(), ..user() };
+    for (specs, expected) in [
+        (vec![], vec![]),
+        (vec![user(), added(), user()], vec![16]),
+        (vec![user(), other(), added(), other()], vec![16, 8]),
+        (vec![user(), spec(&[], Amount::One), elsewhere()], vec![8, 0]),
+    ] {
+        let sinks = Tallies::new(&metrics(specs), &Tallies::default()).sinks("events");
+        assert_eq!(sinks.iter().map(|sink| sink.needs()).collect::<Vec<_>>(), expected);
+    }
+}
+
+#[test]
 fn everything_is_forgotten_when_it_is_due() {
     let minute = Duration::from_secs(60);
     let (mut sink, source) = tally(&EventSpec { flush: Some(minute), ..spec(&[], Amount::One) });
@@ -375,6 +397,53 @@ proptest! {
             }
             let expected: Vec<_> = expected.iter().map(|(key, count)| (key.clone(), vec![*count])).collect();
             prop_assert_eq!(rows(&source), expected);
+        }
+    }
+
+    /// Whatever records come in one batch, and whatever is taken out between batches.
+    #[test]
+    fn metrics_that_share_a_sink_count_like_those_with_their_own(
+        batches in prop::collection::vec(prop::collection::vec((0u32..3, 0u32..9, -3i64..40, 0usize..30), 0..30), 0..5),
+        has_conditions: bool, key in 0usize..4, taken in 0u32..9,
+    ) {
+        let keys = [vec![], vec![bytes(4, 4)], vec![bytes(0, 4), bytes(4, 4)], vec![bytes(0, 16), bytes(4, 4)]];
+        let conditions = if has_conditions { vec![when(KIND, &[0, 2, 70])] } else { Vec::new() };
+        let observed = Amount::Observed { value: SIZE_OF, bounds: vec![-2, 0, 7, 30] };
+        let flags = Amount::Number(ValueSpec::unsigned(16, 1));
+        let amounts = [Amount::One, Amount::Number(SIZE_OF), Amount::One, observed, flags];
+        let specs = amounts.map(|amount| EventSpec { conditions: conditions.clone(), ..spec(&keys[key], amount) });
+        let alone = [0, 1, 2, 3, 4].map(|nth| tally(&specs[nth]));
+        let (mut shared, first) = tally(&specs[0]);
+        let others: Vec<_> = specs[1..].iter().map(|spec| {
+            let (_, source) = tally(spec);
+            shared.add(spec, Arc::clone(&source.tally));
+            source
+        }).collect();
+        let together: Vec<_> = std::iter::once(first).chain(others).collect();
+        let (mut sinks, sources): (Vec<_>, Vec<_>) = alone.into_iter().unzip();
+        for batch in batches {
+            // Whole ones, and those that end early.
+            let records: Vec<Vec<u8>> = batch.iter().map(|(kind, user, size, length)| {
+                event(*kind, *user, *size, 5)[..SIZE.min(*length + 6)].to_vec()
+            }).collect();
+            let records: Vec<&[u8]> = records.iter().map(Vec::as_slice).collect();
+            let lost: Vec<_> = sinks.iter_mut().map(|sink| bring(sink, &records, Instant::now())).collect();
+            let most = lost.iter().flatten().map(|(_, count)| *count).max().unwrap_or(0);
+            let all = bring(&mut shared, &records, Instant::now());
+            // A record is lost once, however many could not use it.
+            let all = all.iter().map(|(_, count)| *count).max().unwrap_or(0);
+            prop_assert!((most..=records.len() as u64).contains(&all));
+            for (own, shared) in sources.iter().zip(&together) {
+                prop_assert_eq!(rows(own), rows(shared));
+                let key = taken.to_ne_bytes();
+                for source in [own, shared] {
+                    let value = rows(source).into_iter().find(|(known, _)| known == &key);
+                    if let Some((_, words)) = value {
+                        let words: Vec<u8> = words.iter().flat_map(|word| word.to_ne_bytes()).collect();
+                        prop_assert_eq!(source.take(&key, &words, &mut Vec::new()).unwrap(), Taken::Out);
+                    }
+                }
+            }
         }
     }
 

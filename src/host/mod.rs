@@ -21,6 +21,7 @@ pub use kernel_types::KernelTypes;
 pub use pace::Pace;
 pub use pattern::Pattern;
 pub use pci::PciIds;
+pub use pins::{PinnedMap, PinnedMaps, PinnedTypes};
 
 mod binaries;
 mod block;
@@ -37,6 +38,7 @@ mod memory;
 mod pace;
 mod pattern;
 mod pci;
+mod pins;
 mod users;
 
 /// Where the machine's file systems are mounted.
@@ -88,6 +90,7 @@ pub struct Host {
     users: Mutex<users::Users>,
     pci: Mutex<pci::PciDatabase>,
     kernel_types: Mutex<kernel_types::Reader>,
+    pins: Arc<dyn PinnedMaps>,
     kernel_configuration: Option<PathBuf>,
 }
 
@@ -112,6 +115,7 @@ impl Host {
             users: Mutex::default(),
             pci: Mutex::default(),
             kernel_types: Mutex::default(),
+            pins: Arc::new(pins::NoPins),
             kernel_configuration: None,
             clock,
         }
@@ -122,6 +126,19 @@ impl Host {
     pub fn with_kernel_btf(mut self, path: Option<PathBuf>) -> Self {
         self.kernel_types = Mutex::new(kernel_types::Reader::new(path));
         self
+    }
+
+    /// The same with somebody who can look at pinned maps.
+    #[must_use]
+    pub fn with_pins(mut self, pins: Arc<dyn PinnedMaps>) -> Self {
+        self.pins = pins;
+        self
+    }
+
+    /// Who can look at pinned maps.
+    #[must_use]
+    pub fn pins(&self) -> &dyn PinnedMaps {
+        &*self.pins
     }
 
     /// The same with a file to read the kernel's configuration from, when there is one (`--bpf.kconfig`).

@@ -124,7 +124,9 @@ fn is_unchanged(standing: &Standing<'_>, config: &ReadConfig) -> bool {
 fn judge(standing: Option<&Standing<'_>>, config: &ReadConfig, rules: Rules) -> Verdict {
     let refused = Verdict::Refused { is_in_the_way: false };
     let Some(spec) = &config.spec else { return refused };
-    if rules.strict && !config.problems.is_empty() {
+    // A map that somebody else took away is not this config's mistake, and to go on with what it held would not be true.
+    let is_tolerated = |problem: &Problem| problem.code == "pin-missing" && standing.is_some();
+    if rules.strict && !config.problems.iter().all(is_tolerated) {
         return refused;
     }
     let mut errors = config.problems.iter().filter(|problem| problem.is_error());
@@ -314,7 +316,8 @@ fn renamed(spec: &Spec, missing: &[Standing<'_>]) -> Option<usize> {
 fn is_but_for_its_name(standing: &Standing<'_>, spec: &Spec) -> bool {
     standing.running.is_some_and(|running| {
         let load = LoadSpec { name: spec.load.name.clone(), ..running.load.clone() };
-        load.loads_the_same(&spec.load)
+        let pins = |load: &LoadSpec| load.pins.iter().map(|pin| pin.path.clone()).collect::<Vec<_>>();
+        load.loads_the_same(&spec.load) && pins(&load) == pins(&spec.load)
     })
 }
 

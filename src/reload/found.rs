@@ -27,6 +27,8 @@ pub struct Provenance {
     pub object: Option<String>,
     /// Whether there is no YAML file: it was drafted from its object.
     pub drafted: bool,
+    /// Of the maps that others loaded, the kernel's numbers; none of those that are not there.
+    pub pins: Vec<Option<u32>>,
 }
 
 /// All configs of the folder.
@@ -45,6 +47,16 @@ pub trait Folder {
     /// # Errors
     /// When it cannot be told which configs there are.
     fn read(&mut self) -> Result<Found, Vec<Problem>>;
+
+    /// Whether it has to be looked again and again for what nobody tells of: maps that others load.
+    fn follows(&self) -> bool {
+        false
+    }
+
+    /// Reads those configs again whose maps, loaded by others, are not those that they were; none when all are.
+    fn read_pins(&mut self) -> Option<Found> {
+        None
+    }
 }
 
 /// Enough of a config to tell whether it is another one than before.

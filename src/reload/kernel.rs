@@ -55,11 +55,22 @@ pub trait Kernel: Sync {
     /// Why not; nothing changed then, and it takes a new load.
     fn set(&self, loaded: &mut Self::Loaded, spec: &LoadSpec, changes: &[GlobalPatch]) -> Result<(), String>;
 
+    /// Opens the maps that others loaded anew, as another spec has them; what scrapes see then. None of a kernel
+    /// without such maps.
+    fn open_pins(&self, _loaded: &mut Self::Loaded, _spec: &LoadSpec) -> Option<View> {
+        None
+    }
+
     /// Waits until what was detached by a commit has run for the last time.
     fn settle(&self, loaded: &mut Self::Loaded);
 
     /// Detaches and closes all of these; side by side where that is safe, because one takes long.
     fn retire(&self, loaded: Vec<Self::Loaded>);
+
+    /// The same because the exporter ends: what is to outlive it stays at work.
+    fn leave(&self, loaded: Vec<Self::Loaded>) {
+        self.retire(loaded);
+    }
 
     /// Whether more is to be loaded: not when the process was asked to end meanwhile.
     fn goes_on(&self) -> bool {

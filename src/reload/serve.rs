@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::found::Folder;
 use super::kernel::Kernel;
 use super::report::Report;
-use super::supervisor::{Moment, Supervisor};
+use super::supervisor::{LOOK_EVERY, Moment, Supervisor};
 
 /// What the supervisor can be asked for.
 pub enum Order {
@@ -82,7 +82,7 @@ pub fn serve<K: Kernel>(
 ) {
     let after = |wait: Option<Duration>| wait.map(|wait| Instant::now() + wait);
     let mut again: Option<Instant> = None;
-    let mut follow = after(supervisor.follow());
+    let mut follow = after(next_look(&mut supervisor, folder));
     loop {
         let mut waiting = Waiting::default();
         let first = match [again, follow].into_iter().flatten().min() {
@@ -95,7 +95,14 @@ pub fn serve<K: Kernel>(
                 waiting.look = true
             }
             Err(RecvTimeoutError::Timeout) => {
-                follow = after(supervisor.follow());
+                if let Some(found) = folder.read_pins() {
+                    let began = Instant::now();
+                    observer.begins(false);
+                    let report = supervisor.reload(found, Moment::now(false));
+                    observer.ended(&report, began.elapsed(), false);
+                    again = again.or(after(report.look_again));
+                }
+                follow = after(next_look(&mut supervisor, folder));
                 continue;
             }
             Err(RecvTimeoutError::Disconnected) => break,
@@ -113,10 +120,16 @@ pub fn serve<K: Kernel>(
         };
         observer.ended(&report, began.elapsed(), is_asked_for);
         again = after(report.look_again);
-        follow = after(supervisor.follow());
+        follow = after(next_look(&mut supervisor, folder));
         for reply in waiting.asked.into_iter().flatten() {
             let _ = reply.send(report.clone());
         }
     }
     supervisor.retire();
+}
+
+/// Looks for places that have come or are gone; when to look again, for those and for maps that others load.
+fn next_look<K: Kernel>(supervisor: &mut Supervisor<K>, folder: &dyn Folder) -> Option<Duration> {
+    let places = supervisor.follow();
+    places.or(folder.follows().then_some(LOOK_EVERY))
 }

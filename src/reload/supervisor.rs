@@ -28,7 +28,7 @@ const GRACE: Duration = Duration::from_secs(1);
 const LAST_READ: Duration = Duration::from_secs(10);
 
 /// Places are looked for so often.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+pub(super) const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Looking for places takes one part in so many of the time, at most.
 const SHARE: u32 = 20;
@@ -139,11 +139,11 @@ impl<K: Kernel> Supervisor<K> {
         is_needed.then(|| LOOK_EVERY.max(began.elapsed().saturating_mul(SHARE)))
     }
 
-    /// Ends the serving of numbers and then detaches and closes everything.
+    /// Ends the serving of numbers and then detaches and closes everything that is not to outlive the exporter.
     pub fn retire(self) {
         self.scraper.live().swap(Generation::default());
         let loaded = self.units.into_values().filter_map(|unit| unit.running);
-        self.kernel.retire(loaded.map(|running| running.loaded).collect());
+        self.kernel.leave(loaded.map(|running| running.loaded).collect());
     }
 
     /// What is loaded, for questions that only its owner can answer.
@@ -281,6 +281,12 @@ impl<K: Kernel> Supervisor<K> {
         let unit = self.units.entry(name.to_owned()).or_default();
         let running = unit.running.as_mut()?;
         let tallies = Tallies::new(&accepted.spec.view, &running.tallies);
+        if running.spec.load.pins != accepted.spec.load.pins
+            && let Some(mut bare) = self.kernel.open_pins(&mut running.loaded, &accepted.spec.load)
+        {
+            bare.config.clone_from(&running.bare.config);
+            running.bare = bare;
+        }
         let view = tallies.complete(&running.bare);
         let member = Member { view_spec: accepted.spec.view.clone(), view: view.clone() };
         let unfit = Generation::unfit(&member);

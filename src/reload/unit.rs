@@ -85,6 +85,7 @@ impl<L> Unit<L> {
                 config_sha256: running.provenance.config.clone(),
                 object_sha256: running.provenance.object.clone(),
                 reloads,
+                pins: pins(running),
             },
             None => ConfigState {
                 name,
@@ -97,6 +98,13 @@ impl<L> Unit<L> {
             },
         }
     }
+}
+
+/// Maps that others loaded.
+fn pins<L>(running: &Running<L>) -> Vec<(String, String, bool)> {
+    let is_there = |map: &str| running.view.source(map).is_some();
+    let pins = running.spec.load.pins.iter();
+    pins.map(|pin| (pin.map.clone(), pin.path.display().to_string(), is_there(&pin.map))).collect()
 }
 
 fn warnings(problems: &[Problem]) -> usize {

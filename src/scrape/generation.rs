@@ -45,6 +45,8 @@ pub struct ConfigState {
     pub object_sha256: Option<String>,
     /// How its reloads went.
     pub reloads: Reloads,
+    /// Maps that others loaded, with their path and whether they are there.
+    pub pins: Vec<(String, String, bool)>,
 }
 
 /// How the reloads of a config went. Its first load is the last success until there is another.

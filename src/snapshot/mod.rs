@@ -28,7 +28,7 @@ pub use form::KeyForm;
 pub use held::{Numbers, Snapshot, Wanted};
 pub use room::{Room, Taken};
 pub use spare::Spare;
-pub use stream::{Loss, Losses, Records, Sink, Stream, StreamCounts};
+pub use stream::{Loss, Losses, Records, Rows, Sink, Stream, StreamCounts};
 pub use verdict::{ProgramVerdict, Verdict};
 
 /// The shape of what a source pushes.

@@ -64,7 +64,7 @@ impl Response {
 
     /// The pause that is asked for.
     pub(super) fn retry_after(&self) -> Option<Duration> {
-        retry::asked_pause(self.header("retry-after")?)
+        retry::asked_pause(self.header("retry-after")?, self.header("date"))
     }
 
     /// Whether the body is protobuf.

@@ -1,6 +1,6 @@
 //! What an answer means for a batch, as OTLP over HTTP says it.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use super::http::Response;
 use super::otlp::{self, Partial};
@@ -49,10 +49,20 @@ fn said(response: &Response) -> String {
     }
 }
 
-/// The pause that a collector asks for: a number of seconds. Dates are not read.
-pub(super) fn asked_pause(header: &str) -> Option<Duration> {
-    let seconds: u64 = header.trim().parse().ok()?;
-    Some(Duration::from_secs(seconds).min(MOST_ASKED_FOR))
+/// The pause that a collector asks for: a number of seconds, or the date when it is over. Until a date it is counted from
+/// the date of the answer, if that has one, because clocks differ.
+pub(super) fn asked_pause(header: &str, answered: Option<&str>) -> Option<Duration> {
+    let header = header.trim();
+    let pause = match header.parse() {
+        Ok(seconds) => Duration::from_secs(seconds),
+        Err(_) => {
+            let date = httpdate::parse_http_date(header).ok()?;
+            let answered = answered.and_then(|date| httpdate::parse_http_date(date.trim()).ok());
+            // A date that is past asks for no pause.
+            date.duration_since(answered.unwrap_or_else(SystemTime::now)).unwrap_or_default()
+        }
+    };
+    Some(pause.min(MOST_ASKED_FOR))
 }
 
 /// The pause after so many attempts, of which `chance` (0 to 255) takes up to a half away, so that many
@@ -106,13 +116,30 @@ mod tests {
         check(400, &[], b"\xff", Verdict::Refused { why: "it answered 400".to_owned() });
     }
 
+    #[track_caller]
+    fn check_pause(header: &str, answered: Option<&str>, expected: Option<u64>) {
+        assert_eq!(asked_pause(header, answered), expected.map(Duration::from_secs), "{header}");
+    }
+
     #[test]
-    fn only_seconds_are_a_pause() {
-        assert_eq!(asked_pause("0"), Some(Duration::ZERO));
-        assert_eq!(asked_pause("120"), Some(Duration::from_secs(120)));
-        assert_eq!(asked_pause("99999999999"), Some(MOST_ASKED_FOR));
-        for wrong in ["", "-1", "1.5", "Fri, 31 Dec 1999 23:59:59 GMT"] {
-            assert_eq!(asked_pause(wrong), None, "{wrong}");
+    fn a_pause_is_seconds_or_ends_at_a_date() {
+        check_pause("0", None, Some(0));
+        check_pause("120", Some("Fri, 31 Dec 1999 23:59:59 GMT"), Some(120));
+        check_pause("99999999999", None, Some(MOST_ASKED_FOR.as_secs()));
+        // By the clock of the collector, however wrong that is. All three forms that HTTP has.
+        let answered = Some("Fri, 31 Dec 1999 23:59:59 GMT");
+        check_pause("Sat, 01 Jan 2000 00:00:29 GMT", answered, Some(30));
+        check_pause("Saturday, 01-Jan-00 00:00:29 GMT", answered, Some(30));
+        check_pause(" Sat Jan  1 00:00:29 2000", answered, Some(30));
+        check_pause("Fri, 31 Dec 1999 23:59:00 GMT", answered, Some(0));
+        check_pause("Sun, 31 Dec 2000 23:59:59 GMT", answered, Some(MOST_ASKED_FOR.as_secs()));
+        // By our own clock when the collector does not say what its own is.
+        for answered in [None, Some("yesterday")] {
+            check_pause("Fri, 31 Dec 1999 23:59:59 GMT", answered, Some(0));
+            check_pause("Fri, 31 Dec 9999 23:59:59 GMT", answered, Some(MOST_ASKED_FOR.as_secs()));
+        }
+        for wrong in ["", "-1", "1.5", "tomorrow", "Fri, 31 Dec 1999", "2000-01-01T00:00:29Z"] {
+            check_pause(wrong, answered, None);
         }
     }
 

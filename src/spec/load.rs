@@ -1,5 +1,7 @@
 //! What a config changes about its object before it is loaded.
 
+use std::path::PathBuf;
+
 use super::Attach;
 
 /// Bytes of a variable's initial value.
@@ -79,6 +81,21 @@ pub struct MapSetting {
     pub name: String,
     /// Its capacity.
     pub max_entries: Option<u32>,
+    /// Where it is pinned, so that it outlives the exporter.
+    pub pin_path: Option<PathBuf>,
+    /// The name by which configs share it.
+    pub shared: Option<String>,
+}
+
+/// A map that somebody else loaded and pinned. It is only read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FromPin {
+    /// What the config calls it.
+    pub map: String,
+    /// The pin.
+    pub path: PathBuf,
+    /// The kernel's number of the map that the config was checked against; none when there was none.
+    pub id: Option<u32>,
 }
 
 /// A buffer whose events are read.
@@ -101,29 +118,6 @@ pub struct NestedMap {
     pub key_size: u32,
     /// Bytes of a value in one of them, of one CPU.
     pub value_size: u32,
-}
-
-/// What a map is. Of two objects, maps with equal definitions hold the same, so that the one can be handed to the other.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct MapDefinition {
-    /// The map's name.
-    pub name: String,
-    /// The kernel's number of its kind.
-    pub kind: u32,
-    /// Bytes of a key.
-    pub key_size: u32,
-    /// Bytes of a value.
-    pub value_size: u32,
-    /// Its capacity, as the config sets it.
-    pub max_entries: u32,
-    /// Flags of its creation.
-    pub flags: u32,
-    /// What some kinds want beside the flags.
-    pub extra: u64,
-    /// The NUMA node that it asks for.
-    pub numa_node: Option<u32>,
-    /// The members of a key and of a value, comparable between objects; empty when it declares no types.
-    pub types: [String; 2],
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 
 mod attach;
 mod cgroups;
+mod definition;
 mod event;
 mod kernel_option;
 mod limit;
@@ -24,10 +25,11 @@ pub use attach::{
     Xdp, XdpMode,
 };
 pub use cgroups::{CgroupMap, CgroupMapKind};
+pub use definition::{Difference, MapDefinition};
 pub use event::{Amount, Condition, EventSpec, KeyPart, LossSpec, NO_LABELS, REST};
 pub use kernel_option::{KernelOption, OptionKind};
 pub use limit::{MapExpiry, SeriesLimit};
-pub use load::{BufferSpec, GlobalPatch, MapDefinition, MapSetting, NestedMap, ProgramSetting};
+pub use load::{BufferSpec, FromPin, GlobalPatch, MapSetting, NestedMap, ProgramSetting};
 pub use owner::Owner;
 pub use span::SpanSpec;
 
@@ -79,13 +81,35 @@ pub struct LoadSpec {
     pub buffers: Vec<BufferSpec>,
     /// Maps that a reload may hand over, when the other object's definition is equal.
     pub carried: Vec<MapDefinition>,
+    /// What all maps are, to be held against maps that are there already.
+    pub definitions: Vec<MapDefinition>,
+    /// Maps that somebody else loaded.
+    pub pins: Vec<FromPin>,
     /// What maps hold that hold maps: the kernel tells it only of those that are there.
     pub nested: Vec<NestedMap>,
 }
 
 impl LoadSpec {
+    /// Whether there is an object at all: a config that only reads what others loaded has none.
+    #[must_use]
+    pub fn has_object(&self) -> bool {
+        !self.object_bytes.is_empty()
+    }
+
+    /// What differs from the object's definition of a map.
+    #[must_use]
+    pub fn setting(&self, map: &str) -> Option<&MapSetting> {
+        self.maps.iter().find(|setting| setting.name == map)
+    }
+
+    /// What a map is.
+    #[must_use]
+    pub fn definition(&self, map: &str) -> Option<&MapDefinition> {
+        self.definitions.iter().find(|definition| definition.name == map)
+    }
+
     /// Whether the kernel would be asked for the same: then what is loaded can stay. Where the object
-    /// lies does not matter, nor which cgroups are meant, nor what a later reload may hand over.
+    /// lies does not matter, nor which cgroups are meant, what a later reload may hand over, and what others loaded.
     #[must_use]
     pub fn loads_the_same(&self, other: &Self) -> bool {
         let Self {
@@ -101,6 +125,8 @@ impl LoadSpec {
             buffers,
             cgroups: _,
             carried: _,
+            definitions: _,
+            pins: _,
             nested: _,
         } = self;
         *name == other.name

@@ -39,6 +39,7 @@ const YIELDING: &[&str] = &[
     "ebpf_exporter_http_clients_cut_total",
     "ebpf_exporter_map_entries",
     "ebpf_exporter_map_expired_entries_total",
+    "ebpf_exporter_map_from_pin",
     "ebpf_exporter_map_max_entries",
     "ebpf_exporter_map_nearly_full",
     "ebpf_exporter_metric_decode_errors_total",

@@ -4,7 +4,7 @@ use caps::{CapSet, Capability};
 
 use crate::common::exporter::Exporter;
 use crate::common::kernel::{kernel_since, without_kernel_btf};
-use crate::matrix::{self, pairs};
+use crate::matrix::{self, NO_BTF, pairs};
 use crate::{Refused, hooks, release, start};
 
 /// The exporter with one config of this folder, whether or not it is served.
@@ -44,16 +44,15 @@ fn a_kernel_without_btf_is_said_and_a_file_takes_its_place() {
 /// What is found by the kernel's types is refused with the option that is missing; all other hooks count.
 #[test]
 fn hooks_without_btf_count_or_say_that_it_is_missing() {
-    const MISSING: &str = "needs CONFIG_DEBUG_INFO_BTF";
     without_kernel_btf(|_| {
         hooks::check("no BTF", &[], |hook, outcome| {
             let is_by_btf = SectionKind::of(hook.kind).unwrap().is_by_btf() || hook.kind == "netfilter";
-            (is_by_btf && hooks::cell(hook, outcome) == MISSING).then(|| MISSING.to_owned())
+            (is_by_btf && hooks::cell(hook, outcome) == NO_BTF).then(|| NO_BTF.to_owned())
         });
         let exporter = Exporter::launch(&["--config.dir=/configs", "--object.dir=/bpf-objects"]);
         for (pair, cell) in pairs(&exporter.page(), &exporter.log()) {
             matrix::record("pairs, no BTF", &pair, &cell);
-            assert!(cell == MISSING || cell.starts_with("true"), "{pair}: {cell}: {}", exporter.log());
+            assert!(cell == NO_BTF || cell.starts_with("true"), "{pair}: {cell}: {}", exporter.log());
         }
     });
 }

@@ -12,6 +12,9 @@ use crate::hooks::said;
 
 const RECORDS: &str = "/tmp/matrix";
 
+/// What stands where the kernel's types are missing.
+pub const NO_BTF: &str = "needs CONFIG_DEBUG_INFO_BTF";
+
 /// One cell of a table, by its row; the column is this machine.
 pub fn record(table: &str, row: &str, cell: &str) {
     let mut records = OpenOptions::new().create(true).append(true).open(RECORDS).unwrap();
@@ -29,6 +32,13 @@ pub fn reason(said: &str) -> String {
     }
     if let Some(option) = said.split_once("(CONFIG_").and_then(|(_, rest)| rest.split_once(')')) {
         return format!("needs CONFIG_{}", option.0);
+    }
+    if said.contains("the kernel is locked down (") {
+        return "locked".to_owned();
+    }
+    // Enums of decoders are those of the kernel.
+    if said.contains("the kernel's types cannot be read") {
+        return NO_BTF.to_owned();
     }
     // The message, without where it is and what follows it.
     let message = said.split_once("error[").and_then(|(_, rest)| rest.split_once("]: "));
@@ -60,7 +70,9 @@ pub fn pairs(page: &str, log: &str) -> BTreeMap<String, String> {
         let kinds: BTreeSet<&str> =
             sections.map(|program| SectionKind::of(&program.section).unwrap().prefix()).collect();
         if kinds.is_empty() {
-            return "nothing to attach to".to_owned();
+            // All of them are optional.
+            let is_for_btf = said(log, pair).contains("this kernel brings no BTF");
+            return if is_for_btf { NO_BTF } else { "nothing to attach to" }.to_owned();
         }
         format!("true ({})", kinds.into_iter().collect::<Vec<_>>().join(", "))
     };

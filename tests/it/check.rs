@@ -19,6 +19,9 @@ mod corpus;
 /// What is worth saying of names, sizes, licences and the kernel.
 mod advice;
 
+/// Capabilities.
+mod rights;
+
 /// What a config sets of its object.
 mod settings;
 
@@ -139,6 +142,17 @@ fn what_is_right_is_told_in_two_lines() {
     assert!(outcome.stdout.ends_with("1 config checked: nothing is wrong\n"), "{}", outcome.stdout);
     assert_eq!(folder.check(&["--format=json", "."]).stdout, "[]\n");
     assert_eq!(folder.check(&["--format=github", "."]).stdout, "");
+}
+
+#[test]
+fn spans_are_counted_beside_metrics() {
+    let labels = "[{name: trace_id, size: 16, decoders: [hex]}, {name: span_id, size: 8, decoders: [hex]}]";
+    let spans = format!(
+        "tracing: {{spans: [{{ringbuf: ring, labels: {labels}}}, {{name: other, ringbuf: ring, labels: {labels}}}]}}\n"
+    );
+    let folder = Folder::new(&[("good", &format!("{GOOD}{spans}"))]);
+    let told = folder.check(&["good.yaml"]).stdout;
+    assert!(told.contains("good: 1 metric, at most 64 series, 2 kinds of spans; Linux "), "{told}");
 }
 
 const WRONG: &str = "# wrong in many ways

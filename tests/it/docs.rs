@@ -13,6 +13,7 @@ use bpftally::elf::ObjectInfo;
 
 use crate::common::folder::Folder;
 use crate::common::objects;
+use crate::pins::Owner;
 
 /// Dashboards and alerts.
 mod boards;
@@ -178,9 +179,35 @@ impl Example {
         )
     }
 
-    /// A folder with the config `example` and an object.
+    /// The pins of maps that others loaded, by what the config calls the maps.
+    fn pins_of_others(&self) -> Vec<(String, PathBuf)> {
+        let config = self.value();
+        let maps = config.get("maps").and_then(|maps| maps.as_mapping()).into_iter().flatten();
+        let pin = |(name, map): (&serde_yaml::Value, &serde_yaml::Value)| {
+            Some((name.as_str()?.to_owned(), map.get("from_pin")?.as_str()?.into()))
+        };
+        maps.filter_map(pin).collect()
+    }
+
+    /// Loads what others loaded, with an entry in each map, and pins it.
+    #[track_caller]
+    fn others(&self) -> Option<Owner> {
+        let pins = self.pins_of_others();
+        let mut owner = (!pins.is_empty()).then(|| Owner::of(&self.object()))?;
+        for (map, path) in pins {
+            owner.fill(&map);
+            owner.pin(&map, &path);
+        }
+        Some(owner)
+    }
+
+    /// A folder with the config `example` and an object, unless it is somebody else's.
     fn folder(&self, object: &Path) -> Folder {
         let folder = Folder::new();
+        if !self.pins_of_others().is_empty() {
+            folder.file("example.yaml", &self.yaml);
+            return folder;
+        }
         folder.pair("example", &self.yaml, object);
         if let Some(name) = self.object_name() {
             std::fs::rename(folder.path().join("example.bpf.o"), folder.path().join(name)).unwrap();

@@ -53,6 +53,9 @@ mod process;
 /// The whole exporter as a process: flags, pages, faults, signals.
 mod exporter;
 
+/// Maps and links that are files, so that they outlive who made them.
+mod pins;
+
 /// Spans, from a program to a collector.
 mod spans;
 

@@ -28,6 +28,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("flate2", &["src/page/", "src/host/"]),
     ("zstd::stream", &["src/page/"]),
     ("httparse", &["src/spans/http.rs"]),
+    ("httpdate", &["src/spans/retry.rs"]),
 ];
 
 /// Rooms that are given everything: no files, sockets, environment or clock of their own.

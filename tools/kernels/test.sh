@@ -4,8 +4,8 @@
 #   test.sh 5.10 6.12 newest
 #
 # Each guest gets the binary, the shipped configs and objects, the objects of tests/guest
-# and the workloads compiled here, and the tests of tests/guest linked statically. Each kernel runs twice: on a
-# plain machine, and on one where much is otherwise (`boot.sh`). Whatever cannot be done
+# and the workloads compiled here, and the tests of tests/guest linked statically. Each kernel runs on a plain
+# machine, and some also on one where much is otherwise (`machines.sh`, `boot.sh`). Whatever cannot be done
 # (no download, no QEMU, no boot) is a failure.
 #
 # BINARY=<file> tests another binary than that of `make build`; MACHINES=plain boots the plain machine only,
@@ -35,7 +35,6 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 binary=${BINARY:-target/release/bpftally}
-read -ra machines <<<"${MACHINES:-plain variants}"
 [ -e "$binary" ] || { echo "$binary is missing: make build" >&2; exit 1; }
 # The tests are linked as it is.
 RUSTFLAGS='-C target-feature=+crt-static' cargo build --locked --release --target "$target" \
@@ -68,27 +67,32 @@ for version in "${versions[@]}"; do
     tools/kernels/fetch.sh "$version"
 done
 # The machine that takes longer comes first.
-for machine in "${machines[@]}"; do
+boots=()
+for machine in plain variants; do
     for version in "${versions[@]}"; do
-        printf '%s\0%s\0' "$version" "$machine"
+        case " ${MACHINES:-$(tools/kernels/machines.sh "$version")} " in
+        *" $machine "*) boots+=("$version" "$machine") ;;
+        esac
     done
-done | xargs --null --max-args=2 --max-procs="$GUESTS_AT_A_TIME" \
-    sh -c 'tools/kernels/boot.sh "$2" "$3" "$1/root.gz" || : >"$1/failed-$2-$3"' boot "$work"
+done
+printf '%s\0' "${boots[@]}" |
+    xargs --null --max-args=2 --max-procs="$GUESTS_AT_A_TIME" \
+        sh -c 'tools/kernels/boot.sh "$2" "$3" "$1/root.gz" || : >"$1/failed-$2-$3"' boot "$work"
 
 # The committed objects, and no others, on all of them.
 objects=$(cat bpf-objects/*.bpf.o | sha256sum)
 failed=0
-for machine in "${machines[@]}"; do
-    for version in "${versions[@]}"; do
-        if [ -e "$work/failed-$version-$machine" ]; then
-            failed=1
-            printf '\n== Linux %s (%s) failed; its serial log:\n\n' "$version" "$machine" >&2
-            cat "target/kernels/$version-$machine.log" >&2
-        elif ! grep -qF "guest: objects $objects" "target/kernels/$version-$machine.log"; then
-            failed=1
-            echo "Linux $version ($machine) had other objects than those in bpf-objects." >&2
-        fi
-    done
+for ((boot = 0; boot < ${#boots[@]}; boot += 2)); do
+    version=${boots[boot]} machine=${boots[boot + 1]}
+    log=target/kernels/$version-$machine.log
+    if [ -e "$work/failed-$version-$machine" ]; then
+        failed=1
+        printf '\n== Linux %s (%s) failed; its serial log:\n\n' "$version" "$machine" >&2
+        cat "$log" >&2
+    elif ! grep -qF "guest: objects $objects" "$log"; then
+        failed=1
+        echo "Linux $version ($machine) had other objects than those in bpf-objects." >&2
+    fi
 done
 [ "$failed" = 0 ] || exit 1
 echo "The objects of all of them have the SHA-256 sum ${objects%% *}."

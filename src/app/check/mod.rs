@@ -59,7 +59,11 @@ struct Checker<'a> {
 
 impl<'a> Checker<'a> {
     fn new(options: &'a CheckOptions) -> Self {
-        let host = Arc::new(Host::new(Roots::default()).with_kernel_btf(options.btf.clone()));
+        let host = Arc::new(
+            Host::new(Roots::default())
+                .with_kernel_btf(options.btf.clone())
+                .with_pins(Arc::new(bpf::Pins::default())),
+        );
         let cpus = host.possible_cpus().map_or(1, |cpus| cpus.len());
         let how = config::Options {
             namespace: options.namespace.clone(),

@@ -24,14 +24,16 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use libbpf_rs::query::LinkTypeInfo;
-use libbpf_rs::{Link, MapCore, Object, OpenObject, Program, ProgramMut};
+use libbpf_rs::{Link, OpenObject, Program, ProgramMut};
 
 use crate::host::Host;
 use crate::spec::{Attach, LoadSpec, Netfilter};
 
 use super::ending::{self, Ending};
 use super::explain::errno_of;
+use super::keep::Pin;
 use super::log::{self, Log};
+use super::object::LoadedObject;
 use super::raw;
 
 /// Where libbpf looks for tracepoints; the first one that is there.
@@ -107,6 +109,8 @@ pub(super) enum Attached {
     Filter(tc::Filter),
     /// A socket with a filter.
     Socket(OwnedFd),
+    /// A link that has a file, by which it outlives the exporter.
+    Pinned { link: Box<Attached>, pin: Pin },
     /// A program at a map of sockets, which is no link.
     Sockmap(sockmap::Held),
 }
@@ -291,10 +295,9 @@ fn refused_by_kernel(error: &std::io::Error) -> AttachError {
 
 impl Target {
     /// The map that it is, of an object.
-    pub(super) fn map(&self, object: &Object) -> Option<OwnedFd> {
+    pub(super) fn map(&self, object: &LoadedObject) -> Option<OwnedFd> {
         let Self::Sockmap(name) = self else { return None };
-        let map = object.maps().find(|map| map.name().to_str() == Some(name))?;
-        map.as_fd().try_clone_to_owned().ok()
+        object.map(name)?.as_fd().try_clone_to_owned().ok()
     }
 }
 
@@ -333,18 +336,56 @@ impl Attached {
             Self::Sockmap(_) => false,
             Self::Link(link) => link.info().is_ok_and(|info| matches!(info.info, LinkTypeInfo::Iter(_))),
             Self::Usdt(_) => false,
+            Self::Pinned { link, .. } => link.is_exact(),
+        }
+    }
+
+    /// What holds a program already, by the kernel's word of it.
+    pub(super) fn taken_over(link: OwnedFd) -> Self {
+        use libbpf_sys as kind;
+        let (kind, _) = raw::link_facts(link.as_fd()).unwrap_or_default();
+        let is_quick = [
+            kind::BPF_LINK_TYPE_CGROUP,
+            kind::BPF_LINK_TYPE_NETNS,
+            kind::BPF_LINK_TYPE_TCX,
+            kind::BPF_LINK_TYPE_NETKIT,
+            kind::BPF_LINK_TYPE_ITER,
+        ]
+        .contains(&kind);
+        let is_exact = is_quick || kind == kind::BPF_LINK_TYPE_XDP;
+        Self::Own { link, is_exact, is_quick }
+    }
+
+    /// The link, if the kernel has one that can have a file: libbpf calls more its links.
+    pub(super) fn link_fd(&self) -> Option<BorrowedFd<'_>> {
+        match self {
+            Self::Link(link) => Some(link.as_fd()).filter(|link| raw::is_link(*link)),
+            Self::Own { link, .. } => Some(link.as_fd()),
+            Self::Pinned { link, .. } => link.link_fd(),
+            Self::Usdt(_) | Self::Filter(_) | Self::Socket(_) | Self::Sockmap(_) => None,
+        }
+    }
+
+    /// Lets go of it and leaves the program at work, if it has a file.
+    pub(super) fn leave(self) -> Option<Self> {
+        match self {
+            Self::Pinned { link, pin } => {
+                // libbpf would end what it attached.
+                if let Self::Link(mut link) = *link {
+                    link.disconnect();
+                }
+                drop(pin);
+                None
+            }
+            other => Some(other),
         }
     }
 
     /// The link of an iterator, which runs when somebody asks.
     pub(super) fn iterator(&self) -> Option<BorrowedFd<'_>> {
-        match self {
-            Self::Link(link) => {
-                let is_iterator = link.info().is_ok_and(|info| matches!(info.info, LinkTypeInfo::Iter(_)));
-                is_iterator.then(|| link.as_fd())
-            }
-            _ => None,
-        }
+        let link = self.link_fd()?;
+        let (kind, _) = raw::link_facts(link).ok()?;
+        (kind == libbpf_sys::BPF_LINK_TYPE_ITER).then_some(link)
     }
 
     /// Puts another program behind it.
@@ -359,6 +400,7 @@ impl Attached {
                 raw::set_filter_of(socket.as_fd(), program).map_err(|error| refused_by_kernel(&error))
             }
             Self::Usdt(_) | Self::Sockmap(_) => Err(refused(libc::EOPNOTSUPP)),
+            Self::Pinned { link, .. } => link.update(program),
         }
     }
 
@@ -366,6 +408,12 @@ impl Attached {
     /// being started has all of them.
     pub(super) fn detach_now(self) {
         match &self {
+            Self::Pinned { .. } => {
+                if let Self::Pinned { link, pin } = self {
+                    drop(pin);
+                    link.detach_now();
+                }
+            }
             Self::Own { link, .. } => drop(raw::detach_link(link.as_fd())),
             // Not every kind can do that; what is left goes with the descriptor.
             Self::Link(link) => drop(link.detach()),
@@ -376,6 +424,10 @@ impl Attached {
     /// Lets go of it: what the caller holds then takes its time, and may be let go of by another thread.
     pub(super) fn detach(self) -> Option<Box<dyn Send>> {
         match self {
+            Self::Pinned { link, pin } => {
+                drop(pin);
+                link.detach()
+            }
             // Here, too, although it takes as long as attaching: until then both count.
             Self::Usdt(link) => {
                 drop(link);

@@ -222,6 +222,12 @@ impl Load<'_> {
         let section = self.programs.iter().find(|found| found.name == program).map(|found| &*found.section);
         let help = match section.and_then(|section| self.machine.came_later(section)) {
             Some(later) => later,
+            // The verifier does not say that this is the reason.
+            None if self.machine.lockdown.as_deref() == Some("confidentiality")
+                && message.contains("bpf_probe_read") =>
+            {
+                format!("programs may not read the kernel's memory here{}", self.machine.lockdown_note())
+            }
             None if message.ends_with("is not sleepable") => {
                 "this kernel lets no program sleep there: of its functions that is those which may be made to fail \
                  (CONFIG_FUNCTION_ERROR_INJECTION), of the hooks of LSM not all; a section without `.s` need not sleep"
@@ -229,7 +235,14 @@ impl Load<'_> {
             }
             None => "the whole log is shown with --log.level=debug".to_owned(),
         };
-        Some(self.problem("verifier", message).found(tail).help(help))
+        let problem = self.problem("verifier", message).found(tail);
+        // For programs that do not trace it is no condition, but the verifier forbids them more.
+        if self.machine.missing(&["CAP_PERFMON"]).is_empty() {
+            return Some(problem.help(help));
+        }
+        let expected =
+            "CAP_PERFMON: without it the verifier forbids much that programs do with pointers and helpers";
+        Some(problem.expected(expected).help(format!("{}; {help}", self.machine.privilege_advice())))
     }
 
     fn kernel_btf(&self) -> Option<Problem> {

@@ -62,6 +62,33 @@ fn each_failure_has_a_name_of_its_own() {
 }
 
 #[test]
+fn what_the_verifier_does_not_say_follows_from_the_kernel() {
+    #[track_caller]
+    fn check(section: &str, release: &str, lockdown: Option<&str>, line: &str, expected: &str) {
+        let program =
+            OpenProgramFacts { name: "p".into(), section: section.into(), kind: ProgramType::Tracing };
+        let load = Failure::Load { errno: libc::EINVAL, programs: vec![program], btf_path: None };
+        let log = format!("libbpf: prog 'p': -- BEGIN PROG LOAD LOG --\n{line}\n-- END PROG LOAD LOG --\n");
+        let machine = Machine {
+            release: release.into(),
+            lockdown: lockdown.map(str::to_owned),
+            ..machine([Capability::CAP_SYS_ADMIN].into_iter().collect())
+        };
+        let problem = failure(&load, &Log::of(&[FAILED, &log]), &spec(), &machine);
+        assert_eq!(problem.code, "verifier");
+        assert!(problem.help.as_deref().unwrap_or_default().contains(expected), "{problem:?}");
+    }
+    let sleeping = "Only fentry/fexit/fmod_ret and lsm programs can be sleepable";
+    check("uprobe.s//bin/sh:main", "5.10.0", None, sleeping, "came with Linux 6.0");
+    let function = "__x64_sys_fallocate is not sleepable";
+    check("fentry.s/__x64_sys_fallocate", "6.1.0", None, function, "(CONFIG_FUNCTION_ERROR_INJECTION)");
+    let helper = "program of this type cannot use helper bpf_probe_read#4";
+    check("tp_btf/sys_enter", "7.2.0", Some("confidentiality"), helper, "locked down (confidentiality)");
+    check("tp_btf/sys_enter", "7.2.0", Some("integrity"), helper, "--log.level=debug");
+    check("tp_btf/sys_enter", "7.2.0", None, "R1 !read_ok", "--log.level=debug");
+}
+
+#[test]
 fn limits_of_the_process_are_not_blamed_on_the_object() {
     let help = |problem: Problem| problem.help.unwrap_or_default();
     assert!(help(explain(libc::EMFILE, &[], &[])).contains("LimitNOFILE"));

@@ -14,6 +14,8 @@ use crate::spec::Attach;
 pub struct Needs {
     /// How many metrics it serves.
     pub metrics: usize,
+    /// How many kinds of spans it makes.
+    pub spans: usize,
     /// Series of all of them, when their maps are full.
     pub series: u64,
     /// Capabilities that loading, attaching and reading take.
@@ -51,6 +53,7 @@ pub fn needs(subject: &Subject<'_>) -> Needs {
         because.into_iter().rev().map(|((kernel, why), names)| (Need { kernel, why }, names)).collect();
     Needs {
         metrics: subject.metrics().len(),
+        spans: subject.spec.map_or(0, |spec| spec.view.spans.len()),
         series: series::total(subject),
         capabilities: capabilities(subject),
         kernel: roles.floor(subject),
@@ -64,23 +67,18 @@ pub fn needs(subject: &Subject<'_>) -> Needs {
 fn capabilities(subject: &Subject<'_>) -> Vec<&'static str> {
     let mut needed = vec!["CAP_BPF"];
     let programs = subject.info.programs.iter().filter(|program| program.autoload);
-    for kind in programs.filter_map(|program| SectionKind::of(&program.section)) {
-        match kind.program_type {
-            "socket_filter" | "syscall" => {}
+    for program in programs {
+        let kind = SectionKind::of(&program.section);
+        let is_of = |prefixes: &[&str]| kind.is_some_and(|kind| prefixes.contains(&kind.prefix()));
+        let is_free = |kind: &SectionKind| matches!(kind.program_type, "socket_filter" | "syscall");
+        if kind.is_some_and(|kind| !kind.traces() && !is_free(&kind)) {
+            needed.push("CAP_NET_ADMIN");
+        }
+        if is_of(&["uprobe", "uretprobe", "uprobe.s", "uretprobe.s"]) {
             // Of all performance events the kernel leaves these to nobody else.
-            "kprobe" if matches!(kind.prefix(), "uprobe" | "uretprobe" | "uprobe.s" | "uretprobe.s") => {
-                needed.push("CAP_SYS_ADMIN");
-            }
-            "kprobe"
-            | "tracepoint"
-            | "perf_event"
-            | "raw_tracepoint"
-            | "raw_tracepoint_writable"
-            | "tracing"
-            | "lsm"
-            | "struct_ops"
-            | "ext" => needed.push("CAP_PERFMON"),
-            _ => needed.push("CAP_NET_ADMIN"),
+            needed.push("CAP_SYS_ADMIN");
+        } else if program.takes_perfmon {
+            needed.push("CAP_PERFMON");
         }
     }
     let settings = subject.spec.map_or(&[][..], |spec| &spec.load.programs);
@@ -101,7 +99,13 @@ impl Display for Needs {
     fn fmt(&self, out: &mut Formatter<'_>) -> std::fmt::Result {
         let metrics =
             if self.metrics == 1 { "1 metric".to_owned() } else { format!("{} metrics", self.metrics) };
-        write!(out, "{metrics}, at most {} series; ", series::grouped(self.series))?;
+        write!(out, "{metrics}, at most {} series", series::grouped(self.series))?;
+        match self.spans {
+            0 => {}
+            1 => write!(out, ", 1 kind of spans")?,
+            many => write!(out, ", {many} kinds of spans")?,
+        }
+        write!(out, "; ")?;
         if let Some(kernel) = self.kernel {
             write!(out, "Linux {kernel}; ")?;
         }
@@ -114,5 +118,19 @@ impl Display for Needs {
             write!(out, "\n  Linux {}: {} ({})", need.kernel, names.join(", "), need.why)?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_are_told_when_there_are_any() {
+        let mut needs = Needs { metrics: 2, series: 1024, capabilities: vec!["CAP_BPF"], ..Needs::default() };
+        for (spans, expected) in [(0, ""), (1, ", 1 kind of spans"), (2, ", 2 kinds of spans")] {
+            needs.spans = spans;
+            assert_eq!(needs.to_string(), format!("2 metrics, at most 1,024 series{expected}; CAP_BPF"));
+        }
     }
 }

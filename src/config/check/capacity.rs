@@ -1,16 +1,16 @@
-//! Capacities of maps that the config sets: `maps: {m: {max_entries: N}}`.
+//! What the config sets of maps, and their capacities: `maps: {m: {max_entries: N}}`.
 
-use super::{Context, Sink};
+use super::{Context, Sink, pins, shared};
 use crate::config::raw::{Found, RawConfig};
 use crate::config::suggest;
 use crate::elf::{MapInfo, MapKind};
 use crate::problem::{Place, Problem};
 use crate::spec::MapSetting;
 
-/// Maps that are not as the object defines them.
-pub(crate) fn capacities(context: &Context<'_>, sink: &mut Sink<'_>, raw: &RawConfig) -> Vec<MapSetting> {
+/// Maps that are not as the object defines them. Maps that others loaded are not its own.
+pub(crate) fn settings(context: &Context<'_>, sink: &mut Sink<'_>, raw: &RawConfig) -> Vec<MapSetting> {
     let mut settings = Vec::new();
-    for found in &raw.maps {
+    for found in raw.maps.iter().filter(|found| found.given("from_pin").is_none()) {
         if sink.is_full() {
             break;
         }
@@ -18,10 +18,16 @@ pub(crate) fn capacities(context: &Context<'_>, sink: &mut Sink<'_>, raw: &RawCo
             missing(context, sink, &found.name);
             continue;
         };
-        let Some(entries) = &found.max_entries else { continue };
         sink.map = Some(map.name.clone());
-        if let Some(max_entries) = fitting(context, sink, map, entries) {
-            settings.push(MapSetting { name: map.name.clone(), max_entries: Some(max_entries) });
+        let entries = found.max_entries.as_ref();
+        let setting = MapSetting {
+            name: map.name.clone(),
+            max_entries: entries.and_then(|entries| fitting(context, sink, map, entries)),
+            pin_path: pins::pin_path(sink, map, found),
+            shared: shared::name(sink, map, found),
+        };
+        if setting != (MapSetting { name: map.name.clone(), ..MapSetting::default() }) {
+            settings.push(setting);
         }
         sink.map = None;
     }

@@ -15,11 +15,10 @@ pub(crate) fn carried(context: &Context<'_>, raw: &RawConfig, settings: &[MapSet
 }
 
 /// Whether a map can serve two objects at a time. A map of programs or of maps is filled while its object is
-/// loaded, before the old programs are gone; a pinned one is shared by its path; a section of variables gets new
-/// initial values.
+/// loaded, before the old programs are gone; a section of variables gets new initial values.
 fn is_portable(map: &MapInfo) -> bool {
     let is_own = BELONG_TO_ONE.contains(&map.kind) || BELONG_TO_LIBBPF.contains(&map.name.as_str());
-    !is_own && !map.kind.is_map_in_map() && !map.pinned && !map.name.starts_with('.')
+    !is_own && !map.kind.is_map_in_map() && !map.name.starts_with('.')
 }
 
 /// Kinds whose entries are for the programs of one object, or that the kernel lets only programs of one kind use.
@@ -46,8 +45,27 @@ fn definition(
     settings: &[MapSetting],
 ) -> Option<MapDefinition> {
     let shape = |id: Option<_>| id.map_or(Some(String::new()), |id| context.object.btf.shape(id));
+    let types = match map.kind {
+        // What one object's programs wrote is read as what the next one's do.
+        MapKind::RINGBUF => [String::new(), events::event_types(context, raw, map)?],
+        _ => [shape(map.key_type)?, shape(map.value_type)?],
+    };
+    Some(MapDefinition { types, ..without_types(map, settings) })
+}
+
+/// What every map is. Types that are like no others are left out.
+pub(crate) fn definitions(context: &Context<'_>, settings: &[MapSetting]) -> Vec<MapDefinition> {
+    let shape = |id: Option<_>| id.and_then(|id| context.object.btf.shape(id)).unwrap_or_default();
+    let of = |map: &MapInfo| {
+        let types = [shape(map.key_type), shape(map.value_type)];
+        MapDefinition { types, ..without_types(map, settings) }
+    };
+    context.object.maps.iter().map(of).collect()
+}
+
+fn without_types(map: &MapInfo, settings: &[MapSetting]) -> MapDefinition {
     let setting = settings.iter().find(|setting| setting.name == map.name);
-    Some(MapDefinition {
+    MapDefinition {
         name: map.name.clone(),
         kind: map.kind.0,
         key_size: map.key_size,
@@ -56,10 +74,6 @@ fn definition(
         flags: map.flags,
         extra: map.map_extra,
         numa_node: map.numa_node,
-        types: match map.kind {
-            // What one object's programs wrote is read as what the next one's do.
-            MapKind::RINGBUF => [String::new(), events::event_types(context, raw, map)?],
-            _ => [shape(map.key_type)?, shape(map.value_type)?],
-        },
-    })
+        types: Default::default(),
+    }
 }

@@ -11,20 +11,6 @@ pub(crate) struct Later {
     pub(crate) help: &'static str,
 }
 
-/// Of a map's options.
-pub(super) const MAP: &[Later] = &[
-    Later {
-        key: "pin_path",
-        what: "a map that outlives the exporter",
-        help: "remove it, or pin the map by its name in the object's source (LIBBPF_PIN_BY_NAME)",
-    },
-    Later {
-        key: "from_pin",
-        what: "a map that somebody else loaded",
-        help: "pin the map by its name in the object's source (LIBBPF_PIN_BY_NAME)",
-    },
-];
-
 /// Of gauges: what no version will do has a reason instead.
 pub(super) const GAUGE: &[Later] = &[
     Later { key: "ringbuf", what: NO_GAUGE, help: COUNT_EVENTS },

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
+use super::Found;
 use super::attach::{ATTACH, RawAttach, attach};
 use super::fields::{Field, join};
 use super::keys::{Key, Keys, Shape};
 use super::reader::{Reader, spot};
-use super::{Found, later};
 use crate::config::findings::Spot;
 use crate::config::yaml::{Kind, Node, Scalar};
 
@@ -29,8 +29,19 @@ pub(super) const MAP: Keys = Keys {
         Key::new("expire", Shape::Duration, "Entries that have not changed for so long are taken out"),
         Key::new("pages", Shape::Size, "Of an array of performance events: pages of each CPU's buffer"),
         Key::new("carry", Shape::Boolean, "Whether it keeps its entries when its object is replaced"),
+        Key::new("pin_path", Shape::Text, "The file below /sys/fs/bpf by which it outlives the exporter"),
+        Key::new(
+            "from_pin",
+            Shape::Text,
+            "The file below /sys/fs/bpf of a map that somebody else loaded, which is only read",
+        ),
+        Key::new(
+            "shared",
+            Shape::Text,
+            "The name by which configs share it: those that say the same have one map",
+        ),
     ]],
-    later: later::MAP,
+    later: &[],
 };
 
 pub(super) const CGROUPS: Keys = Keys {
@@ -113,6 +124,32 @@ pub(crate) struct RawMap {
     pub(crate) pages: Option<Found<i64>>,
     pub(crate) carry: Option<bool>,
     pub(crate) expire: Option<Found<Duration>>,
+    pub(crate) pin_path: Option<Found<String>>,
+    pub(crate) from_pin: Option<Found<String>>,
+    pub(crate) shared: Option<Found<String>>,
+    /// What was written, whatever became of it.
+    pub(crate) given: Vec<(String, Spot)>,
+}
+
+impl RawMap {
+    fn new(name: Found<String>) -> Self {
+        Self {
+            name,
+            max_entries: None,
+            pages: None,
+            carry: None,
+            expire: None,
+            pin_path: None,
+            from_pin: None,
+            shared: None,
+            given: Vec::new(),
+        }
+    }
+
+    /// Where a key was written, if it was.
+    pub(crate) fn given(&self, key: &str) -> Option<&Spot> {
+        self.given.iter().find(|(given, _)| given == key).map(|(_, spot)| spot)
+    }
 }
 
 /// The assignments of a mapping from names; of a name that is given again the last one counts.
@@ -225,19 +262,26 @@ pub(super) fn maps(reader: &mut Reader, node: &Node, path: &str) -> Vec<RawMap> 
     let what = "a mapping from maps to their options, such as {my_map: {max_entries: 1024}}";
     let mut maps = Vec::new();
     for (name, field) in named(reader, node, path, what) {
-        let mut map = RawMap { name, max_entries: None, pages: None, carry: None, expire: None };
+        let mut map = RawMap::new(name);
         let path = map.name.spot.path.clone();
         for option in reader.fields(field.value, &path, &MAP) {
-            let path = join(&path, option.name);
+            let (node, path) = (option.value, join(&path, option.name));
+            // Null is "not given".
+            if !node.is_null() {
+                map.given.push((option.name.to_owned(), spot(option.key, &path)));
+            }
+            let text = |reader: &mut Reader| (!node.is_null()).then(|| reader.text(node, &path)).flatten();
             match option.name {
                 "expire" => {
-                    // Null is "not given".
-                    let given = Some(option.value).filter(|value| !value.is_null());
+                    let given = Some(node).filter(|value| !value.is_null());
                     map.expire = given.and_then(|value| reader.duration(value, &path));
                 }
-                "pages" => map.pages = reader.integer(option.value, &path),
-                "carry" => map.carry = reader.boolean(option.value, &path).map(|found| found.value),
-                _ => map.max_entries = reader.integer(option.value, &path),
+                "pages" => map.pages = reader.integer(node, &path),
+                "carry" => map.carry = reader.boolean(node, &path).map(|found| found.value),
+                "pin_path" => map.pin_path = text(reader),
+                "from_pin" => map.from_pin = text(reader),
+                "shared" => map.shared = text(reader),
+                _ => map.max_entries = reader.integer(node, &path),
             }
         }
         maps.push(map);

@@ -20,6 +20,10 @@ pub(super) fn collect(reading: &Reading, rendered: &Rendered, states: &States, f
         if config.loaded {
             families.add(&names::ENABLED_CONFIGS, &[("name", &config.name)], 1.0);
         }
+        for (map, path, is_there) in &config.pins {
+            let [config, map] = [labels[0], ("map", map.as_str())];
+            families.add(&names::MAP_FROM_PIN, &[config, map, ("path", path)], flag(*is_there));
+        }
         reloads(config, families);
     }
     for view in reading.generation.views() {

@@ -83,6 +83,8 @@ names! {
         "Clients whose connection was closed before they had their answer, by reason: not_reading, slow_request or needed_by_others";
     MAP_NEARLY_FULL GAUGE "ebpf_exporter_map_nearly_full"
         "Whether more than 90 % of the entries that a map can hold are taken; when all are it refuses new keys";
+    MAP_FROM_PIN GAUGE "ebpf_exporter_map_from_pin"
+        "Whether a map that somebody else pinned is there and read; 0 while it is waited for";
     MAP_EXPIRED COUNTER "ebpf_exporter_map_expired_entries_total"
         "Entries that were taken out of a map because they had not changed for the time that its config says";
     SPANS COUNTER "ebpf_exporter_spans_total"

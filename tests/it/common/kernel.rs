@@ -141,6 +141,16 @@ pub fn without_kernel_btf<T: Send>(work: impl FnOnce(&Path) -> T + Send) -> T {
     })
 }
 
+/// Does something where a BPF file system of its own is mounted; the argument is its path. All that is pinned there
+/// goes with it.
+pub fn with_bpffs<T: Send>(work: impl FnOnce(&Path) -> T + Send) -> T {
+    let folder = tempfile::Builder::new().prefix("bpffs").tempdir().unwrap();
+    apart(true, false, || {
+        run("mount", &["-t", "bpf", "bpf", folder.path().to_str().unwrap()]);
+        work(folder.path())
+    })
+}
+
 /// Does something on a thread with mounts of its own.
 pub fn with_mounts<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     apart(true, false, work)

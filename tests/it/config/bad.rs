@@ -730,8 +730,30 @@ fn events() {
 }
 
 const WHAT_COMES_LATER: &[Case] = &[
-    ("maps: {array: {pin_path: /x}}\nmetrics: {counters: []}\n", &["not-yet-supported 1:16"]),
-    ("maps: {array: {from_pin: /x, max_entries: 5}}\nmetrics: {counters: []}\n", &["not-yet-supported 1:16"]),
+    ("maps: {array: {pin_path: x}}\nmetrics: {counters: []}\n", &["bad-pin 1:26"]),
+    ("maps: {array: {pin_path: /}}\nmetrics: {counters: []}\n", &["bad-pin 1:26"]),
+    ("maps: {array: {pin_path: /sys/fs/bpf/a.b}}\nmetrics: {counters: []}\n", &["bad-pin 1:26"]),
+    ("maps: {array: {pin_path: /sys/fs/bpf/../a}}\nmetrics: {counters: []}\n", &["bad-pin 1:26"]),
+    ("maps: {array: {from_pin: /x}}\nmetrics: {counters: []}\n", &["bad-pin 1:8"]),
+    ("maps: {theirs: {from_pin: x}}\nmetrics: {counters: []}\n", &["bad-pin 1:27"]),
+    (
+        "maps: {theirs: {from_pin: /x, max_entries: 5, expire: 1h, carry: true, pages: 8, shared: x, pin_path: /y}}\nmetrics: {counters: []}\n",
+        &[
+            "pin-is-read-only 1:31",
+            "pin-is-read-only 1:47",
+            "pin-is-read-only 1:59",
+            "pin-is-read-only 1:72",
+            "pin-is-read-only 1:82",
+            "pin-is-read-only 1:93",
+        ],
+    ),
+    (
+        "maps: {theirs: {from_pin: /x}}\nmetrics: {counters: [{name: a, help: h, ringbuf: theirs, type: x}]}\n",
+        &["?pin-missing 1:27", "pin-events 2:50 (a)", "no-metric-left -"],
+    ),
+    ("maps: {array: {shared: ''}}\nmetrics: {counters: []}\n", &["bad-shared 1:24"]),
+    ("maps: {array: {shared: a, pin_path: /x}}\nmetrics: {counters: []}\n", &["bad-shared 1:24"]),
+    ("maps: {ring: {shared: a}}\nmetrics: {counters: []}\n", &["bad-shared 1:23"]),
     ("maps: {array: {carry: sometimes}}\nmetrics: {counters: []}\n", &["wrong-type 1:23"]),
     ("programs: {probe: {attach: {cgroup: {}}}}\nmetrics: {counters: []}\n", &["attach-kind 1:29"]),
     (

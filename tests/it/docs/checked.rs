@@ -4,12 +4,21 @@ use serde_json::Value;
 
 use super::{Example, examples};
 use crate::common::exporter::run;
+use crate::common::kernel;
 
 #[test]
 fn every_example_is_right() {
+    kernel::with_mounts(|| {
+        kernel::run("mount", &["-t", "bpf", "bpf", "/sys/fs/bpf"]);
+        check_all();
+    });
+}
+
+fn check_all() {
     let mut wrong = Vec::new();
     for example in examples() {
         let folder = example.folder(&example.object());
+        let _others = example.others();
         let file = folder.path().join("example.yaml").display().to_string();
         let (_, text) = run(&["check", "--strict", "--format=json", &file]);
         let found: Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));

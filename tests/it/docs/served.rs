@@ -51,6 +51,7 @@ fn host() -> Folder {
 #[track_caller]
 fn serve(example: &Example, is_whole: impl Fn(&str) -> bool) -> String {
     let (folder, host) = (example.folder(&example.filled_object()), host());
+    let _others = example.others();
     let roots = format!("--path.rootfs={}", host.path().display());
     let exporter = Exporter::start(&[&folder.argument(), &roots, "--config.strict"]);
     assert!(!exporter.log().contains("level=warn"), "{}: {}", example.place, exporter.log());
@@ -70,6 +71,7 @@ fn serve(example: &Example, is_whole: impl Fn(&str) -> bool) -> String {
 fn every_example_is_served() {
     kernel::with_tracefs(|| {
         kernel::with_network(|| {
+            kernel::run("mount", &["-t", "bpf", "bpf", "/sys/fs/bpf"]);
             for name in ["eth0", "ens1f0", "ens1f1"] {
                 kernel::run("ip", &["link", "add", name, "type", "veth"]);
             }

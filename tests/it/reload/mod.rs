@@ -7,7 +7,7 @@ mod follow;
 mod refuse;
 
 /// Calls, scrapes and reloads at a time.
-mod fire;
+pub mod fire;
 
 /// Exact counts while everything changes.
 mod counts;

@@ -7,11 +7,11 @@ use libbpf_rs::query::{MapInfoIter, ProgInfoIter, ProgInfoQueryOptions, ProgramI
 use libbpf_rs::{MapType, Program};
 
 use super::{eventually, start_with};
-use crate::common::exporter::Exporter;
+use crate::common::exporter::values_of;
 
-/// The values of a family by the id of their object.
-fn by_id(exporter: &Exporter, family: &str) -> BTreeMap<u32, f64> {
-    let series = exporter.values(&format!("ebpf_exporter_bpf_{family}"));
+/// The values of a family by the id of their object. Objects of others come and go from page to page.
+fn by_id(page: &str, family: &str) -> BTreeMap<u32, f64> {
+    let series = values_of(page, &format!("ebpf_exporter_bpf_{family}"));
     series.into_iter().map(|(labels, value)| (labels["id"].parse().unwrap(), value)).collect()
 }
 
@@ -41,9 +41,9 @@ fn programs_run_as_often_as_the_kernel_says() {
     let other = start_with("switches", &[]);
     // Statistics of programs that run all the time, read before and after.
     let before = programs();
-    let (runs, times) =
-        (by_id(&exporter, "program_runs_total"), by_id(&exporter, "program_run_time_seconds_total"));
-    let (jited, bytes) = (by_id(&exporter, "program_jited_bytes"), by_id(&exporter, "program_memory_bytes"));
+    let page = exporter.page();
+    let (runs, times) = (by_id(&page, "program_runs_total"), by_id(&page, "program_run_time_seconds_total"));
+    let (jited, bytes) = (by_id(&page, "program_jited_bytes"), by_id(&page, "program_memory_bytes"));
     let after = programs();
     let (mut seen, mut switched) = (0, false);
     for (id, first) in &before {
@@ -69,7 +69,8 @@ fn maps_have_the_room_that_the_kernel_says() {
     let exporter = start_with("bpfobjects", &[]);
     let cpus = libbpf_rs::num_possible_cpus().unwrap() as f64;
     let maps: BTreeMap<u32, _> = MapInfoIter::default().map(|map| (map.id, map)).collect();
-    let (entries, bytes) = (by_id(&exporter, "map_max_entries"), by_id(&exporter, "map_capacity_bytes"));
+    let page = exporter.page();
+    let (entries, bytes) = (by_id(&page, "map_max_entries"), by_id(&page, "map_capacity_bytes"));
     let mut seen = 0;
     for (id, map) in &maps {
         let Some(counted) = entries.get(id) else { continue };

@@ -197,7 +197,7 @@ fn a_pinned_map_is_the_one_of_its_path() {
         let id = maps(&running)["m"];
         for _ in 0..3 {
             hand_over(&mut running, &pinned);
-            assert_eq!((running.carried(), maps(&running)["m"]), (&[][..], id));
+            assert_eq!((running.carried(), maps(&running)["m"]), (&["m".to_owned()][..], id));
         }
     });
 }
