@@ -94,12 +94,20 @@ fn opener(keep: &Keep) -> Option<MapOpener> {
     let Keep::Only(kept) = keep else { return None };
     let own = kept.get(&KeptCapability(Capability::CAP_SYS_ADMIN)).copied()?;
     let (opener, opening) = MapOpener::new();
-    let work = move || match privileges::reduce_this_thread(&Keep::Only(BTreeSet::from([own]))) {
-        Ok(()) => opening.run(),
-        Err(error) => tracing::warn!(%error, "inner maps cannot be opened"),
+    let (tell, told) = std::sync::mpsc::sync_channel(1);
+    let work = move || {
+        let reduced = privileges::reduce_this_thread(&Keep::Only(BTreeSet::from([own])));
+        // Told before anybody looks at what threads have.
+        let _ = tell.send(());
+        match reduced {
+            Ok(()) => opening.run(),
+            Err(error) => tracing::warn!(%error, "inner maps cannot be opened"),
+        }
     };
     let thread = std::thread::Builder::new().name("inner-maps".into()).spawn(work);
-    thread.map(|_| opener).inspect_err(|error| tracing::warn!(%error, "inner maps cannot be opened")).ok()
+    thread.inspect_err(|error| tracing::warn!(%error, "inner maps cannot be opened")).ok()?;
+    let _ = told.recv();
+    Some(opener)
 }
 
 impl Kernel for BpfKernel {

@@ -63,7 +63,7 @@ const KPROBES: Expected = IfThere(&["kprobes", "CONFIG_FPROBE", "came with Linux
 const FUNCTIONS: Expected = IfThere(&["some kernels refuse fentry", "does not have it"]);
 
 const SESSIONS: Expected =
-    IfThere(&["does not attach by trace_fsession, which a later one has", "some kernels refuse fentry"]);
+    IfThere(&["does not attach by trace_fsession, which came with Linux 7.0", "some kernels refuse fentry"]);
 
 /// Each kind as a section with its target, and what a program of it may return.
 fn all() -> Vec<(&'static str, i32, Expected)> {
