@@ -99,9 +99,10 @@ pub(super) fn carry(
     bases = bases.into_iter().map(|(name, count)| (renamed(&name), count)).collect();
     for loss in &old.losses {
         let config = handover.name_of(&loss.config);
-        let goes_on = new.losses.iter().any(|next| {
-            next.config == config && next.spec == loss.spec && Arc::ptr_eq(&next.source, &loss.source)
-        });
+        let begins_anew =
+            handover.replaced.iter().any(|one| one.config == loss.config && one.map == loss.spec.map);
+        let goes_on =
+            !begins_anew && new.losses.iter().any(|next| next.config == config && next.spec == loss.spec);
         let found = if goes_on { None } else { loss.read(limits) };
         for (nth, (reason, _)) in loss.spec.reasons.iter().enumerate() {
             let before = last.remove(&(loss.reason(&loss.config, reason), loss.spec.map.clone()));

@@ -298,7 +298,9 @@ fn what_is_shipped_is_clean() {
     let outcome = run(root, &["configs", "--object.dir=bpf-objects", "--format=json"]);
     assert_eq!(outcome.code, 0, "{}", outcome.stdout);
     let notes = brief(&outcome.stdout);
-    assert!(notes.iter().all(|found| found.starts_with(".merged-keys ")), "{notes:?}");
+    // Alternatives for other kernels and machines have no place to attach to here.
+    let is_known = |found: &String| found.starts_with(".merged-keys ") || found == ".missing-target -";
+    assert!(notes.iter().all(is_known), "{notes:?}");
     assert_eq!(run(root, &["configs", "--object.dir=bpf-objects", "--strict"]).code, 0);
 }
 

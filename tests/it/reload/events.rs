@@ -10,16 +10,23 @@ use crate::common::folder::Folder;
 use crate::exporter::events::{Exec, execs};
 
 /// A buffer with the struct that goes through it, whose members lie elsewhere in every second build.
-fn maps(buffer: &str, is_moved: bool) -> String {
+fn maps(buffer: &str, is_moved: bool, losses: &str) -> String {
     let members = if is_moved { "u64 size; u32 pad; u32 key;" } else { "u32 key; u64 size;" };
     format!(
         "struct event {{ {members} }};
          const struct event *unused_event __attribute__((unused));
          struct event_losses {{ u64 full; u64 calls; }};
-         struct event_losses events_losses;
+         {losses}
          struct {{ {buffer} }} events SEC(\".maps\");"
     )
 }
+
+/// Where a program counts its losses: in a variable, which begins anew with each load, or in a map, which goes on.
+const VARIABLE: &str = "struct event_losses events_losses;
+     static __always_inline struct event_losses *losses(void) { return &events_losses; }";
+const MAP: &str = "struct { __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY); __uint(max_entries, 1);
+         __type(key, u32); __type(value, struct event_losses); } events_losses SEC(\".maps\");
+     static __always_inline struct event_losses *losses(void) { u32 key = 0; return bpf_map_lookup_elem(&events_losses, &key); }";
 
 const RING: &str = "__uint(type, BPF_MAP_TYPE_RINGBUF); __uint(max_entries, 1048576);";
 const ARRAY: &str =
@@ -33,8 +40,10 @@ fn write(buffer: &str) -> String {
     };
     format!(
         "struct event event = {{ .key = key, .size = 3 }};
-         __sync_fetch_and_add(&events_losses.calls, 1);
-         if ({output}) __sync_fetch_and_add(&events_losses.full, 1);"
+         struct event_losses *lost = losses();
+         if (!lost) return 0;
+         __sync_fetch_and_add(&lost->calls, 1);
+         if ({output}) __sync_fetch_and_add(&lost->full, 1);"
     )
 }
 
@@ -75,11 +84,18 @@ fn refused(page: &str) -> f64 {
 /// Buffers that go on, and buffers that are given up, because their events lie otherwise or their kind never goes on.
 #[test]
 fn a_replaced_object_misses_no_event() {
-    for (buffer, is_moving) in [(RING, false), (RING, true), (ARRAY, false), (ARRAY, true)] {
+    for (buffer, is_moving, losses) in [
+        (RING, false, VARIABLE),
+        (RING, true, MAP),
+        (RING, false, MAP),
+        (ARRAY, false, MAP),
+        (ARRAY, true, VARIABLE),
+    ] {
         let calls = Calls::new();
         let build = |turn: u32| {
             let body = format!("{}\n{}", harmless(turn % 2), write(buffer));
-            std::fs::read(calls.object(Hook::RAW, &maps(buffer, is_moving && turn % 2 == 1), &body)).unwrap()
+            let maps = maps(buffer, is_moving && turn % 2 == 1, losses);
+            std::fs::read(calls.object(Hook::RAW, &maps, &body)).unwrap()
         };
         let folder = Folder::new();
         folder.file("m.bpf.o", build(0));
@@ -111,7 +127,10 @@ fn a_replaced_object_misses_no_event() {
 fn a_changed_view_counts_each_event_once() {
     let calls = Calls::new();
     let folder = Folder::new();
-    folder.file("m.bpf.o", std::fs::read(calls.object(Hook::RAW, &maps(RING, false), &write(RING))).unwrap());
+    folder.file(
+        "m.bpf.o",
+        std::fs::read(calls.object(Hook::RAW, &maps(RING, false, VARIABLE), &write(RING))).unwrap(),
+    );
     // Decoders change and labels come and go, so that tallies go on or begin anew.
     let labels = [
         "key",
@@ -140,7 +159,10 @@ fn a_changed_view_counts_each_event_once() {
 fn series_go_on_when_their_tally_does_not() {
     let calls = Calls::new();
     let folder = Folder::new();
-    folder.file("m.bpf.o", std::fs::read(calls.object(Hook::RAW, &maps(RING, false), &write(RING))).unwrap());
+    folder.file(
+        "m.bpf.o",
+        std::fs::read(calls.object(Hook::RAW, &maps(RING, false, VARIABLE), &write(RING))).unwrap(),
+    );
     let yaml = |condition: &str| {
         format!(
             "metrics: {{counters: [{{name: m_total, help: h, ringbuf: events, type: event, labels: [key]{condition}}}]}}"
@@ -171,7 +193,10 @@ fn series_go_on_when_their_tally_does_not() {
 fn buffers_come_and_go_with_their_metrics() {
     let calls = Calls::new();
     let folder = Folder::new();
-    folder.file("m.bpf.o", std::fs::read(calls.object(Hook::RAW, &maps(RING, false), &write(RING))).unwrap());
+    folder.file(
+        "m.bpf.o",
+        std::fs::read(calls.object(Hook::RAW, &maps(RING, false, VARIABLE), &write(RING))).unwrap(),
+    );
     let with = yaml(RING, "key");
     folder.file("m.yaml", "metrics: {counters: []}");
     let following = follow(folder);
