@@ -3,6 +3,7 @@
 use std::sync::Mutex;
 
 use super::*;
+use crate::scrape::Replaced;
 use crate::snapshot::{
     Batch, Limits, Loss, NamedStream, ReadError, ReadStatistics, Sink, Stream, StreamCounts,
 };
@@ -108,19 +109,25 @@ fn losses_never_fall() {
         scraper.publish(generation, handover, Instant::now() + Duration::from_secs(10));
     };
     let (first, same) = (losses(5, 1), Handover::default());
+    let anew = || Replaced { config: "c".to_owned(), map: "events_losses".to_owned() };
     let scraper = scraper(vec![with_losses("c", &first)]);
     check(&scraper, "c", 5, 1);
     // The same map goes on with its numbers.
     publish(&scraper, with_losses("c", &first), &same);
     set(&first, 7, 1);
     check(&scraper, "c", 7, 1);
+    // So it does when another object reads it, as after each load.
+    let first = losses(7, 1);
+    publish(&scraper, with_losses("c", &first), &same);
+    check(&scraper, "c", 7, 1);
     // Another one begins anew, and what the first said last is read once more.
     set(&first, 9, 2);
     let second = losses(1, 0);
-    publish(&scraper, with_losses("c", &second), &same);
+    publish(&scraper, with_losses("c", &second), &Handover { replaced: vec![anew()], renamed: vec![] });
     check(&scraper, "c", 10, 2);
     let third = losses(0, 0);
-    let renamed = Handover { renamed: vec![("c".to_owned(), "d".to_owned())], ..Handover::default() };
+    let renamed = vec![("c".to_owned(), "d".to_owned())];
+    let renamed = Handover { replaced: vec![anew()], renamed };
     publish(&scraper, with_losses("d", &third), &renamed);
     check(&scraper, "d", 10, 2);
     set(&third, 0, 4);
