@@ -118,6 +118,7 @@ fn scrapes_leave_nothing_behind() {
     let before = (count("fd"), count("task"));
     scrape(300);
     let after = (count("fd"), count("task"));
-    // A connection that was just closed may still be counted.
-    assert!(after.0 <= before.0 + 2 && after.1 <= before.1 + 2, "{before:?} became {after:?}");
+    // A connection that was just closed may still be counted, and the pool that answers grows when one of
+    // its threads is slow to end its last answer. What each scrape leaves would be 300.
+    assert!(after.0 <= before.0 + 2 && after.1 <= before.1 + 20, "{before:?} became {after:?}");
 }
