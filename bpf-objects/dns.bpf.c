@@ -32,6 +32,14 @@ const volatile u64 timeout_ns = 5000000000;
 /* Whether there is an event with its name for each response, and for each query that times out. */
 const volatile bool names = false;
 
+extern int LINUX_KERNEL_VERSION __kconfig;
+
+/*
+ * Before Linux 6.5 the verifier knows of no number that it does not matter, once a program has functions: it would
+ * look at more than a million instructions. Timeouts have no names there.
+ */
+#define TELLS_TIMEOUTS (names && LINUX_KERNEL_VERSION >= KERNEL_VERSION(6, 5, 0))
+
 /* Types that have a label of their own. */
 #define DNS_TYPES(type) \
     type(A, 1)          \
@@ -328,8 +336,11 @@ static __always_inline void count_fault(const struct message *message, enum dns_
     increment_map(&dns_malformed, &key, 1);
 }
 
-/* Tells of a query that nobody answered. Who forgot it as pending is the only one who does. */
-static __always_inline void send_timeout(const struct exchange_key *exchange)
+/*
+ * Tells of a query that nobody answered. Who forgot it as pending is the only one who does. Not inlined: its
+ * callers are many, and it is long.
+ */
+static __noinline void send_timeout(const struct exchange_key *exchange)
 {
     struct question *question = bpf_map_lookup_elem(&dns_questions, exchange);
     struct dns_exchange *event;
@@ -352,17 +363,16 @@ static __always_inline void send_timeout(const struct exchange_key *exchange)
 
 static __always_inline void forget_question(const struct exchange_key *exchange)
 {
-    if (names)
+    if (TELLS_TIMEOUTS)
         bpf_map_delete_elem(&dns_questions, exchange);
 }
 
-/* Not inlined: its callers are many, and it is long. */
-static __noinline void count_unanswered(const struct exchange_key *exchange, enum dns_unanswered reason)
+static __always_inline void count_unanswered(const struct exchange_key *exchange, enum dns_unanswered reason)
 {
     struct unanswered_key key = {exchange->role, exchange->protocol, reason};
 
     increment_map(&dns_unanswered, &key, 1);
-    if (names && reason == DNS_UNANSWERED_TIMEOUT)
+    if (TELLS_TIMEOUTS && reason == DNS_UNANSWERED_TIMEOUT)
         send_timeout(exchange);
     forget_question(exchange);
 }
@@ -520,7 +530,7 @@ static __always_inline void query(struct __sk_buff *skb, const struct message *m
         count_unanswered(&exchange, DNS_UNANSWERED_UNTRACKED);
         return;
     }
-    if (names)
+    if (TELLS_TIMEOUTS)
         remember_question(skb, message, &exchange);
     add_deadline(&exchange, pending.sent_at);
 }
