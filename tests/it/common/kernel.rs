@@ -198,3 +198,14 @@ pub fn run(program: &str, arguments: &[&str]) -> String {
     assert!(output.status.success(), "{program} {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }
+
+/// Waits until no interface of this network has an XDP program. A process that another test starts has
+/// the descriptors of our links, too, until it runs its program.
+#[track_caller]
+pub fn wait_until_no_xdp() {
+    let begin = std::time::Instant::now();
+    while run("ip", &["link", "show"]).contains("xdp") {
+        assert!(begin.elapsed().as_secs() < 60, "an XDP program stays: {}", run("ip", &["link", "show"]));
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+}

@@ -4,7 +4,9 @@ use std::time::{Duration, Instant};
 use bpftally::bpf;
 use bpftally::host::Roots;
 
-use crate::common::kernel::{host, load, load_spec, rows, run, total, with_network, with_tracefs};
+use crate::common::kernel::{
+    host, load, load_spec, rows, run, total, wait_until_no_xdp, with_network, with_tracefs,
+};
 
 /// Counts getppid() of one process, which the test writes into `target`, by thread and CPU.
 pub const GETPPID: &str = r#"
@@ -238,7 +240,7 @@ fn xdp_attaches_to_the_interface_that_its_section_names() {
         assert_eq!(total(&loaded, "packets"), 50);
         assert!(run("ip", &["link", "show", "lo"]).contains("xdp"));
         loaded.retire();
-        assert!(!run("ip", &["link", "show", "lo"]).contains("xdp"), "detached");
+        wait_until_no_xdp();
     });
 }
 

@@ -1,6 +1,8 @@
 use bpftally::problem::Problem;
 
-use crate::common::kernel::{load_spec, try_load, with_network, with_tracefs, without_tracefs};
+use crate::common::kernel::{
+    load_spec, try_load, wait_until_no_xdp, with_network, with_tracefs, without_tracefs,
+};
 
 /// A program that attaches beside the one that does not.
 const GOOD: &str = r#"SEC("raw_tp/sched_process_exec") int good(void *ctx) { return 0; }"#;
@@ -102,6 +104,7 @@ fn xdp_without_its_interface_or_beside_another_is_explained() {
             try_load(&load_spec("first", r#"SEC("xdp/lo") int first(void *ctx) { return 2; }"#)).unwrap();
         check("attach-failed", &pass("xdp/lo"), "", "another XDP program");
         drop(first);
+        wait_until_no_xdp();
         assert_eq!(try_load(&load_spec("next", &pass("xdp/lo"))).unwrap().problems(), []);
     });
 }

@@ -5,7 +5,7 @@ use bpftally::spec::{Attach, Direction, Tc, TcMode, Xdp, XdpMode};
 
 use super::wire::with_wire;
 use super::{load_placed, placed};
-use crate::common::kernel::{host, rows, run, with_network};
+use crate::common::kernel::{host, rows, run, wait_until_no_xdp, with_network};
 
 /// Counts UDP packets over IPv4 by their destination's port, in the order of the network.
 const COUNTER: &str = r#"
@@ -89,7 +89,7 @@ fn xdp_sees_what_comes_in_in_every_mode() {
             assert_eq!(count(&loaded, far.send(50)), 50, "{mode:?}");
             assert_eq!(count(&loaded, far.receive(50)), 0, "{mode:?}: it sees nothing that goes out");
             loaded.retire();
-            assert!(!link("near0").contains("xdp"), "{mode:?}");
+            wait_until_no_xdp();
         });
     }
 }
@@ -113,6 +113,8 @@ fn interfaces_are_chosen_by_patterns_once_each() {
             assert_eq!(verdict.places, expected);
             let word = if expected == 0 { Verdict::Waiting } else { Verdict::Attached };
             assert_eq!(verdict.verdict, word, "{interfaces:?}");
+            loaded.retire();
+            wait_until_no_xdp();
         }
     });
 }
