@@ -24,6 +24,9 @@ mod checked;
 /// Every key, decoder and kind of source is in an example and in a table.
 mod complete;
 
+/// Kernels, and what works on them.
+mod kernels;
+
 /// The shipped probes: their page, and the table in README.
 mod probes;
 
