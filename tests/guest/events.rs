@@ -6,10 +6,10 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
-use rustix::thread::{CpuSet, sched_setaffinity};
 
 use crate::common::exporter::{Exporter, value_of, values_of};
 use crate::common::kernel::kernel_since;
+use crate::maps::on_cpu;
 use crate::{Refused, start};
 
 /// How long anything that should happen soon may take where a processor is emulated.
@@ -38,13 +38,6 @@ fn with(name: &str, lines: &str) -> (tempfile::TempDir, Exporter) {
     let argument = format!("--config.dir={}", folder.path().display());
     let exporter = Exporter::start(&[&argument, "--object.dir=/guest", "--config.strict"]);
     (folder, exporter)
-}
-
-/// The calls that follow come from one CPU.
-fn on_cpu(number: usize) {
-    let mut cpus = CpuSet::new();
-    cpus.set(number);
-    sched_setaffinity(None, &cpus).unwrap();
 }
 
 #[test]

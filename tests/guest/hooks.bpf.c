@@ -14,28 +14,8 @@ typedef __u8 u8;
 typedef __u32 u32;
 typedef __u64 u64;
 
-#include "maps.bpf.h"
+#include "counted.bpf.h"
 #include "called.h"
-
-/* Large enough that it does not fit into what a process may lock without more rights. */
-struct {
-    __uint(type, BPF_MAP_TYPE_HASH);
-    __uint(max_entries, 4096);
-    __type(key, u32);
-    __type(value, u64);
-} hook_events_total SEC(".maps");
-
-const volatile u32 hook = 0;
-
-char LICENSE[] SEC("license") = "Dual BSD/GPL";
-
-static __always_inline int count(int result)
-{
-    u32 key = hook;
-
-    increment_map(&hook_events_total, &key, 1);
-    return result;
-}
 
 #define COUNTED(section, name, type, condition, result) \
     SEC("?" section)                                    \

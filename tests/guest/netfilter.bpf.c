@@ -7,7 +7,7 @@
 typedef __u32 u32;
 typedef __u64 u64;
 
-#include "maps.bpf.h"
+#include "counted.bpf.h"
 #include "called.h"
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
@@ -23,23 +23,10 @@ struct bpf_nf_ctx {
 
 #pragma clang attribute pop
 
-struct {
-    __uint(type, BPF_MAP_TYPE_HASH);
-    __uint(max_entries, 4096);
-    __type(key, u32);
-    __type(value, u64);
-} hook_events_total SEC(".maps");
-
-const volatile u32 hook = 0;
-
-char LICENSE[] SEC("license") = "Dual BSD/GPL";
-
 SEC("?netfilter")
 int on_netfilter(struct bpf_nf_ctx *context)
 {
-    u32 key = hook;
-
     if (context->skb->len == IPV4_HEADERS + PAYLOAD)
-        increment_map(&hook_events_total, &key, 1);
+        count(1);
     return 1;
 }

@@ -11,35 +11,16 @@
 typedef __u32 u32;
 typedef __u64 u64;
 
-#include "maps.bpf.h"
-
-struct {
-    __uint(type, BPF_MAP_TYPE_HASH);
-    __uint(max_entries, 4096);
-    __type(key, u32);
-    __type(value, u64);
-} hook_events_total SEC(".maps");
-
-const volatile u32 hook = 0;
-
-char LICENSE[] SEC("license") = "Dual BSD/GPL";
-
-static __always_inline int count(void)
-{
-    u32 key = hook;
-
-    increment_map(&hook_events_total, &key, 1);
-    return 0;
-}
+#include "counted.bpf.h"
 
 SEC("?usdt//bin/called:bpftally:called")
 int on_usdt(struct pt_regs *context)
 {
-    return count();
+    return count(0);
 }
 
 SEC("?usdt.s//bin/called:bpftally:called")
 int on_usdt_s(struct pt_regs *context)
 {
-    return count();
+    return count(0);
 }

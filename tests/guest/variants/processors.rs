@@ -1,6 +1,5 @@
-use crate::common::exporter::{value_of, values_of};
-use crate::maps::on_cpu;
-use crate::{Refused, start};
+use crate::common::exporter::values_of;
+use crate::maps::check_each_cpu;
 
 use super::{ONLINE, POSSIBLE};
 
@@ -13,29 +12,7 @@ fn list(name: &str) -> String {
 fn each_cpu_has_its_own_numbers_and_those_that_are_missing_zeros() {
     assert_eq!((list("possible"), list("online")), ("0-7".to_owned(), "0-5".to_owned()));
     assert_eq!(libbpf_rs::num_possible_cpus().unwrap(), POSSIBLE);
-    let exporter = start("maps", &["--config.strict"]);
-    let calls = Refused::new();
-    for cpu in 0..ONLINE {
-        on_cpu(cpu);
-        for slot in 0..16 {
-            calls.call(slot, 1_000 * (cpu as u64 + 1) + slot);
-        }
-    }
-    let page = exporter.page();
-    let expect = |series: String, value: usize| {
-        let series = format!("ebpf_exporter_{series}");
-        assert_eq!(value_of(&page, &series), Some(value as f64), "{series} in\n{page}");
-    };
-    for slot in 0..16 {
-        for cpu in 0..POSSIBLE {
-            let value = if cpu < ONLINE { 1_000 * (cpu + 1) + slot } else { 0 };
-            expect(format!("slots_total{{cpu=\"{cpu}\",slot=\"{slot}\"}}"), value);
-        }
-        let all = 1_000 * (ONLINE * (ONLINE + 1) / 2) + slot * ONLINE;
-        expect(format!("slot_sums_total{{slot=\"{slot}\"}}"), all);
-    }
-    let all = 16 * 1_000 * (ONLINE * (ONLINE + 1) / 2) + 120 * ONLINE;
-    expect("lengths_total{length=\"0\"}".to_owned(), all);
+    check_each_cpu(ONLINE, POSSIBLE);
 }
 
 /// Programs of performance events are on the CPUs that are there, and so are run queues.
