@@ -14,7 +14,7 @@ pub fn links(all: &[&Loaded], count: usize) -> Vec<u32> {
         all.iter().flat_map(|loaded| loaded.view().programs.programs()).map(|program| program.id).collect();
     let mut ids = Vec::new();
     // Listing ends early when a link of another test goes meanwhile.
-    for _ in 0..100 {
+    for _ in 0..1000 {
         ids = LinkInfoIter::default()
             .filter(|link| programs.contains(&link.prog_id))
             .map(|link| link.id)
@@ -32,7 +32,7 @@ pub fn links(all: &[&Loaded], count: usize) -> Vec<u32> {
 pub fn are_gone(ids: &[u32]) {
     let mut left = Vec::new();
     // Another test that lists links holds each for a moment.
-    for _ in 0..100 {
+    for _ in 0..1000 {
         let now: HashSet<u32> = LinkInfoIter::default().map(|link| link.id).collect();
         left = ids.iter().copied().filter(|id| now.contains(id)).collect();
         if left.is_empty() {

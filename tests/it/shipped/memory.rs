@@ -43,7 +43,7 @@ pub struct Killed {
 #[track_caller]
 pub fn kill_for_memory() -> Killed {
     let both = ControlGroup::new();
-    let limit = MemoryLimit::new(&both, 32 << 20);
+    let limit = MemoryLimit::new(&both, 96 << 20);
     let (victim, allocator) = (ControlGroup::below(&both.path), ControlGroup::below(&both.path));
     let take = |group: &ControlGroup, megabytes: u32, adjustment: &str| {
         let mut command = limit.bound(group.command("take-memory", megabytes, adjustment));
@@ -53,9 +53,10 @@ pub fn kill_for_memory() -> Killed {
         assert_eq!(line, "taken\n");
         child
     };
-    let mut first = take(&victim, 16, "0");
-    // It may not be killed, so that the other one is, although this one asks for too much.
-    let mut second = take(&allocator, 24, "-1000");
+    // The kernel looks for another one to kill from when all but the last 10,000 pages of the first are freed
+    // (MAX_GATHER_BATCH_COUNT): what was freed by then has to be enough for the second.
+    let mut first = take(&victim, 64, "1000");
+    let mut second = take(&allocator, 48, "0");
     // What began it only waits for it.
     first.wait().unwrap();
     assert_eq!(victim.processes(), [0; 0]);

@@ -1,5 +1,6 @@
 use std::collections::{BTreeMap, HashSet};
 use std::process::Command;
+use std::time::Duration;
 
 use bpftally::bpf::{self, Attaching, Loaded};
 use bpftally::spec::LoadSpec;
@@ -29,6 +30,18 @@ fn held() -> BTreeMap<String, usize> {
         }
     }
     held
+}
+
+/// A thread that was waited for is listed until the kernel has put it away.
+#[track_caller]
+fn check_held(expected: &BTreeMap<String, usize>, when: &str) {
+    for _ in 0..250 {
+        if held() == *expected {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(held(), *expected, "{when}");
 }
 
 /// The kernel's ids of what was ever there.
@@ -97,9 +110,9 @@ fn run() {
     for number in 1..=rounds {
         turn(&mut running, number, &mut seen);
     }
-    assert_eq!(held(), first, "after {rounds} handovers");
+    check_held(&first, &format!("after {rounds} handovers"));
     running.retire();
-    assert_eq!(held(), before, "after the end");
+    check_held(&before, "after the end");
     wait_for("something of it is still in the kernel", || (seen.left() == 0).then_some(()));
     println!(
         "{rounds} handovers: {} programs, {} maps, {} links",
