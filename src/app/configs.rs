@@ -86,7 +86,7 @@ impl ConfigFolder {
         for problem in discovered.problems {
             complain(&mut found, problem);
         }
-        found.configs.sort_by(|one, other| one.name.cmp(&other.name));
+        found.configs.sort_unstable_by(|one, other| one.name.cmp(&other.name));
         Ok(found)
     }
 

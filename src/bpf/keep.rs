@@ -374,7 +374,7 @@ fn escaped(name: &str) -> String {
 fn entries(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
-    paths.sort();
+    paths.sort_unstable();
     paths
 }
 

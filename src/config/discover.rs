@@ -74,7 +74,7 @@ pub fn without_config(dir: &Path) -> io::Result<Vec<(ConfigFile, PathBuf)>> {
     paths.retain(|path| {
         architecture::of_file(path).is_none_or(|architecture| architecture == architecture::OWN)
     });
-    paths.sort_by_key(|path| (architecture::of_file(path).is_none(), path.clone()));
+    paths.sort_unstable_by_key(|path| (architecture::of_file(path).is_none(), path.clone()));
     for path in paths {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let Some(stem) = name.strip_suffix(".bpf.o").filter(|stem| !stem.is_empty()) else { continue };
@@ -84,7 +84,7 @@ pub fn without_config(dir: &Path) -> io::Result<Vec<(ConfigFile, PathBuf)>> {
             found.push((file, path));
         }
     }
-    found.sort();
+    found.sort_unstable();
     Ok(found)
 }
 
@@ -112,7 +112,7 @@ fn named(dir: &Path, names: &[String]) -> Result<Discovered, Vec<Problem>> {
     if !refused.is_empty() {
         return Err(refused);
     }
-    found.configs.sort();
+    found.configs.sort_unstable();
     Ok(found)
 }
 
@@ -171,7 +171,7 @@ fn every(dir: &Path) -> io::Result<Discovered> {
             _ => {}
         }
     }
-    found.configs.sort();
+    found.configs.sort_unstable();
     found.problems.sort_by(|one, other| one.place.file.cmp(&other.place.file));
     Ok(found)
 }

@@ -106,7 +106,7 @@ impl Origin {
         if !self.is_drafted {
             places.extend(files::object_places(file, self.object_name.as_deref(), options));
         }
-        places.sort();
+        places.sort_unstable();
         places.dedup();
         places
     }

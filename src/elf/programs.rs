@@ -23,7 +23,7 @@ const PSEUDO_CALL: u8 = 1;
 /// Programs and all functions by section and place, as libbpf orders them.
 pub(super) fn programs(file: &File<'_>) -> Result<(Vec<ProgramInfo>, Vec<FunctionInfo>), ElfError> {
     let mut functions = functions(file)?;
-    functions.sort_by_key(|function| (function.section, function.value));
+    functions.sort_unstable_by_key(|function| (function.section, function.value));
     let calls = calls(file, &functions)?;
     let starts: HashMap<Target, usize> = functions
         .iter()

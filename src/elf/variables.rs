@@ -29,7 +29,7 @@ pub(super) fn variables(file: &File<'_>, btf: &Btf) -> Result<Vec<Variable>, Elf
             }
         }
         if let Some(own) = found.get_mut(first..) {
-            own.sort_by_key(|variable| variable.offset);
+            own.sort_unstable_by_key(|variable| variable.offset);
         }
     }
     Ok(found)

@@ -163,7 +163,7 @@ fn expand(root: &Path, pattern: &str) -> Vec<PathBuf> {
                 names.filter(|name| part.matches(&name.to_string_lossy())).map(|name| folder.join(name)),
             );
         }
-        next.sort();
+        next.sort_unstable();
         open = next;
     }
     open

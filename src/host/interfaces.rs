@@ -104,7 +104,7 @@ pub(super) fn select(roots: &Roots, patterns: &[Pattern]) -> (Vec<Interface>, Ve
                 .extend(names.iter().filter(|name| pattern.matches(name)).filter_map(|name| interface(name)));
         }
     }
-    found.sort_by_key(|interface| interface.index);
+    found.sort_unstable_by_key(|interface| interface.index);
     found.dedup_by_key(|interface| interface.index);
     (found, missing)
 }

@@ -91,7 +91,7 @@ mod tests {
             assert_eq!(found.path, path);
             let mut options: Vec<_> =
                 found.options.iter().map(|(name, value)| format!("{name}={value}")).collect();
-            options.sort();
+            options.sort_unstable();
             assert_eq!(options, ["CONFIG_A=y", "CONFIG_HZ=250", "CONFIG_NAME=\"a=b\""]);
         }
     }

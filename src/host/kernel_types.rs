@@ -60,7 +60,7 @@ impl KernelTypes {
             let entries = self.folder.iter().flat_map(std::fs::read_dir).flatten().flatten();
             let mut paths: Vec<PathBuf> =
                 entries.filter(|entry| entry.file_name() != "vmlinux").map(|entry| entry.path()).collect();
-            paths.sort();
+            paths.sort_unstable();
             let read = |path: &PathBuf| {
                 let bytes = file::read_at_most(path, MOST_OF_MODULE).ok()?;
                 Btf::parse_shared(bytes.into(), Some(Arc::clone(&self.btf))).ok().map(Arc::new)

@@ -107,7 +107,7 @@ pub(super) fn difference(
         standing.iter().filter(|standing| !is_leaving(standing)).copied().collect();
     settle(&staying, &mut candidates, &unchanged, rules);
     let mut steps = steps(candidates, missing);
-    steps.sort_by(|one, other| one.0.cmp(&other.0));
+    steps.sort_unstable_by(|one, other| one.0.cmp(&other.0));
     steps
 }
 
@@ -229,7 +229,7 @@ fn with_what_a_restart_decides(
     }
     let files = candidates.iter().map(|candidate| &candidate.config).chain(unchanged);
     let mut specs: Vec<Spec> = files.filter_map(|config| config.spec.clone()).collect();
-    specs.sort_by(|one, other| one.load.name.cmp(&other.load.name));
+    specs.sort_unstable_by(|one, other| one.load.name.cmp(&other.load.name));
     let at_restart = settle_in_order(&mut specs);
     let is_same = |one: &Problem, other: &Problem| {
         one.code == other.code

@@ -98,7 +98,7 @@ impl Generation {
         for member in &members {
             state_of(&mut configs, &member.view.config);
         }
-        configs.sort_by(|left, right| left.name.cmp(&right.name));
+        configs.sort_unstable_by(|left, right| left.name.cmp(&right.name));
         let (sources, families) = planner.finish();
         let expiries = members.iter().flat_map(|member| {
             let of = |expiry: &MapExpiry| ((member.view.config.clone(), expiry.map.clone()), expiry.after);

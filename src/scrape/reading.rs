@@ -148,7 +148,9 @@ pub(super) fn read_sources(planned: &[&PlannedSource], limits: &Limits) -> Vec<S
     let (mut shared, mut alone): (Vec<_>, Vec<_>) =
         planned.iter().copied().enumerate().partition(|(_, source)| is_shared(source));
     for order in [&mut alone, &mut shared] {
-        order.sort_by_key(|(_, source)| (source.last_read(), source.source.max_entries().unwrap_or(0)));
+        order.sort_unstable_by_key(|(_, source)| {
+            (source.last_read(), source.source.max_entries().unwrap_or(0))
+        });
     }
     let mut done = read_side_by_side(&alone, limits);
     done.extend(shared.iter().map(|(index, source)| (*index, SourceRead::of(source, limits, cores()))));

@@ -7,7 +7,7 @@ use crate::page::Chunks;
 /// Puts each of `own` where its name belongs between the families that begin at `marks`.
 /// Chunks are cut, not copied.
 pub(super) fn weave(page: Chunks, marks: &[(String, usize)], mut own: Vec<(String, Bytes)>) -> Vec<Bytes> {
-    own.sort_by(|left, right| left.0.cmp(&right.0));
+    own.sort_unstable_by(|left, right| left.0.cmp(&right.0));
     let end = page.len();
     let mut rest = page.finish().into_iter();
     let mut current = rest.next();

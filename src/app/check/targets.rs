@@ -29,7 +29,7 @@ pub(super) fn collect(paths: &[PathBuf]) -> Result<Vec<Folder>, String> {
         }
     }
     for folder in &mut folders {
-        folder.files.sort();
+        folder.files.sort_unstable();
     }
     Ok(folders)
 }

@@ -25,7 +25,7 @@ struct Claim {
 /// Removes metrics whose family is another's, or the exporter's own, and says so. Configs come in the order
 /// of their names.
 pub fn settle_families(specs: &mut [Spec]) -> Vec<Problem> {
-    specs.sort_by(|one, other| one.view.name.cmp(&other.view.name));
+    specs.sort_unstable_by(|one, other| one.view.name.cmp(&other.view.name));
     settle_in_order(specs)
 }
 

@@ -102,7 +102,7 @@ fn other(
     };
     // In the order of the page.
     let mut order: Vec<&LabelSpec> = labels.iter().collect();
-    order.sort_by(|one, other| one.name.cmp(&other.name));
+    order.sort_unstable_by(|one, other| one.name.cmp(&other.name));
     is_good.then(|| Some(order.into_iter().map(text).collect()))
 }
 

@@ -171,7 +171,7 @@ fn checked(
     );
     // Everything was looked at: from here on nothing may be missing.
     let ((mut labels, slot), table) = (specs?, table.as_ref()?);
-    labels.sort_by(|one, other| one.name.cmp(&other.name));
+    labels.sort_unstable_by(|one, other| one.name.cmp(&other.name));
     let slots = array.map(Slots::Array).or(slot.map(Slots::Key));
     let kind = match raw.group {
         Group::Counters => MetricKind::Counter,

@@ -287,7 +287,7 @@ mod tests {
 
         fn all(&mut self, cgroups: &mut dyn Iterator<Item = &Cgroup>) {
             let mut paths: Vec<String> = cgroups.map(|cgroup| cgroup.path.to_string()).collect();
-            paths.sort();
+            paths.sort_unstable();
             lock(&self.0).push(paths.join(" "));
         }
     }

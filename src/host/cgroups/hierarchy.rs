@@ -83,7 +83,7 @@ fn controllers(cgroupfs: &Path, printed: &str) -> Vec<Hierarchy> {
         .map(|entry| entry.file_name())
         .take(MOST_HIERARCHIES)
         .collect();
-    names.sort();
+    names.sort_unstable();
     let hierarchy = |name: std::ffi::OsString| Hierarchy {
         root: cgroupfs.join(&name),
         printed: format!("{printed}/{}", name.to_string_lossy()),

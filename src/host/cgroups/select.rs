@@ -73,7 +73,7 @@ pub(in crate::host) fn select(roots: &Roots, patterns: &[CgroupPattern]) -> Opti
         let pattern = pattern.within(&hierarchy);
         find(&hierarchy, &pattern.parts, &mut found);
     }
-    found.sort_by(|one, other| one.name.cmp(&other.name));
+    found.sort_unstable_by(|one, other| one.name.cmp(&other.name));
     let names: Vec<String> = found.iter().map(|cgroup| cgroup.name.clone()).collect();
     let is_below = |name: &str, above: &String| {
         above == "/" && name != "/"
@@ -162,7 +162,7 @@ mod tests {
         let mut found = Vec::new();
         find(&hierarchy, &CgroupPattern::new(text).within(&hierarchy).parts, &mut found);
         let mut names: Vec<String> = found.into_iter().map(|cgroup| cgroup.name).collect();
-        names.sort();
+        names.sort_unstable();
         names.dedup();
         names
     }

@@ -27,7 +27,7 @@ pub(super) fn conditions(
     // Each is looked at, so that all that is wrong is said.
     let found: Vec<_> = raw.conditions.iter().map(|condition| one(context, sink, whole, condition)).collect();
     let mut found: Vec<(Condition, String)> = found.into_iter().collect::<Option<_>>()?;
-    found.sort_by(|one, other| one.1.cmp(&other.1));
+    found.sort_unstable_by(|one, other| one.1.cmp(&other.1));
     let meanings: Vec<String> = found.iter().map(|(_, meaning)| meaning.clone()).collect();
     Some((found.into_iter().map(|(condition, _)| condition).collect(), meanings.join(" ")))
 }

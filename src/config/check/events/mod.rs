@@ -83,7 +83,7 @@ pub(super) fn checked(
     let ((mut labels, _), key, (amount, meant), (conditions, conditioned)) =
         (specs?, key?, amount?, conditions?);
     reduce?;
-    labels.sort_by(|one, other| one.name.cmp(&other.name));
+    labels.sort_unstable_by(|one, other| one.name.cmp(&other.name));
     let (kind, value) = read_as(raw.group, buckets, &amount)?;
     let EventKey { mut parts, meaning } = key;
     let is_told_apart = key::canonicalise(&mut parts, &labels);
