@@ -14,7 +14,8 @@ use super::cgroups::Following;
 use super::exchange::{Attachment, Exchanged, Hooks, Planned, PutBack, exchange};
 use super::follow::{Follower, MOST_PLACES};
 use super::judge::{Failure, judge};
-use super::keep::{Keep, Kept, Left};
+use super::keep::{Keep, Kept};
+use super::left::{Left, Links};
 use super::load::{FailedProgram, give_up, into_kernel};
 use super::loaded::{Attachments, Detaching, Held, Loaded, OpenBuffer};
 use super::object::{LoadedObject, MapNames};
@@ -91,7 +92,9 @@ impl Prepared {
         let new_pins = std::cell::RefCell::new(NewPins::default());
         let sharing = std::cell::RefCell::new(options.shared.begin(spec));
         let keep = options.keep.as_ref().filter(|_| spec.has_object());
-        let left = std::cell::RefCell::new(keep.filter(|_| running.is_none()).map(|keep| keep.left(spec)));
+        let left = std::cell::RefCell::new(
+            keep.filter(|_| running.is_none()).map(|keep| Left::new(keep.folders(spec))),
+        );
         let names = std::cell::RefCell::new(MapNames::default());
         let adapt = |object: &mut OpenObject| {
             let known = MapNames::of(object);
@@ -175,9 +178,9 @@ impl Prepared {
         let mut planned: Vec<Planned<Target>> =
             self.object.progs_mut().flat_map(|program| planned(&program, &self.spec, host)).collect();
         let (keep, left) = self.keep.take().unzip();
-        let left = left.flatten();
+        let mut left = left.flatten();
         let (mut at_work, mut was_there) =
-            left.as_ref().map(|left| at_work(left, &mut planned)).unwrap_or_default();
+            left.as_mut().map(|left| left.at_work(&mut planned)).unwrap_or_default();
         let kept = keep.as_ref().and_then(|keep| Kept::begin(keep, &self.object, &self.spec));
         let selection = &self.selection;
         let may_go_on = |name: &str, was_attached: bool| {
@@ -188,10 +191,15 @@ impl Prepared {
             Some(running) => (Some(&mut running.held.object), &mut running.held.links.held),
             None => (None, &mut was_there),
         };
-        let mut hooks =
-            KernelHooks { new: &mut self.object, old: old_object, detaching: Detaching::default(), kept };
+        let mut hooks = KernelHooks {
+            new: &mut self.object,
+            old: old_object,
+            detaching: Detaching::default(),
+            kept,
+            left,
+        };
         let outcome = exchange(&mut hooks, &planned, old, may_go_on);
-        let KernelHooks { mut detaching, mut kept, .. } = hooks;
+        let KernelHooks { mut detaching, mut kept, left, .. } = hooks;
         match outcome {
             Ok(mut exchanged) => {
                 exchanged.attachments.append(&mut at_work);
@@ -349,27 +357,6 @@ impl Prepared {
     }
 }
 
-/// What is attached.
-type Links = Vec<Attachment<Attached, Target>>;
-
-/// What an exporter before this one has left at work: what goes on as it is, which needs not be attached any more,
-/// and what is to be taken over from.
-fn at_work(left: &Left, planned: &mut Vec<Planned<Target>>) -> (Links, Links) {
-    let (mut goes_on, mut was_there) = (Vec::new(), Vec::new());
-    planned.retain(|planned| {
-        let Some(link) = left.take_link(&planned.program, &planned.place) else { return true };
-        let Planned { program, place } = planned.clone();
-        let attachment = Attachment { program, place, link };
-        if left.is_same() {
-            goes_on.push(attachment)
-        } else {
-            was_there.push(attachment)
-        }
-        !left.is_same()
-    });
-    (goes_on, was_there)
-}
-
 /// Brings the files of all links to where they are kept now.
 fn bring(kept: &mut Kept, attachments: Links) -> Links {
     let bring = |Attachment { program, place, link }: Attachment<Attached, Target>| {
@@ -416,6 +403,7 @@ struct KernelHooks<'a> {
     old: Option<&'a mut LoadedObject>,
     detaching: Detaching,
     kept: Option<Kept>,
+    left: Option<Left>,
 }
 
 impl KernelHooks<'_> {
@@ -449,7 +437,12 @@ impl Hooks for KernelHooks<'_> {
         if self.old.is_some() {
             self.detaching.make_ready();
         }
-        let link = self.attach_one(false, planned)?;
+        let link = match self.attach_one(false, planned) {
+            Err(error) if error.is_taken() && self.left.as_mut().is_some_and(Left::make_way) => {
+                self.attach_one(false, planned)?
+            }
+            outcome => outcome?,
+        };
         Ok(match &mut self.kept {
             Some(kept) => kept.pin(link, &planned.program, &planned.place),
             None => link,

@@ -16,16 +16,18 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use libbpf_rs::OpenObject;
 use sha2::{Digest, Sha256};
 
-use crate::elf::MapKind;
 use crate::problem::{Place, Problem};
 use crate::spec::LoadSpec;
 
-use super::attach::{Attached, Target};
-use super::object::{LoadedObject, MapNames};
-use super::{pinning, raw};
+use super::attach::{Attached, Filter, Target};
+use super::object::LoadedObject;
+use super::{operations, pinning, raw};
+
+/// How the names of files of links begin, and those of notes of filters.
+const LINK: &str = "l_";
+const NOTE: &str = "f_";
 
 /// What keeps a loaded config over restarts.
 #[derive(Debug)]
@@ -59,15 +61,6 @@ pub(super) struct Folder {
 pub(super) struct Pin {
     folder: Arc<Folder>,
     name: String,
-}
-
-/// What an exporter before this one has left of a config.
-#[derive(Debug, Default)]
-pub(super) struct Left {
-    /// Folders, that of the same fingerprint first.
-    folders: Vec<Arc<Folder>>,
-    /// Whether the first one has all that is needed to go on as if nothing had happened.
-    is_same: bool,
 }
 
 impl Keep {
@@ -107,16 +100,16 @@ impl Keep {
         }
     }
 
-    /// What was left of a config.
-    pub(super) fn left(&self, spec: &LoadSpec) -> Left {
-        let mut folders = entries(&self.root.join(escaped(&spec.name)));
+    /// The folders of a config, and whether each is of what the same spec loaded; those come first.
+    pub(super) fn folders(&self, spec: &LoadSpec) -> Vec<(Arc<Folder>, bool)> {
         let own = fingerprint(spec);
         let is_own = |path: &PathBuf| {
             path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with(&own))
         };
-        folders.sort_by_key(|path| !is_own(path));
-        let is_same = folders.first().is_some_and(is_own);
-        Left { folders: folders.into_iter().map(Folder::at).collect(), is_same }
+        let folders = entries(&self.root.join(escaped(&spec.name)));
+        let mut folders: Vec<_> = folders.into_iter().map(|path| (is_own(&path), path)).collect();
+        folders.sort_by_key(|(is_own, _)| !is_own);
+        folders.into_iter().map(|(is_own, path)| (Folder::at(path), is_own)).collect()
     }
 
     /// A new folder for what is loaded of a config.
@@ -148,7 +141,11 @@ impl Kept {
         match keep.folder(spec) {
             Ok(folder) => {
                 let maps = folder.pin_maps(object, spec);
-                Some(Self { keep: Arc::clone(keep), folder, _maps: maps, not_kept: Vec::new() })
+                let mut kept = Self { keep: Arc::clone(keep), folder, _maps: maps, not_kept: Vec::new() };
+                for program in object.progs().filter(operations::has) {
+                    kept.tell(&program.name().to_string_lossy(), "it is a part of operations".to_owned());
+                }
+                Some(kept)
             }
             Err(error) => {
                 tracing::warn!(config = spec.name, %error, "nothing of it outlives the exporter");
@@ -170,13 +167,18 @@ impl Kept {
     }
 
     fn note(&mut self, (link, why): (Attached, Option<String>), program: &str) -> Attached {
-        if let Some(why) = why
-            && !self.not_kept.iter().any(|(known, _)| known == program)
-        {
+        if let Some(why) = why {
+            self.tell(program, why);
+        }
+        link
+    }
+
+    /// Tells of a program that it is not kept.
+    pub(super) fn tell(&mut self, program: &str, why: String) {
+        if self.not_kept.iter().all(|(known, _)| known != program) {
             tracing::info!(program, why, "it is attached anew by each start");
             self.not_kept.push((program.to_owned(), why));
         }
-        link
     }
 }
 
@@ -190,7 +192,7 @@ impl Folder {
         self.stays.store(true, Ordering::Relaxed);
     }
 
-    fn path(&self) -> PathBuf {
+    pub(super) fn path(&self) -> PathBuf {
         self.path.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -215,10 +217,16 @@ impl Folder {
     /// Makes a file of a link, if it is one; else it comes back, with why not.
     pub(super) fn pin_link(
         self: &Arc<Self>,
-        link: Attached,
+        mut link: Attached,
         program: &str,
         place: &Target,
     ) -> (Attached, Option<String>) {
+        if let Attached::Filter(filter) = &mut link
+            && filter.note().is_none_or(|note| !Arc::ptr_eq(&note.folder, self))
+        {
+            let note = self.note(filter, program, place);
+            filter.set_note(note);
+        }
         let Some(descriptor) = link.link_fd() else {
             return (link, Some("what holds it is no link that the kernel can keep".to_owned()));
         };
@@ -226,6 +234,16 @@ impl Folder {
             Ok(pin) => (Attached::Pinned { link: Box::new(link), pin }, None),
             Err(error) => (link, Some(error.to_string())),
         }
+    }
+
+    /// Writes down where a filter is, which nobody takes off if the exporter crashes. A BPF file system has no files
+    /// for that, but links to files that need not be there.
+    fn note(self: &Arc<Self>, filter: &Filter, program: &str, place: &Target) -> Option<Pin> {
+        let (name, text) = (note_name(program, place), filter.text()?);
+        let written = std::os::unix::fs::symlink(text, self.path().join(&name));
+        let refused = |error| tracing::warn!(program, %place, %error, "after a crash the filter stays");
+        written.map_err(refused).ok()?;
+        Some(Pin::of(self, name))
     }
 
     /// Brings a link from another folder here.
@@ -242,8 +260,16 @@ impl Folder {
                 drop(pin);
                 here
             }
-            other => (other, None),
+            Attached::Pinned { .. } => (link, None),
+            other => self.pin_link(other, program, place),
         }
+    }
+}
+
+impl Pin {
+    /// That of a file that is there.
+    pub(super) fn of(folder: &Arc<Folder>, name: String) -> Self {
+        Self { folder: Arc::clone(folder), name }
     }
 }
 
@@ -263,70 +289,6 @@ impl Drop for Pin {
             let _ = std::fs::remove_file(self.folder.path().join(&self.name));
         }
     }
-}
-
-impl Left {
-    /// Has an object use the maps that were left: all of them, or those that both define alike.
-    pub(super) fn take_maps(&mut self, object: &mut OpenObject, names: &MapNames, spec: &LoadSpec) {
-        let Some(folder) = self.folders.first().map(|folder| folder.path()) else { return };
-        let is_own = |name: &str| {
-            spec.setting(name).is_some_and(|setting| setting.pin_path.is_some() || setting.shared.is_some())
-        };
-        let mut found = Vec::new();
-        for map in object.maps_mut() {
-            let name = names.name(&map).to_owned();
-            if raw::pin_path(&map).is_some() {
-                continue;
-            }
-            let there = raw::open_pinned_map(&folder.join(map_name(&name)), false);
-            self.is_same &= there.is_ok() || is_own(&name);
-            found.extend(there.ok().map(|there| (name, there)));
-        }
-        for mut map in object.maps_mut() {
-            let name = names.name(&map);
-            let Some((_, there)) = found.iter().find(|(found, _)| found == name) else { continue };
-            if !self.is_same && !fits(spec, name, there.as_fd()) {
-                continue;
-            }
-            if let Err(error) = map.reuse_fd(there.as_fd()) {
-                tracing::warn!(config = spec.name, map = name, %error, "the map begins anew");
-                self.is_same = false;
-            }
-        }
-    }
-
-    /// Whether what is loaded is what was left.
-    pub(super) fn is_same(&self) -> bool {
-        self.is_same
-    }
-
-    /// The link of a program at a place, with its file.
-    pub(super) fn take_link(&self, program: &str, place: &Target) -> Option<Attached> {
-        let name = link_name(program, place);
-        let folder = self.folders.iter().find(|folder| folder.path().join(&name).exists())?;
-        let link = Attached::taken_over(raw::open_pin(&folder.path().join(&name), false).ok()?);
-        Some(Attached::Pinned { link: Box::new(link), pin: Pin { folder: Arc::clone(folder), name } })
-    }
-
-    /// All that was left is as it was: what is held of it lets go of it and removes nothing.
-    pub(super) fn stay(&self) {
-        self.folders.iter().for_each(|folder| folder.stay());
-    }
-
-    /// Removes all that was left, when what is needed of it is held elsewhere.
-    pub(super) fn remove(self) {
-        self.folders.iter().for_each(|folder| remove(&folder.path()));
-    }
-}
-
-/// Whether a map of another object is what this one defines, so that it may go on with it.
-fn fits(spec: &LoadSpec, name: &str, there: BorrowedFd<'_>) -> bool {
-    let is_portable = spec.carried.iter().any(|map| map.name == name && map.kind != MapKind::RINGBUF.0);
-    let is_other = |difference: &crate::spec::Difference| {
-        // Large arrays are made mappable by the load itself.
-        difference.what != "map_flags" || difference.found != libbpf_sys::BPF_F_MMAPABLE.to_string()
-    };
-    is_portable && !pinning::differences(spec, name, there).iter().any(is_other)
 }
 
 /// Tells what is loaded by one spec from what is loaded by another.
@@ -349,13 +311,12 @@ fn hexadecimal(digest: &[u8]) -> String {
     })
 }
 
-fn map_name(map: &str) -> String {
+pub(super) fn map_name(map: &str) -> String {
     format!("m_{}", escaped(map))
 }
 
-fn link_name(program: &str, place: &Target) -> String {
-    let place = hexadecimal(&Sha256::digest(format!("{place:?}")));
-    format!("l_{}_{place}", escaped(program))
+pub(super) fn link_name(program: &str, place: &Target) -> String {
+    format!("{LINK}{}_{}", escaped(program), digest(place))
 }
 
 /// A name without dots and slashes; other names become other ones.
@@ -371,7 +332,25 @@ fn escaped(name: &str) -> String {
     })
 }
 
-fn entries(folder: &Path) -> Vec<PathBuf> {
+fn digest(place: &Target) -> String {
+    hexadecimal(&Sha256::digest(place.key()))
+}
+
+pub(super) fn note_name(program: &str, place: &Target) -> String {
+    format!("{NOTE}{}_{}", escaped(program), digest(place))
+}
+
+/// Whether a file is a note of a filter.
+pub(super) fn is_note(path: &Path) -> bool {
+    path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with(NOTE))
+}
+
+/// Whether a file is one of a link.
+pub(super) fn is_link(path: &Path) -> bool {
+    path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with(LINK))
+}
+
+pub(super) fn entries(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
     paths.sort_unstable();
@@ -379,7 +358,7 @@ fn entries(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// Removes a folder with its files.
-fn remove(folder: &Path) {
+pub(super) fn remove(folder: &Path) {
     for path in entries(folder) {
         let _ = std::fs::remove_file(path);
     }

@@ -19,6 +19,7 @@ mod globals;
 mod judge;
 mod kconfig;
 mod keep;
+mod left;
 mod listen;
 mod load;
 mod loaded;

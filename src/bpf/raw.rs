@@ -16,8 +16,8 @@ mod pins;
 
 pub(super) use links::{
     FilterPlace, LinkTarget, attach_kprobe_multi, attach_to_map, create_clsact, create_link, detach_from_map,
-    detach_link, open_perf_event, packet_socket, remove_clsact, remove_filter, run_iterator, set_filter,
-    set_filter_of, update_link,
+    detach_link, open_perf_event, packet_socket, program_of_filter, remove_clsact, remove_filter,
+    run_iterator, set_filter, set_filter_of, update_link,
 };
 pub(super) use pins::{
     MapDescription, btf, describe_map, is_link, link_facts, open_pin, open_pinned_map, pin, pin_path,

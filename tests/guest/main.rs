@@ -17,6 +17,9 @@ mod probes;
 /// Functions that the config names.
 mod places;
 
+/// Programs that stay at work while the exporter is away.
+mod kept;
+
 /// Objects that are replaced while their programs count.
 mod reload;
 

@@ -30,6 +30,11 @@ impl At {
     pub(super) fn name(&self) -> &str {
         &self.name
     }
+
+    /// What tells it from others, whatever it is called just now.
+    pub(super) fn key(&self) -> String {
+        format!("{} {}", self.id, self.hook)
+    }
 }
 
 /// The root, for sections of cgroups that say which hook they mean.

@@ -6,6 +6,7 @@
 mod auto;
 mod cgroup;
 mod filters;
+mod key;
 mod kprobe;
 mod netfilter;
 mod netkit;
@@ -35,6 +36,8 @@ use super::keep::Pin;
 use super::log::{self, Log};
 use super::object::LoadedObject;
 use super::raw;
+
+pub(super) use tc::Filter;
 
 /// Where libbpf looks for tracepoints; the first one that is there.
 const TRACEFS: [&str; 2] = ["/sys/kernel/debug/tracing", "/sys/kernel/tracing"];
@@ -106,7 +109,7 @@ pub(super) enum Attached {
     /// A link of the kernel's that libbpf does not know.
     Own { link: OwnedFd, is_exact: bool, is_quick: bool },
     /// A filter, which is no link.
-    Filter(tc::Filter),
+    Filter(Filter),
     /// A socket with a filter.
     Socket(OwnedFd),
     /// A link that has a file, by which it outlives the exporter.

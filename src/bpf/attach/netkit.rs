@@ -19,6 +19,11 @@ impl At {
     pub(super) fn interface(&self) -> &str {
         &self.interface.name
     }
+
+    /// What tells it from others, whatever it is called just now.
+    pub(super) fn key(&self) -> String {
+        format!("{} {}", self.interface.index, self.hook)
+    }
 }
 
 /// `hook` is the one that the program's section names.

@@ -24,6 +24,11 @@ impl At {
     pub(super) fn path(&self) -> String {
         self.file.path.display().to_string()
     }
+
+    /// What tells it from others, whatever it is called just now.
+    pub(super) fn key(&self) -> String {
+        format!("{:?} {}", self.file.identity, self.hook)
+    }
 }
 
 /// The exporter's own namespace, for sections of namespaces.

@@ -1,14 +1,16 @@
 //! tc: packets of network interfaces, by tcx links (since Linux 6.6), else by filters of a clsact qdisc.
 //!
 //! A tcx link is gone when its descriptor is closed. A filter has to be taken off, and so has the qdisc if it
-//! was made for it and nobody else uses it: [`Filter`] does that when it is dropped.
+//! was made for it and nobody else uses it: [`Filter`] does that when it is dropped. After a crash nobody does, so
+//! that it goes on counting in maps that outlive the exporter; it is noted beside them for the next one.
 
 use std::collections::HashSet;
 use std::os::unix::fs::MetadataExt;
-use std::sync::{LazyLock, Mutex, PoisonError};
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
 use libbpf_rs::{Program, ProgramMut};
 
+use crate::bpf::keep::Pin;
 use crate::bpf::log;
 use crate::bpf::raw::{self, FilterPlace, LinkTarget};
 use crate::host::{Host, Interface};
@@ -27,6 +29,11 @@ pub(in crate::bpf) struct At {
 impl At {
     pub(super) fn interface(&self) -> &str {
         &self.interface.name
+    }
+
+    /// What tells it from others, whatever it is called just now.
+    pub(super) fn key(&self) -> String {
+        format!("{} {:?} {:?}", self.interface.index, self.direction, self.mode)
     }
 }
 
@@ -61,15 +68,27 @@ fn tcx(program: &ProgramMut<'_>, at: &At) -> Result<Attached, AttachError> {
 /// The clsact qdiscs that this process made, by network namespace and interface.
 static MADE: LazyLock<Mutex<HashSet<(u64, i32)>>> = LazyLock::new(Mutex::default);
 
+fn made() -> MutexGuard<'static, HashSet<(u64, i32)>> {
+    MADE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Words of notes: a direction, and whose qdisc it is.
+const INGRESS: &str = "ingress";
+const MADE_FOR_IT: &str = "made-for-it";
+
 /// A filter of a clsact qdisc.
 #[derive(Debug)]
-pub(in crate::bpf) struct Filter(FilterPlace);
+pub(in crate::bpf) struct Filter {
+    place: FilterPlace,
+    /// The note of it, which goes with it.
+    note: Option<Pin>,
+}
 
 impl Filter {
     fn attach(program: &ProgramMut<'_>, at: &At) -> Result<Self, AttachError> {
         let interface = i32::try_from(at.interface.index).map_err(|_| refused(libc::ENODEV))?;
         // Held until the filter is there, lest another thread finds the qdisc empty.
-        let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut made = made();
         if raw::create_clsact(interface).map_err(|error| refused_by_kernel(&error))? {
             made.insert((namespace(), interface));
         }
@@ -80,21 +99,56 @@ impl Filter {
             remove_unused(&mut made, interface);
             refused_by_kernel(&error)
         })?;
-        Ok(Self(place))
+        Ok(Self { place, note: None })
+    }
+
+    /// The filter that a note tells of, if it is still there: that is known by its program's number.
+    pub(in crate::bpf) fn of_note(text: &str) -> Option<Self> {
+        let mut words = text.split(' ');
+        let interface = words.next()?.parse().ok()?;
+        let is_ingress = words.next()? == INGRESS;
+        let (handle, priority) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
+        let place = FilterPlace { interface, is_ingress, handle, priority };
+        let program: u32 = words.next()?.parse().ok()?;
+        let (found, _) = log::capture(|| raw::program_of_filter(place));
+        if found.ok()? != program {
+            return None;
+        }
+        if words.next()? == MADE_FOR_IT {
+            made().insert((namespace(), interface));
+        }
+        Some(Self { place, note: None })
+    }
+
+    /// What [`Filter::of_note`] reads.
+    pub(in crate::bpf) fn text(&self) -> Option<String> {
+        let FilterPlace { interface, is_ingress, handle, priority } = self.place;
+        let program = raw::program_of_filter(self.place).ok()?;
+        let direction = if is_ingress { INGRESS } else { "egress" };
+        let qdisc = if made().contains(&(namespace(), interface)) { MADE_FOR_IT } else { "others'" };
+        Some(format!("{interface} {direction} {handle} {priority} {program} {qdisc}"))
+    }
+
+    pub(in crate::bpf) fn note(&self) -> Option<&Pin> {
+        self.note.as_ref()
+    }
+
+    pub(in crate::bpf) fn set_note(&mut self, note: Option<Pin>) {
+        self.note = note;
     }
 
     /// Puts another program into its place, at once.
     pub(super) fn update(&mut self, program: &Program<'_>) -> Result<(), AttachError> {
-        self.0 = raw::set_filter(program, self.0, true).map_err(|error| refused_by_kernel(&error))?;
+        self.place = raw::set_filter(program, self.place, true).map_err(|error| refused_by_kernel(&error))?;
         Ok(())
     }
 }
 
 impl Drop for Filter {
     fn drop(&mut self) {
-        let interface = self.0.interface;
-        let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
-        let (result, _) = log::capture(|| raw::remove_filter(self.0));
+        let interface = self.place.interface;
+        let mut made = made();
+        let (result, _) = log::capture(|| raw::remove_filter(self.place));
         // The interface may be gone, and all with it.
         if let Err(error) = result {
             tracing::debug!(interface, %error, "a filter was gone before it was taken off");

@@ -24,6 +24,12 @@ impl At {
     pub(super) fn path(&self) -> String {
         self.binary.path.display().to_string()
     }
+
+    /// What tells it from others, whatever it is called just now.
+    pub(super) fn key(&self) -> String {
+        let Self { binary, function, offset, process } = self;
+        format!("{:?} {function} {offset} {process}", binary.identity)
+    }
 }
 
 pub(super) fn targets(wanted: &Uprobe, host: &Host) -> Vec<Target> {

@@ -23,6 +23,11 @@ impl At {
     pub(super) fn interface(&self) -> &str {
         &self.interface.name
     }
+
+    /// What tells it from others, whatever it is called just now.
+    pub(super) fn key(&self) -> String {
+        format!("{} {:?}", self.interface.index, self.mode)
+    }
 }
 
 /// The interface that a section names; none for sections with a meaning of libbpf's own.

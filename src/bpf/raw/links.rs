@@ -154,6 +154,23 @@ pub(in crate::bpf) fn remove_filter(place: FilterPlace) -> io::Result<()> {
     succeeded(unsafe { libbpf_sys::bpf_tc_detach(&raw const hook, &raw const options) })
 }
 
+/// The kernel's number of the program in a filter.
+///
+/// # Errors
+/// What the kernel answered: there may be no such filter.
+pub(in crate::bpf) fn program_of_filter(place: FilterPlace) -> io::Result<u32> {
+    let hook = clsact(place.interface, point(place));
+    let mut options = libbpf_sys::bpf_tc_opts {
+        sz: size_of::<libbpf_sys::bpf_tc_opts>() as libbpf_sys::size_t,
+        handle: place.handle,
+        priority: place.priority,
+        ..Default::default()
+    };
+    // SAFETY: as above.
+    succeeded(unsafe { libbpf_sys::bpf_tc_query(&raw const hook, &raw mut options) })?;
+    Ok(options.prog_id)
+}
+
 fn point(place: FilterPlace) -> u32 {
     if place.is_ingress { libbpf_sys::BPF_TC_INGRESS } else { libbpf_sys::BPF_TC_EGRESS }
 }

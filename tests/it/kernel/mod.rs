@@ -32,7 +32,7 @@ mod load;
 mod forms;
 
 /// What is attached and is no program.
-mod operations;
+pub mod operations;
 
 /// Every kind of section.
 mod sections;

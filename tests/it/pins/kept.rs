@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use libbpf_rs::query::ProgInfoIter;
 
@@ -13,13 +12,13 @@ use crate::common::kernel;
 use crate::exporter::{Workload, good_yaml};
 use crate::reload::fire::{Calls, Hook};
 
-const SERIES: &str = "ebpf_exporter_m{k=\"7\"}";
-const YAML: &str =
+pub const SERIES: &str = "ebpf_exporter_m{k=\"7\"}";
+pub const YAML: &str =
     "metrics: {counters: [{name: m, help: h, labels: [{name: k, size: 4, decoders: [{name: uint}]}]}]}\n";
-const MAP: &str = "struct { __uint(type, BPF_MAP_TYPE_HASH); __uint(max_entries, 64); __type(key, u32); __type(value, u64); } m SEC(\".maps\");";
+pub const MAP: &str = "struct { __uint(type, BPF_MAP_TYPE_HASH); __uint(max_entries, 64); __type(key, u32); __type(value, u64); } m SEC(\".maps\");";
 
 /// Counts in a map and in a variable.
-fn body(more: &str) -> String {
+pub fn body(more: &str) -> String {
     format!(
         "__sync_fetch_and_add(&all, 1); {{ u64 one = 1, *value = bpf_map_lookup_elem(&m, &key);
          if (value) __sync_fetch_and_add(value, 1); else bpf_map_update_elem(&m, &key, &one, BPF_NOEXIST); }} {more}"
@@ -31,22 +30,22 @@ fn object(calls: Calls, hook: Hook, more: &str) -> PathBuf {
 }
 
 /// Ends an exporter as a crash does.
-fn crash(exporter: &Exporter) {
+pub fn crash(exporter: &Exporter) {
     kernel::run("kill", &["-9", &exporter.pid().to_string()]);
 }
 
 /// The kernel's numbers of the programs of a config.
-fn programs(exporter: &Exporter) -> BTreeSet<String> {
+pub fn programs(exporter: &Exporter) -> BTreeSet<String> {
     let found = exporter.values("ebpf_exporter_ebpf_program_info");
     found.iter().map(|(labels, _)| labels["id"].clone()).collect()
 }
 
-fn are_loaded(programs: &BTreeSet<String>) -> bool {
+pub fn are_loaded(programs: &BTreeSet<String>) -> bool {
     ProgInfoIter::default().any(|program| programs.contains(&program.id.to_string()))
 }
 
 /// Everything below a folder, by path.
-fn files(folder: &Path) -> Vec<PathBuf> {
+pub fn files(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         found.push(entry.path());
@@ -54,75 +53,6 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     }
     found.sort();
     found
-}
-
-/// Calls are made all the time, and the exporter ends and begins, by a signal and by a crash: each call counts once.
-#[test]
-fn a_restart_neither_misses_nor_doubles_a_call() {
-    kernel::with_tracefs(|| {
-        kernel::with_bpffs(|bpffs| {
-            for hook in Hook::ALL {
-                let calls = Calls::new();
-                let folder = Folder::new();
-                folder.pair("m", YAML, &object(calls, hook, ""));
-                let flags = [
-                    &*folder.argument(),
-                    &format!("--bpf.pin-path={}", bpffs.join("kept").display()),
-                    "--config.strict",
-                ];
-                let (stop, fired) = (AtomicBool::new(false), AtomicU64::new(0));
-                let exporter = Exporter::start(&flags);
-                let before = programs(&exporter);
-                std::thread::scope(|scope| {
-                    let fire = || {
-                        while !stop.load(Ordering::Relaxed) {
-                            calls.fire(7, 50);
-                            fired.fetch_add(50, Ordering::Relaxed);
-                            std::thread::yield_now();
-                        }
-                    };
-                    let firing = scope.spawn(fire);
-                    let wait = || {
-                        let goal = fired.load(Ordering::Relaxed) + 500;
-                        eventually("calls go on", || {
-                            fired.load(Ordering::Relaxed) > goal || firing.is_finished()
-                        });
-                    };
-                    wait();
-                    crash(&exporter);
-                    drop(exporter);
-                    wait();
-                    for _ in 0..2 {
-                        let exporter = Exporter::start(&flags);
-                        wait();
-                        assert_eq!(
-                            programs(&exporter),
-                            before,
-                            "the same programs are at work: {}",
-                            exporter.log()
-                        );
-                        let (status, log) = exporter.stop();
-                        assert!(status.success() && !log.contains("level=warn"), "{log}");
-                        wait();
-                    }
-                    stop.store(true, Ordering::Relaxed);
-                });
-                let exporter = Exporter::start(&flags);
-                let counted = exporter.value(SERIES).unwrap();
-                assert_eq!(
-                    counted,
-                    fired.load(Ordering::Relaxed) as f64,
-                    "{}: {}",
-                    hook.section,
-                    exporter.log()
-                );
-                exporter.stop();
-                assert!(are_loaded(&before));
-                kernel::run("rm", &["-r", bpffs.join("kept").to_str().unwrap()]);
-                eventually("`rm -r` ends them", || !are_loaded(&before));
-            }
-        });
-    });
 }
 
 /// While nobody looked the object became another one: counts go on, and of the old programs none stays.

@@ -6,6 +6,9 @@ mod from_pin;
 /// Programs and maps that go on while the exporter is away.
 mod kept;
 
+/// The same of each kind of place.
+mod kinds;
+
 /// Maps that outlive the exporter.
 mod pin_path;
 

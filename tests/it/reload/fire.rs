@@ -55,11 +55,16 @@ impl Calls {
     /// An object whose program does `body` for each call, with its `u32 key`.
     #[track_caller]
     pub fn object(self, hook: Hook, maps: &str, body: &str) -> PathBuf {
+        compile(&self.source(hook, maps, body))
+    }
+
+    /// The C of that object.
+    pub fn source(self, hook: Hook, maps: &str, body: &str) -> String {
         // Where the second argument of a system call is in `struct pt_regs`.
         let second = if cfg!(target_arch = "x86_64") { "104" } else { "8" };
         let argument = hook.argument.replace("SECOND", second);
         let argument = argument.replace("NUMBER", &libc::SYS_getpriority.to_string());
-        compile(&format!(
+        format!(
             "{maps}
              SEC(\"{}\") int count_calls(void *ctx)
              {{
@@ -71,7 +76,7 @@ impl Calls {
                  return 0;
              }}",
             hook.section, argument, self.base,
-        ))
+        )
     }
 
     /// Makes the counted call under a key.
