@@ -306,6 +306,7 @@ impl Prepared {
                 // What went away meanwhile is no problem.
                 if !error.is_gone(&planned.place) {
                     let problem = explain::attachment(error, &self.spec, &planned, &program, host);
+                    let problem = self.selection.after_others(problem);
                     explained.push(Failure { planned, problem });
                 }
             }
@@ -333,7 +334,7 @@ impl Prepared {
             } else if self.selection.is_optional(&name) {
                 optional.push(problem);
             } else {
-                problems.push(problem);
+                problems.push(self.selection.after_others(problem));
             }
         }
         // Each of these may fail, but not all that there is.

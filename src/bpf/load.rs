@@ -44,7 +44,7 @@ pub(super) fn into_kernel(
             Err(Stopped::Failed(failure)) => {
                 let problem = explain::failure(&failure, &log, spec, &Machine::look(host));
                 let problem = known.because_of_its_kind(problem, spec, host);
-                let failed = blamed(&problem, &known).ok_or_else(|| vec![problem])?;
+                let failed = blamed(&problem, &known).ok_or_else(|| vec![known.after_others(problem)])?;
                 give_up(spec, &mut known, vec![failed]);
             }
         }
@@ -73,6 +73,20 @@ impl Selection {
             reasons if reasons.is_empty() => problem,
             reasons => problem.help(reasons),
         }
+    }
+}
+
+impl Selection {
+    /// Adds to what is wrong with an alternative why those before it were left out: that may be what can be helped.
+    pub(super) fn after_others(&self, mut problem: Problem) -> Problem {
+        let Some(name) = &problem.place.program else { return problem };
+        let others: Vec<String> =
+            self.given_up_before(name).map(|(other, reason)| format!("`{other}` ({reason})")).collect();
+        if !others.is_empty() {
+            problem.message =
+                format!("{}; `choose` came to `{name}` after {}", problem.message, others.join(", "));
+        }
+        problem
     }
 }
 

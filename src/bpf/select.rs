@@ -108,6 +108,18 @@ impl Selection {
         true
     }
 
+    /// The alternatives before a program that were given up, and why.
+    pub(super) fn given_up_before(&self, name: &str) -> impl Iterator<Item = (&str, &str)> {
+        let index = self.position(name);
+        let choice = index.and_then(|index| self.programs.get(index)?.choice);
+        let choice = choice.and_then(|choice| self.choices.get(choice)).map_or(&[][..], Vec::as_slice);
+        let before = choice.iter().take_while(move |other| Some(**other) != index);
+        before.filter_map(|other| {
+            let program = self.programs.get(*other)?;
+            Some((program.candidate.name.as_str(), program.given_up.as_deref()?))
+        })
+    }
+
     /// The verdict on a program that is not loaded.
     pub(super) fn verdict(&self, name: &str) -> ProgramVerdict {
         let disabled = |reason: String| ProgramVerdict::new(name, Verdict::Disabled, reason);

@@ -89,7 +89,6 @@ pub(in crate::bpf) fn attachment(
             .help("mount -t cgroup2 cgroup2 /sys/fs/cgroup/unified"),
         AttachError::Refused { errno, log } => {
             let said = words(&log, errno);
-            let problem = failed(errno_text(errno)).found(said);
             let kernel = Kernel { tracefs: tracefs(), kprobes: kprobes(), machine: Machine::look(host) };
             let section = match &planned.place {
                 // As if the section said what the config says.
@@ -98,8 +97,14 @@ pub(in crate::bpf) fn attachment(
                 }
                 _ => section,
             };
-            match advice(&section, errno, program, &kernel) {
-                Some(help) => problem.help(help),
+            let help = advice(&section, errno, program, &kernel);
+            // Of programs that are left out for others the message alone is shown.
+            let note = kernel.machine.lockdown_note();
+            let is_locked = !note.is_empty() && help.as_ref().is_some_and(|help| help.ends_with(&note));
+            let reason = if is_locked { errno_text(errno) + &note } else { errno_text(errno) };
+            let problem = failed(reason).found(said);
+            match help {
+                Some(help) => problem.help(help.strip_suffix(&note).unwrap_or(&help)),
                 None => problem,
             }
         }

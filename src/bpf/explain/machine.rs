@@ -103,6 +103,19 @@ impl Machine {
         }
     }
 
+    /// That a locked kernel is why its verifier refuses a program: that one does not say so.
+    pub(super) fn locks_out(&self, refusal: &str) -> Option<String> {
+        let mode = self.lockdown.as_deref()?;
+        let does = if refusal.contains("bpf_probe_read") && mode == "confidentiality" {
+            "read its memory"
+        } else if refusal.contains("bpf_probe_write_user") {
+            "write into memory of processes"
+        } else {
+            return None;
+        };
+        Some(format!("the kernel is locked down ({mode}) and lets no program {does}"))
+    }
+
     /// Lockdown, where it is on.
     pub(super) fn lockdown_note(&self) -> String {
         match &self.lockdown {

@@ -213,7 +213,7 @@ impl Load<'_> {
             };
             return Some(self.problem("core-relocation", message).found(tail).help(help));
         }
-        let message = match verifier::decisive(text) {
+        let mut message = match verifier::decisive(text) {
             Some(line) => format!("the kernel's verifier rejects the program `{program}`: {line}"),
             None => {
                 format!("the kernel's verifier rejects the program `{program}`: {}", errno_text(self.errno))
@@ -222,11 +222,10 @@ impl Load<'_> {
         let section = self.programs.iter().find(|found| found.name == program).map(|found| &*found.section);
         let help = match section.and_then(|section| self.machine.came_later(section)) {
             Some(later) => later,
-            // The verifier does not say that this is the reason.
-            None if self.machine.lockdown.as_deref() == Some("confidentiality")
-                && message.contains("bpf_probe_read") =>
-            {
-                format!("programs may not read the kernel's memory here{}", self.machine.lockdown_note())
+            None if let Some(locked) = self.machine.locks_out(&message) => {
+                // Of programs that are left out for others the message alone is shown.
+                message = format!("{message}: {locked}");
+                "a program of another kind that needs no such helper, or another alternative (`choose`), may do".to_owned()
             }
             None if message.ends_with("is not sleepable") => {
                 "this kernel lets no program sleep there: of its functions that is those which may be made to fail \
@@ -316,8 +315,11 @@ impl Load<'_> {
         let (kind, section) =
             self.program().map_or((None, ""), |program| (Some(program.kind), program.section.as_str()));
         let found = words(self.log, self.errno);
-        let message =
-            format!("the kernel refuses the program `{program}` ({section}): {}", errno_text(self.errno));
+        let note = if self.errno == libc::EPERM { self.machine.lockdown_note() } else { String::new() };
+        let message = format!(
+            "the kernel refuses the program `{program}` ({section}): {}{note}",
+            errno_text(self.errno)
+        );
         let problem = self.problem("unsupported-program", message).found(found);
         Some(match self.errno {
             libc::EPERM => {
@@ -328,7 +330,7 @@ impl Load<'_> {
                 } else {
                     ""
                 };
-                problem.help(format!("no capability is missing{}{note}", self.machine.lockdown_note()))
+                problem.help(format!("no capability is missing{note}"))
             }
             libc::EINVAL | libc::EOPNOTSUPP | super::raw::ENOTSUPP => {
                 let unknown = || {

@@ -1,7 +1,8 @@
 use std::sync::Arc;
 
-use bpftally::bpf::Loaded;
+use bpftally::bpf::{self, Loaded};
 use bpftally::config::{ConfigFile, Insecure, Options, check_text};
+use bpftally::host::{Host, Roots};
 use bpftally::snapshot::Verdict;
 use bpftally::spec::LoadSpec;
 
@@ -329,4 +330,48 @@ fn capacities_are_those_of_the_config() {
     assert_eq!(view.source("counts").unwrap().max_entries(), Some(3));
     assert_eq!(rows(view.source("list").unwrap().as_ref()).len(), 77);
     assert_eq!(counted(&loaded, 100).len(), 3, "no more fit");
+}
+
+/// A machine whose kernel says that it is locked, and which is this one otherwise.
+fn locked() -> (tempfile::TempDir, Host) {
+    let folder = tempfile::tempdir().unwrap();
+    let sysfs = folder.path();
+    std::fs::create_dir_all(sysfs.join("kernel/security")).unwrap();
+    std::fs::write(sysfs.join("kernel/security/lockdown"), "none integrity [confidentiality]\n").unwrap();
+    std::os::unix::fs::symlink("/sys/kernel/btf", sysfs.join("kernel/btf")).unwrap();
+    let host = Host::new(Roots { sysfs: sysfs.to_owned(), ..Roots::default() });
+    (folder, host)
+}
+
+/// Of two alternatives the first one is refused because of the lock, and the other one lacks something. The helper is
+/// one that programs of this kind may never use, and the verifier's words are the same.
+#[test]
+fn an_alternative_that_the_lock_refuses_is_not_hidden_by_what_the_next_one_lacks() {
+    let source = r#"
+        SEC("?socket") int reads(void *context)
+        {
+            u64 value = 0;
+            bpf_probe_read(&value, sizeof(value), context);
+            return value;
+        }
+        SEC("?tp_btf/no_such") int lacks(void *context) { return 0; }
+        SEC("raw_tp/sys_enter") int other(void *context) { return 0; }
+    "#;
+    let (_folder, host) = locked();
+    let words = [
+        "`lacks`",
+        "no_such",
+        "`choose` came to `lacks` after `reads`",
+        "cannot use helper bpf_probe_read",
+        "the kernel is locked down (confidentiality) and lets no program read its memory",
+    ];
+    let spec = |more: &str| spec(source, &format!("choose: [[reads, lacks]]\n{more}"));
+    let problems = bpf::load(&spec(""), &host, &bpf::Options::default()).unwrap_err();
+    let [problem] = problems.as_slice() else { panic!("{problems:#?}") };
+    assert!(words.iter().all(|word| problem.message.contains(word)), "{problem:#?}");
+    // The config is whole without the last one: each has its own verdict.
+    let loaded = bpf::load(&spec("programs: {lacks: {optional: true}}"), &host, &bpf::Options::default());
+    let loaded = loaded.unwrap_or_else(|problems| panic!("{problems:#?}"));
+    let reads = loaded.verdicts().iter().find(|verdict| verdict.program == "reads").unwrap();
+    assert!(reads.reason.contains(words[4]), "{reads:#?}");
 }
