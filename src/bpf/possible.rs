@@ -10,7 +10,7 @@ use libbpf_rs::ProgramType;
 
 use crate::btf::Kind;
 use crate::elf::SectionKind;
-use crate::host::Host;
+use crate::host::{Host, MOST_FUNCTIONS, Pattern};
 use crate::spec::{Attach, Tc, TcMode};
 
 use super::attach::tracefs;
@@ -43,6 +43,10 @@ pub(super) fn possible(section: &str, kind: ProgramType, host: &Host) -> Result<
         "iter" => return typed(host, &format!("bpf_iter_{target}"), Kind::Func, "iterator", target),
         "kprobe" | "kretprobe" => {
             kprobes(host)?;
+            if target.contains(['*', '?']) {
+                functions(host, target)?;
+                return supported(kind, host);
+            }
             symbol(host, &[target.split('+').next().unwrap_or(target).to_owned()], target)?;
         }
         "ksyscall" | "kretsyscall" => {
@@ -136,6 +140,17 @@ fn kprobes(host: &Host) -> Result<(), String> {
         Ok(())
     } else {
         Err("this kernel has no kprobes (CONFIG_KPROBES)".to_owned())
+    }
+}
+
+/// Whether as many functions match as one program can be attached to, where the machine tells.
+fn functions(host: &Host, pattern: &str) -> Result<(), String> {
+    match host.select_functions(&Pattern::new(pattern)).map(|found| found.len()) {
+        Ok(0) => Err(format!("no function of this kernel that takes probes matches `{pattern}`")),
+        Ok(count) if count > MOST_FUNCTIONS => Err(format!(
+            "{count} functions of this kernel match `{pattern}`, and {MOST_FUNCTIONS} are the most"
+        )),
+        _ => Ok(()),
     }
 }
 
@@ -291,6 +306,14 @@ mod tests {
         }
         check(&host, "kprobe/no_such", Some("no function `no_such`"));
         check(&host, "ksyscall/no_such", Some("no function `no_such`"));
+        for section in ["kprobe/do_*", "kretprobe/__x64_sys_r??d"] {
+            check(&host, section, None);
+        }
+        check(
+            &host,
+            "kprobe/no_such*",
+            Some("no function of this kernel that takes probes matches `no_such*`"),
+        );
         // Where kallsyms shows no addresses it says nothing.
         std::fs::write(folder.path().join("kallsyms"), "0000000000000000 T do_exit\n").unwrap();
         let hidden = Host::new(host.roots.clone());

@@ -15,6 +15,7 @@ pub use cache::TtlCache;
 pub use cgroups::select::{CgroupPattern, SelectedCgroup};
 pub use cgroups::{Cgroup, CgroupFollower, CgroupFollowing, CgroupListener};
 pub use clock::Clock;
+pub use functions::MOST_FUNCTIONS;
 pub use interfaces::Interface;
 pub use kernel_configuration::KernelConfiguration;
 pub use kernel_types::KernelTypes;
@@ -30,6 +31,7 @@ mod cgroups;
 mod clock;
 mod cpus;
 mod file;
+mod functions;
 mod interfaces;
 mod kallsyms;
 mod kernel_configuration;
@@ -209,6 +211,14 @@ impl Host {
     /// When kallsyms cannot be read or hides its addresses.
     pub fn symbol_address(&self, name: &str) -> std::io::Result<Option<u64>> {
         lock(&self.kallsyms).address(name)
+    }
+
+    /// The functions of the kernel that probes can be attached to and whose names match, in their order.
+    ///
+    /// # Errors
+    /// When the machine shows no list of them.
+    pub fn select_functions(&self, pattern: &Pattern) -> std::io::Result<Vec<String>> {
+        functions::select(&self.roots, pattern)
     }
 
     /// Opens the list of the kernel's symbols now, to be read when one is asked for. Who may see addresses is

@@ -1,11 +1,31 @@
-//! Functions of the kernel: `kprobe`, `kretprobe`, `ksyscall`, and `kprobe.multi`, which takes a pattern.
+//! Functions of the kernel: `kprobe` and `kretprobe`, of which a pattern means one probe for each function that matches,
+//! `ksyscall`, and `kprobe.multi`, whose pattern the kernel takes as a whole.
 
 use libbpf_rs::ProgramMut;
 
 use crate::bpf::explain::errno_of;
 use crate::bpf::raw;
+use crate::host::{Host, MOST_FUNCTIONS, Pattern};
 
-use super::{AttachError, Attached, refused};
+use super::{AttachError, Attached, Missing, Target, refused};
+
+/// The functions that are meant. For programs of many at once a pattern is one place.
+pub(super) fn targets(function: &str, section: &str, host: &Host) -> Vec<Target> {
+    let pattern = Pattern::new(function);
+    let is_of_one = matches!(section.split('/').next(), Some("kprobe" | "kretprobe"));
+    if pattern.is_exact() || !is_of_one {
+        return vec![Target::Kprobe(function.to_owned())];
+    }
+    match host.select_functions(&pattern) {
+        Ok(found) if (1..=MOST_FUNCTIONS).contains(&found.len()) => {
+            found.into_iter().map(Target::Kprobe).collect()
+        }
+        outcome => {
+            let count = outcome.ok().map(|found| found.len());
+            vec![Target::Missing(Missing::Functions { pattern: function.to_owned(), count })]
+        }
+    }
+}
 
 pub(super) fn attach(
     program: &ProgramMut<'_>,

@@ -97,6 +97,8 @@ pub(super) enum Missing {
     File(String),
     /// The object has no such map in the kernel.
     Map(String),
+    /// Functions that match: none, too many, or nobody knows.
+    Functions { pattern: String, count: Option<usize> },
 }
 
 /// What holds one program at one place.
@@ -223,7 +225,7 @@ impl Wanted {
             Ok(Some(Attach::PerfEvent(wanted))) => perf_event::targets(wanted, host),
             Ok(Some(Attach::Uprobe(wanted))) => uprobe::targets(wanted, host),
             Ok(Some(Attach::Usdt(wanted))) => usdt::targets(wanted, host),
-            Ok(Some(Attach::Kprobe(function))) => vec![Target::Kprobe(function.clone())],
+            Ok(Some(Attach::Kprobe(function))) => kprobe::targets(function, &self.section, host),
             // The type of such a program was loaded with its tracepoint.
             Ok(Some(Attach::Tracepoint(_))) if self.section.starts_with("tp_btf") => {
                 vec![Target::Section(self.section.clone())]
@@ -320,6 +322,7 @@ impl Display for Target {
             Self::Netfilter(at) => write!(out, "hook {} of netfilter", at.hook),
             Self::Socket(at) => write!(out, "the interface `{}`", at.interface()),
             Self::Sockmap(name) | Self::Missing(Missing::Map(name)) => write!(out, "the map `{name}`"),
+            Self::Missing(Missing::Functions { pattern, .. }) => write!(out, "`{pattern}`"),
             Self::Missing(Missing::File(path)) => write!(out, "`{path}`"),
             Self::Missing(Missing::Section { section, .. }) => write!(out, "`{section}`"),
             Self::Missing(Missing::Interface(name)) => write!(out, "the interface `{name}`"),

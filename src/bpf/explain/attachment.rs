@@ -7,7 +7,7 @@ use libbpf_rs::Program;
 use crate::bpf::attach::{AttachError, Missing, Target, section, tracefs};
 use crate::bpf::exchange::Planned;
 use crate::elf::SectionKind;
-use crate::host::{CgroupPattern, Host};
+use crate::host::{CgroupPattern, Host, MOST_FUNCTIONS, Pattern};
 use crate::problem::{Place, Problem};
 use crate::spec::LoadSpec;
 
@@ -78,6 +78,9 @@ pub(in crate::bpf) fn attachment(
                     .help("paths begin at the root of the cgroup2 hierarchy: `systemd-cgls` shows them"),
             }
         }
+        AttachError::Missing(Missing::Functions { pattern, count }) => {
+            no_functions(failed, &pattern, count, host)
+        }
         AttachError::Missing(Missing::Map(_)) => failed("the object has no such map".to_owned())
             .expected("a map of the kind sockmap or sockhash, which no `maps` leaves out"),
         AttachError::Missing(Missing::File(_)) => failed("there is no such file".to_owned())
@@ -108,6 +111,32 @@ pub(in crate::bpf) fn attachment(
                 None => problem,
             }
         }
+    }
+}
+
+/// A pattern of functions of which there are none or too many, or nobody knows.
+fn no_functions(
+    failed: impl Fn(String) -> Problem,
+    pattern: &str,
+    count: Option<usize>,
+    host: &Host,
+) -> Problem {
+    match count {
+        Some(0) => {
+            let problem = failed("no function of this kernel that takes probes matches".to_owned());
+            let names = host.select_functions(&Pattern::new("*")).unwrap_or_default();
+            match suggest(&pattern.replace(['*', '?'], ""), names.iter().map(String::as_str)) {
+                Some(name) => problem.help(format!("the closest one is `{name}`")),
+                None => problem.help("/sys/kernel/tracing/available_filter_functions has their names"),
+            }
+        }
+        Some(count) => failed(format!("{count} functions of this kernel match it"))
+            .expected(format!("at most {MOST_FUNCTIONS}, each of which has a probe of its own"))
+            .help(
+                "a narrower pattern, or SEC(\"kprobe.multi\"), which takes any number at once (since Linux 5.18)",
+            ),
+        None => failed("the kernel's functions cannot be listed".to_owned())
+            .expected("available_filter_functions in tracefs, or /proc/kallsyms"),
     }
 }
 

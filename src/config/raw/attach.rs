@@ -136,11 +136,7 @@ const USDT: Keys = Keys {
 const KPROBE: Keys = Keys {
     what: "`kprobe`",
     example: "{function: tcp_v4_connect}",
-    known: &[&[Key::new(
-        "function",
-        Shape::Text,
-        "Its name; of kprobe.multi a pattern, of ksyscall a system call",
-    )]],
+    known: &[&[Key::new("function", Shape::Text, "Its name, or a pattern; of ksyscall a system call")]],
     later: &[],
 };
 

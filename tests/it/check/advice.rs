@@ -146,6 +146,31 @@ fn targets_that_the_kernel_lacks_are_told() {
     check_object(&program("?fentry/no_such_function"), &[VMLINUX], &[]);
 }
 
+#[test]
+fn patterns_of_functions_are_held_against_the_kernel() {
+    #[track_caller]
+    fn check(section: &str, pattern: &str, expected: &[&str]) -> String {
+        let folder = Folder::new(&[]);
+        let source = format!("{OBJECT}SEC(\"{section}\") int probe(void *ctx) {{ return 0; }}");
+        let attach = format!("{{probe: {{attach: {{kprobe: {{function: \"{pattern}\"}}}}}}}}");
+        folder.add(
+            "a",
+            &format!("programs: {attach}\nmetrics: {{gauges: [{{name: queue_tasks, help: h}}]}}\n"),
+            &source,
+        );
+        assert_eq!(folder.brief(&[".", VMLINUX]), expected, "{pattern}");
+        folder.check(&[".", VMLINUX]).stdout
+    }
+    for section in ["kprobe", "kretprobe"] {
+        check(section, "vfs_fallocat?", &[]);
+        let said = check(section, "vfs_falocate*", &["!missing-target -"]);
+        assert!(said.contains("the closest one is `vfs_fallocate`"), "{said}");
+        let said = check(section, "*", &["?many-targets -"]);
+        assert!(said.contains("at most 512") && said.contains("kprobe.multi"), "{said}");
+    }
+    check("kprobe.multi", "*", &[]);
+}
+
 /// Reads of a kernel struct, as the object thinks that it is.
 fn reads(body: &str) -> String {
     format!(

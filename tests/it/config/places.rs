@@ -27,6 +27,7 @@ SEC("uprobe") int user(void *context) { return 0; }
 SEC("uprobe.multi") int many(void *context) { return 0; }
 SEC("usdt") int own(void *context) { return 0; }
 SEC("kprobe") int kernel(void *context) { return 0; }
+SEC("ksyscall") int call(void *context) { return 0; }
 SEC("kprobe.multi") int all(void *context) { return 0; }
 SEC("fentry/do_exit") int entry(void *context) { return 0; }
 SEC("tp_btf/sched_switch") int typed(void *context) { return 0; }
@@ -236,7 +237,9 @@ fn probes() {
     bad("own", "{usdt: {binary: libc.so.6, probe: x}}", "attach-option", &["lacks `provider`"]);
     good("kernel", "{kprobe: {function: do_exit}}", Attach::Kprobe("do_exit".into()));
     good("all", "{kprobe: {function: \"tcp_*\"}}", Attach::Kprobe("tcp_*".into()));
-    bad("kernel", "{kprobe: {function: \"tcp_*\"}}", "attach-option", &["kprobe.multi"]);
+    good("kernel", "{kprobe: {function: \"tcp_*\"}}", Attach::Kprobe("tcp_*".into()));
+    good("call", "{kprobe: {function: openat}}", Attach::Kprobe("openat".into()));
+    bad("call", "{kprobe: {function: \"open*\"}}", "attach-option", &["one system call"]);
     bad("kernel", "{kprobe: {}}", "attach-option", &["lacks `function`"]);
     good("entry", "{function: {name: do_exit}}", Attach::Function("do_exit".into()));
     bad("entry", "{kprobe: {function: do_exit}}", "attach-kind", &["`function`"]);

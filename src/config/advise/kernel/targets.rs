@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use super::{Kernel, Subject, essential};
-use crate::btf::Kind;
+use crate::btf::{Kind, TypeId};
 use crate::config::suggest;
 use crate::elf::{ExternKind, ProgramInfo, SectionKind};
+use crate::host::{MOST_FUNCTIONS, Pattern};
 use crate::problem::Problem;
 use crate::spec::Attach;
 
@@ -37,6 +38,9 @@ fn missing_target(subject: &Subject<'_>, kernel: &Kernel, program: &ProgramInfo)
         subject.spec.and_then(|spec| spec.load.programs.iter().find(|set| set.name == program.name));
     let by_config = setting.and_then(|setting| setting.attach.as_ref()).and_then(Attach::target);
     let target = by_config.or_else(|| section.target(&program.section))?;
+    if matches!(section.prefix(), "kprobe" | "kretprobe") && target.contains(['*', '?']) {
+        return matching(subject, kernel, program, target);
+    }
     let (what, name, kind) = wanted(&section, target)?;
     if kernel.has(&name, kind) {
         return None;
@@ -52,6 +56,39 @@ fn missing_target(subject: &Subject<'_>, kernel: &Kernel, program: &ProgramInfo)
             Some(format!("use one that it has, or switch the program off with SEC(\"?{}\")", program.section))
         });
     Some(problem)
+}
+
+/// Of a pattern of functions it has none, or more than a program is attached to. Not all that the types describe take
+/// probes, so that more is a guess.
+fn matching(subject: &Subject<'_>, kernel: &Kernel, program: &ProgramInfo, target: &str) -> Option<Problem> {
+    let pattern = Pattern::new(target);
+    // The index alone: what it does not have is looked for in all types, once for each name.
+    let is_function =
+        |id: &TypeId| kernel.types.btf().type_by_id(*id).is_ok_and(|found| found.kind() == Kind::Func);
+    let functions =
+        || kernel.by_name.iter().filter(|(_, ids)| ids.iter().any(is_function)).map(|(name, _)| &**name);
+    let place = || subject.program_place(&program.name);
+    match functions().filter(|name| pattern.matches(name)).count() {
+        0 => {
+            let name = &program.name;
+            let message =
+                format!("{} has no function that matches `{target}`, where `{name}` attaches", kernel.name);
+            let bare = target.replace(['*', '?'], "");
+            let closest = suggest::closest(&bare, functions());
+            let problem = kernel.lacks("missing-target", place(), message);
+            Some(match closest {
+                Some(closest) => problem.help(format!("the closest one is `{closest}`")),
+                None => problem.help("correct the pattern, or mark the program `optional: true`"),
+            })
+        }
+        count if count > MOST_FUNCTIONS => {
+            let message = format!("{} has {count} functions that match `{target}`", kernel.name);
+            let problem = Problem::warning("many-targets", place(), message);
+            let problem = problem.expected(format!("at most {MOST_FUNCTIONS} for `{}`", program.section));
+            Some(problem.help("a narrower pattern, or SEC(\"kprobe.multi\"), which takes any number at once"))
+        }
+        _ => None,
+    }
 }
 
 /// Functions and variables that libbpf looks for in the kernel's types, but for weak ones.

@@ -32,11 +32,12 @@ pub(super) fn usdt(sink: &mut Sink<'_>, subject: &Subject<'_>) -> Option<Usdt> {
     Some(Usdt { binaries: binaries?, provider: provider?, name: name? })
 }
 
-/// A function, of programs for many a pattern, of `ksyscall` a system call.
+/// A function or a pattern, of `ksyscall` a system call.
 pub(super) fn kprobe(sink: &mut Sink<'_>, subject: &Subject<'_>) -> Option<String> {
     let function = text(sink, subject, "function", "the name of a function of the kernel")?;
-    if function.contains(['*', '?']) && !is_multi(subject) {
-        let expected = "one function: SEC(\"kprobe.multi\") takes patterns";
+    let is_of_calls = subject.section.is_some_and(|section| section.prefix().ends_with("syscall"));
+    if function.contains(['*', '?']) && is_of_calls {
+        let expected = "one system call: SEC(\"kprobe\") and SEC(\"kprobe.multi\") take patterns";
         wrong(sink, subject, "function", expected, &function);
         return None;
     }

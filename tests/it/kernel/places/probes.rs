@@ -289,3 +289,21 @@ fn a_function_of_the_kernel_that_is_missing_is_said() {
     let [problem] = loaded.problems() else { panic!("{:#?}", loaded.problems()) };
     assert!(problem.message.contains("`no_such_function_here`"), "{problem:#?}");
 }
+
+/// What is said before the kernel is asked to attach anything, by its own lists of functions.
+#[test]
+fn patterns_of_functions_match_some_and_not_too_many() {
+    let check = |pattern: &str, message: &str, help: &str| {
+        for section in ["kprobe", "kretprobe"] {
+            let source = format!(r#"SEC("{section}") int called(void *context) {{ return 0; }}"#);
+            let spec = placed("places", &source, &[("called", Attach::Kprobe(pattern.into()))]);
+            let loaded = bpf::load(&spec, &host(), &bpf::Options::default()).unwrap();
+            let [problem] = loaded.problems() else { panic!("{:#?}", loaded.problems()) };
+            assert!(problem.message.contains(message), "{pattern}: {problem:#?}");
+            assert!(problem.message.contains(&format!("`{pattern}`")), "{problem:#?}");
+            assert!(problem.help.as_deref().unwrap_or_default().contains(help), "{pattern}: {problem:#?}");
+        }
+    };
+    check("vfs_falocate*", "no function of this kernel that takes probes matches", "`vfs_fallocate`");
+    check("*", "functions of this kernel match it", "SEC(\"kprobe.multi\")");
+}
