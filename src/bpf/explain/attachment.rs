@@ -221,7 +221,14 @@ fn unknown_kind(kind: &str, errno: i32, machine: &Machine) -> Option<String> {
         "uprobe.session" | "uprobe.session.s" => ((6, 13), "CONFIG_UPROBES", "uprobe"),
         _ => return None,
     };
-    let advice = format!("SEC(\"{instead}/...\") attaches to one function on older kernels too");
+    let advice = match instead {
+        "uprobe" | "uretprobe" => {
+            format!("SEC(\"{instead}/...\") attaches to one function on older kernels too")
+        }
+        _ => format!(
+            "SEC(\"{instead}\") takes patterns of `attach`, too, up to {MOST_FUNCTIONS} functions, on older kernels as well"
+        ),
+    };
     if machine.version() < since {
         let ((major, minor), release) = (since, &machine.release);
         return Some(format!("`{kind}` came with Linux {major}.{minor}, and this is {release}: {advice}"));
@@ -332,9 +339,9 @@ mod tests {
             assert_eq!(advice.is_some(), expected.is_some(), "{advice:?}");
             assert!(advice.unwrap_or_default().contains(expected.unwrap_or_default()), "{kind} {release}");
         }
-        let old = Some("came with Linux 5.18, and this is 5.10.0-46-amd64: SEC(\"kprobe/...\")");
+        let old = Some("came with Linux 5.18, and this is 5.10.0-46-amd64: SEC(\"kprobe\") takes patterns");
         check("kprobe.multi", libc::EINVAL, "5.10.0-46-amd64", old);
-        check("kretprobe.multi", libc::EINVAL, "5.15.0", Some("SEC(\"kretprobe/...\")"));
+        check("kretprobe.multi", libc::EINVAL, "5.15.0", Some("SEC(\"kretprobe\") takes patterns"));
         check("kprobe.multi", libc::EOPNOTSUPP, "6.1.0-56-amd64", Some("CONFIG_FPROBE"));
         check("kprobe.multi", libc::EINVAL, "6.12.1", None);
         check("kprobe.multi", libc::ESRCH, "6.12.1", None);
