@@ -5,7 +5,7 @@ use std::fs::OpenOptions;
 
 use rustix::fs::{FallocateFlags, fallocate};
 
-use super::files::{Mounted, of_device};
+use super::mounted::{Mounted, of_device};
 use super::start;
 use super::workloads::check_events;
 

@@ -1,54 +1,13 @@
 //! The pairs of block devices and files, against devices and file systems of their own.
 
-use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+use super::mounted::{Mounted, of_device};
 use super::workloads::{Group, check_events};
 use super::{BLOCK, Children, LoopDevice, eventually, run, start};
-use crate::common::exporter::Exporter;
-
-/// A file system of its own, on a device of its own.
-pub struct Mounted {
-    folder: tempfile::TempDir,
-    pub device: LoopDevice,
-}
-
-impl Mounted {
-    #[track_caller]
-    pub fn new() -> Self {
-        let device = LoopDevice::new(32 << 20);
-        run(Command::new("mkfs.ext4").args(["-q", "-E", "nodiscard,lazy_itable_init=0"]).arg(&device.path));
-        let folder = tempfile::tempdir().unwrap();
-        run(Command::new("mount").args(["-t", "ext4"]).arg(&device.path).arg(folder.path()));
-        Self { folder, device }
-    }
-
-    pub fn file(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-}
-
-impl Drop for Mounted {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg(self.folder.path()).status();
-    }
-}
-
-/// The series of a family that are a device's, by their other labels.
-#[track_caller]
-pub fn of_device(exporter: &Exporter, device: &LoopDevice, family: &str) -> BTreeMap<String, f64> {
-    let mut found = BTreeMap::new();
-    for (mut labels, value) in exporter.values(&format!("ebpf_exporter_{family}")) {
-        if labels.remove("device") == Some(device.name()) {
-            let labels: Vec<String> = labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
-            found.insert(labels.join(","), value);
-        }
-    }
-    found
-}
 
 fn read_write(path: &Path) -> File {
     OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).unwrap()
