@@ -1,4 +1,7 @@
 //! The pairs of block devices and files, against devices and file systems of their own.
+//!
+//! Other tests have devices at the same time, and the kernel gives the name of one that is gone to the next. So who
+//! compares whole counts has the device before the exporter starts.
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -21,14 +24,14 @@ pub fn exercise() {
     file.sync_all().unwrap();
     file.write_all(&[1; 4096]).unwrap();
     run(Command::new("sync").arg("-f").arg(mounted.folder.path()));
-    refused_by_the_device();
+    refused_by(&LoopDevice::too_large(1 << 20));
     throttled(&mounted, &Group::new());
 }
 
 #[test]
 fn reads_and_writes_of_files_are_exact() {
-    let exporter = start("fileio");
     let mounted = Mounted::new();
+    let exporter = start("fileio");
     let mut file = read_write(&mounted.file("data"));
     for _ in 0..300 {
         file.write_all(&[7; 1000]).unwrap();
@@ -76,8 +79,7 @@ fn syncs_of_files_are_exact() {
 }
 
 /// Writes where there is no room below the device, which only the sync can say; returns how often it did.
-fn refused_by_the_device() -> (LoopDevice, f64) {
-    let device = LoopDevice::too_large(1 << 20);
+fn refused_by(device: &LoopDevice) -> f64 {
     let mut file = read_write(&device.path);
     let mut refused = 0.0;
     // Of a large request the device takes what it can, and says that it was all.
@@ -90,13 +92,14 @@ fn refused_by_the_device() -> (LoopDevice, f64) {
         }
     }
     assert!(refused > 0.0);
-    (device, refused)
+    refused
 }
 
 #[test]
 fn syncs_that_fail_are_counted_by_their_error() {
+    let device = LoopDevice::too_large(1 << 20);
     let exporter = start("filesync");
-    let (device, refused) = refused_by_the_device();
+    let refused = refused_by(&device);
     let errors = of_device(&exporter, &device, "file_sync_errors_total");
     assert_eq!(errors, [("error=EIO,filesystem=block_device".to_owned(), refused)].into());
 }
@@ -148,8 +151,8 @@ fn whoever_writes_too_fast_pauses() {
 
 #[test]
 fn sizes_of_block_requests_are_exact() {
-    let exporter = start("blockio");
     let device = LoopDevice::new(4 << 20);
+    let exporter = start("blockio");
     let of = |suffix: &str, operation: &str| {
         let found = of_device(&exporter, &device, &format!("block_io_size_bytes{suffix}"));
         found.get(&format!("operation={operation}")).copied().unwrap_or_default()
