@@ -53,7 +53,7 @@ cp configs/*.yaml "$root/configs/"
 cp bpf-objects/*.bpf.o "$root/bpf-objects/"
 cp tests/guest/*.yaml "$root/guest/"
 truncate --size 8M "$root/guest/ext4.image"
-/sbin/mkfs.ext4 -q "$root/guest/ext4.image"
+/sbin/mkfs.ext4 -q -E lazy_itable_init=0 "$root/guest/ext4.image"
 gcc -static -O1 -pthread -o "$root/bin/workload" tests/it/shipped/workload.c
 gcc -static -O1 -Wall -o "$root/bin/shipped-network" tests/it/shipped/network.c
 gcc -static -O1 -Wall -o "$root/bin/called" tests/guest/called.c
