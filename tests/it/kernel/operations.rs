@@ -82,6 +82,19 @@ fn operations_are_attached_as_a_whole() {
     });
 }
 
+/// Some have wanted a hyphen there.
+#[test]
+fn a_name_that_the_kernel_does_not_take_is_said() {
+    with_network(|| {
+        let source = source("opsname", ".struct_ops.link", "").replace("\"opsname\"", "\"ops-name\"");
+        let loaded = bpf::load(&load_spec("ops", &source), &host(), &bpf::Options::default()).unwrap();
+        let [problem] = loaded.problems() else { panic!("{:#?}", loaded.problems()) };
+        assert_eq!((problem.code, problem.place.map.as_deref()), ("attach-failed", Some("opsname_ops")));
+        assert!(problem.to_string().contains("names of letters, digits, `_` and `.` only"), "{problem}");
+        loaded.retire();
+    });
+}
+
 /// Of one name the kernel takes one: the old one makes way.
 #[test]
 fn operations_are_handed_over() {
