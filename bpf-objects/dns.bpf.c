@@ -8,6 +8,11 @@
  * packets have no socket here and are not seen. A message that is sent counts
  * where it is sent, one that is received where it is received. On loopback both
  * are here: there it counts at the client's socket alone.
+ *
+ * Functions that are not static are there for the verifier. It looks at each of
+ * them once, for whatever it is called with, and knows nothing of the number that
+ * it gives; so the rest of a program is not looked at anew for each way through it.
+ * Before Linux 6.5 it would be, and 10,000 instructions were half a million.
  */
 #include "include/kernel_types.bpf.h"
 #include <bpf/bpf_endian.h>
@@ -31,14 +36,6 @@ const volatile u16 dns_port = 53;
 const volatile u64 timeout_ns = 5000000000;
 /* Whether there is an event with its name for each response, and for each query that times out. */
 const volatile bool names = false;
-
-extern int LINUX_KERNEL_VERSION __kconfig;
-
-/*
- * Before Linux 6.5 the verifier knows of no number that it does not matter, once a program has functions: it would
- * look at more than a million instructions. Timeouts have no names there.
- */
-#define TELLS_TIMEOUTS (names && LINUX_KERNEL_VERSION >= KERNEL_VERSION(6, 5, 0))
 
 /* Types that have a label of their own. */
 #define DNS_TYPES(type) \
@@ -146,20 +143,45 @@ struct dns_header {
 #define FLAGS_UNLIKELY 0x7840
 #define FLAGS_RCODE 0x000f
 
+/* Where a message is in its packet, as the one number that a function can give. */
+union place {
+    struct {
+        u64 begin : 20;
+        u64 end : 20;
+        /* Of the whole message, which may go on in the next segment. */
+        u64 bytes : 16;
+        /* Over TCP it may be the midst of a message before it. */
+        u64 is_certain : 1;
+        u64 is_there : 1;
+    };
+    u64 number;
+};
+
+/* What follows from its ports and flags, as one number, too. */
+union course {
+    struct {
+        u32 role : 1;
+        u32 is_response : 1;
+        /* A response to the port of servers, or a query from it. */
+        u32 is_astray : 1;
+        /* On loopback both ends are here; it counts at the other one. */
+        u32 is_elsewhere : 1;
+    };
+    u32 number;
+};
+
 /* One message, as far as it was understood. */
 struct message {
-    struct packet packet;
-    u32 begin;
-    u32 end;
-    u32 bytes;
+    union place place;
     u32 name_bytes;
+    u16 source_port;
+    u16 destination_port;
     u16 id;
     u16 flags;
     enum dns_type type;
     enum dns_role role;
+    enum dns_protocol protocol;
     bool sent;
-    /* Over TCP it may be the midst of a message before it. */
-    bool is_certain;
 };
 
 struct peer_key {
@@ -322,16 +344,16 @@ static __always_inline void count_message(void *map, const void *key, const stru
             return;
     }
     __sync_fetch_and_add(&value->messages, 1);
-    __sync_fetch_and_add(&value->bytes, message->bytes);
+    __sync_fetch_and_add(&value->bytes, message->place.bytes);
     if (message->flags & FLAG_TRUNCATED)
         __sync_fetch_and_add(&value->truncated, 1);
 }
 
 static __always_inline void count_fault(const struct message *message, enum dns_fault fault)
 {
-    struct fault_key key = {message->role, message->packet.protocol, fault};
+    struct fault_key key = {message->role, message->protocol, fault};
 
-    if (!message->is_certain)
+    if (!message->place.is_certain)
         return;
     increment_map(&dns_malformed, &key, 1);
 }
@@ -363,7 +385,7 @@ static __noinline void send_timeout(const struct exchange_key *exchange)
 
 static __always_inline void forget_question(const struct exchange_key *exchange)
 {
-    if (TELLS_TIMEOUTS)
+    if (names)
         bpf_map_delete_elem(&dns_questions, exchange);
 }
 
@@ -372,7 +394,7 @@ static __always_inline void count_unanswered(const struct exchange_key *exchange
     struct unanswered_key key = {exchange->role, exchange->protocol, reason};
 
     increment_map(&dns_unanswered, &key, 1);
-    if (TELLS_TIMEOUTS && reason == DNS_UNANSWERED_TIMEOUT)
+    if (names && reason == DNS_UNANSWERED_TIMEOUT)
         send_timeout(exchange);
     forget_question(exchange);
 }
@@ -410,10 +432,7 @@ static __always_inline bool take_overdue(struct deadlines *all, u64 now, struct 
     return is_taken;
 }
 
-/*
- * Gives up the oldest query if it is overdue; whether it was. A function for itself, as are sweep and name_bytes
- * below: the verifier looks at it once, and not at the rest of the program for each way through it.
- */
+/* Gives up the oldest query if it is overdue; whether it was. */
 __noinline int sweep_one(u64 now)
 {
     u32 zero = 0;
@@ -461,26 +480,29 @@ static __always_inline void add_deadline(const struct exchange_key *key, u64 now
         give_up(&displaced, is_overdue(displaced.sent_at, now) ? DNS_UNANSWERED_TIMEOUT : DNS_UNANSWERED_DISPLACED);
 }
 
+/*
+ * What tells apart the same addresses in different network namespaces: a socket is in one. Only a query over TCP
+ * that is the first segment of its connection may arrive at the socket that listens for it.
+ */
+__noinline u64 socket_of(struct __sk_buff *skb, enum dns_role role, enum dns_protocol protocol)
+{
+    return role == DNS_ROLE_CLIENT || protocol == DNS_PROTOCOL_UDP ? bpf_get_socket_cookie(skb) : 0;
+}
+
 static __always_inline struct exchange_key exchange_of(struct __sk_buff *skb, const struct message *message)
 {
-    const struct packet *packet = &message->packet;
-    struct exchange_key key = {.id = message->id, .protocol = packet->protocol, .role = message->role};
+    struct exchange_key key = {.id = message->id, .protocol = message->protocol, .role = message->role};
 
+    key.socket = socket_of(skb, message->role, message->protocol);
     if (message->sent) {
-        key.remote = packet->destination;
-        key.remote_port = packet->destination_port;
-        key.local_port = packet->source_port;
+        packet_destination(skb, &key.remote);
+        key.remote_port = message->destination_port;
+        key.local_port = message->source_port;
     } else {
-        key.remote = packet->source;
-        key.remote_port = packet->source_port;
-        key.local_port = packet->destination_port;
+        packet_source(skb, &key.remote);
+        key.remote_port = message->source_port;
+        key.local_port = message->destination_port;
     }
-    /*
-     * Network namespaces may use the same addresses; a socket is in one. Only a query over TCP that
-     * is the first segment of its connection may arrive at the socket that listens for it.
-     */
-    if (message->role == DNS_ROLE_CLIENT || packet->protocol == PACKET_UDP)
-        key.socket = bpf_get_socket_cookie(skb);
     return key;
 }
 
@@ -494,7 +516,7 @@ static __always_inline void load_name(struct __sk_buff *skb, const struct messag
     /* For the verifier, which has forgotten the bounds that the compiler remembers: 1 to 256. */
     barrier_var(last);
     last &= 0xff;
-    bpf_skb_load_bytes(skb, message->begin + sizeof(struct dns_header), name, last + 1);
+    bpf_skb_load_bytes(skb, message->place.begin + sizeof(struct dns_header), name, last + 1);
 }
 
 /* Remembers what a query asks for, in case that nobody answers. */
@@ -513,7 +535,7 @@ static __always_inline void remember_question(struct __sk_buff *skb, const struc
 
 static __always_inline void query(struct __sk_buff *skb, const struct message *message)
 {
-    struct query_key key = {message->role, message->packet.protocol, message->type};
+    struct query_key key = {message->role, message->protocol, message->type};
     struct exchange_key exchange = exchange_of(skb, message);
     struct pending pending = {bpf_ktime_get_ns(), 1}, *before;
     bool is_late;
@@ -530,17 +552,24 @@ static __always_inline void query(struct __sk_buff *skb, const struct message *m
         count_unanswered(&exchange, DNS_UNANSWERED_UNTRACKED);
         return;
     }
-    if (TELLS_TIMEOUTS)
+    if (names)
         remember_question(skb, message, &exchange);
     add_deadline(&exchange, pending.sent_at);
+}
+
+__noinline int count_latency(enum dns_role role, enum dns_protocol protocol, u64 latency_us)
+{
+    struct latency_key key = {role, protocol, 0};
+
+    increment_exp2_histogram(&dns_response_latency_seconds, key, latency_us, MAX_LATENCY_SLOT);
+    return 0;
 }
 
 /* How long the answer took, in microseconds; -1 when nothing was asked. */
 static __always_inline s64 answered(struct __sk_buff *skb, const struct message *message)
 {
-    struct peer_key key = {message->role, message->packet.protocol};
+    struct peer_key key = {message->role, message->protocol};
     struct exchange_key exchange = exchange_of(skb, message);
-    struct latency_key latency = {message->role, message->packet.protocol, 0};
     struct pending *pending;
     u64 now = bpf_ktime_get_ns(), sent_at;
 
@@ -556,7 +585,7 @@ static __always_inline s64 answered(struct __sk_buff *skb, const struct message 
     }
     forget_question(&exchange);
     now = now > sent_at ? (now - sent_at) / 1000 : 0;
-    increment_exp2_histogram(&dns_response_latency_seconds, latency, now, MAX_LATENCY_SLOT);
+    count_latency(message->role, message->protocol, now);
     return now;
 
 unmatched:
@@ -564,7 +593,7 @@ unmatched:
     return -1;
 }
 
-static __always_inline enum dns_type type_of(u16 number)
+__noinline int type_of(u32 number)
 {
 #define DNS_TYPE_CASE(name, number) case number:
     switch (number) {
@@ -599,7 +628,7 @@ __noinline int name_bytes(struct __sk_buff *skb, u32 begin, u32 end)
 /* Reads the question; of several, which no one sends, the first. */
 static __always_inline bool question(struct __sk_buff *skb, struct message *message, u16 questions)
 {
-    u32 begin = message->begin + sizeof(struct dns_header);
+    u32 begin = message->place.begin + sizeof(struct dns_header), end = message->place.end;
     __be16 type_and_class[2];
     int bytes;
 
@@ -607,14 +636,14 @@ static __always_inline bool question(struct __sk_buff *skb, struct message *mess
     message->name_bytes = 0;
     if (!questions)
         return true;
-    bytes = name_bytes(skb, begin, message->end);
+    bytes = name_bytes(skb, begin, end);
     /* The second is for the verifier, which does not know what the function gives. */
     if (bytes < 0 || bytes >= MAX_NAME) {
         count_fault(message, DNS_FAULT_NAME);
         return false;
     }
     begin += bytes + 1;
-    if (begin + sizeof(type_and_class) > message->end ||
+    if (begin + sizeof(type_and_class) > end ||
         bpf_skb_load_bytes(skb, begin, type_and_class, sizeof(type_and_class))) {
         count_fault(message, DNS_FAULT_QUESTION);
         return false;
@@ -636,7 +665,7 @@ static __always_inline void send_event(struct __sk_buff *skb, const struct messa
     event->latency_us = latency > 0 ? latency : 0;
     event->outcome = DNS_OUTCOME_RESPONSE;
     event->role = message->role;
-    event->protocol = message->packet.protocol;
+    event->protocol = message->protocol;
     event->rcode = rcode;
     event->question.type = message->type;
     __builtin_memset(event->question.name, 0, sizeof(event->question.name));
@@ -645,46 +674,54 @@ static __always_inline void send_event(struct __sk_buff *skb, const struct messa
 }
 
 /* What goes to the port of servers is a query, what comes from it a response; between two such ports the flag decides. */
-static __always_inline bool is_to_server(const struct message *message)
+__noinline u32 course_of(u32 source_port, u32 destination_port, u32 flags, u32 sent, u32 interface)
 {
-    if (message->packet.source_port == message->packet.destination_port)
-        return !(message->flags & FLAG_RESPONSE);
-    return message->packet.destination_port == dns_port;
+    bool is_response = flags & FLAG_RESPONSE;
+    bool is_to_server = source_port == destination_port ? !is_response : destination_port == dns_port;
+    union course course = {};
+
+    course.role = is_to_server == sent ? DNS_ROLE_CLIENT : DNS_ROLE_SERVER;
+    course.is_response = is_response;
+    course.is_astray = is_response == is_to_server;
+    course.is_elsewhere = course.role == DNS_ROLE_SERVER && interface == LOOPBACK_IFINDEX;
+    return course.number;
 }
 
 static __always_inline void observe_message(struct __sk_buff *skb, struct message *message)
 {
     struct response_key key = {};
     struct dns_header header = {};
-    bool is_short, is_response;
+    u32 bytes = message->place.end - message->place.begin;
+    union course course;
     s64 latency;
 
-    is_short = message->end - message->begin < sizeof(header) ||
-               bpf_skb_load_bytes(skb, message->begin, &header, sizeof(header));
+    if (bytes >= sizeof(header))
+        bpf_skb_load_bytes(skb, message->place.begin, &header, sizeof(header));
     message->id = header.id;
     message->flags = bpf_ntohs(header.flags);
-    message->role = is_to_server(message) == message->sent ? DNS_ROLE_CLIENT : DNS_ROLE_SERVER;
-    if (message->role == DNS_ROLE_SERVER && skb->ifindex == LOOPBACK_IFINDEX)
+    course.number = course_of(message->source_port, message->destination_port, message->flags, message->sent,
+                              skb->ifindex);
+    if (course.is_elsewhere)
         return;
-    if (is_short) {
+    message->role = course.role;
+    if (bytes < sizeof(header)) {
         count_fault(message, DNS_FAULT_SHORT);
         return;
     }
-    is_response = message->flags & FLAG_RESPONSE;
-    if (is_response == is_to_server(message)) {
+    if (course.is_astray) {
         count_fault(message, DNS_FAULT_DIRECTION);
         return;
     }
-    if (!message->is_certain && (header.questions != bpf_htons(1) || message->flags & FLAGS_UNLIKELY))
+    if (!message->place.is_certain && (header.questions != bpf_htons(1) || message->flags & FLAGS_UNLIKELY))
         return;
     if (!question(skb, message, header.questions))
         return;
-    if (!is_response) {
+    if (!course.is_response) {
         query(skb, message);
         return;
     }
     key.role = message->role;
-    key.protocol = message->packet.protocol;
+    key.protocol = message->protocol;
     key.type = message->type;
     key.rcode = message->flags & FLAGS_RCODE;
     count_message(&dns_responses, &key, message);
@@ -694,10 +731,11 @@ static __always_inline void observe_message(struct __sk_buff *skb, struct messag
 }
 
 /* Whether a segment was sent before, by what the socket has sent or has got already. */
-static __always_inline bool is_again(struct __sk_buff *skb, const struct message *message)
+static __always_inline bool is_again(struct __sk_buff *skb, u32 sequence, bool sent)
 {
     struct bpf_sock *socket = skb->sk;
     struct bpf_tcp_sock *tcp;
+    u32 next_sent, next_received;
 
     if (!socket)
         return false;
@@ -708,7 +746,33 @@ static __always_inline bool is_again(struct __sk_buff *skb, const struct message
     tcp = bpf_tcp_sock(socket);
     if (!tcp)
         return false;
-    return (s32) (message->packet.sequence - (message->sent ? tcp->snd_nxt : tcp->rcv_nxt)) < 0;
+    next_sent = tcp->snd_nxt;
+    next_received = tcp->rcv_nxt;
+    /* For the verifier, which does not know a pointer that may be to either. */
+    barrier_var(next_sent);
+    barrier_var(next_received);
+    return (s32) (sequence - (sent ? next_sent : next_received)) < 0;
+}
+
+/* Of the message in a datagram of UDP, nothing when that is not whole. */
+__noinline u64 place_in_datagram(struct __sk_buff *skb, u32 transport)
+{
+    union place place = {};
+    __be16 length;
+    u32 begin = transport + 8, end = skb->len;
+
+    if (bpf_skb_load_bytes(skb, transport + 4, &length, sizeof(length)))
+        return 0;
+    if (transport + bpf_ntohs(length) < end)
+        end = transport + bpf_ntohs(length);
+    if (begin > end)
+        return 0;
+    place.begin = begin;
+    place.end = end;
+    place.bytes = end - begin;
+    place.is_certain = true;
+    place.is_there = true;
+    return place.number;
 }
 
 /*
@@ -717,39 +781,54 @@ static __always_inline bool is_again(struct __sk_buff *skb, const struct message
  * When the segment is not exactly one message, it may be in the midst of a long one, and is taken for
  * the beginning of one only if it looks like that in every way.
  */
-static __always_inline bool find_in_segment(struct __sk_buff *skb, struct message *message)
+__noinline u64 place_in_segment(struct __sk_buff *skb, u32 transport, u32 sent)
 {
-    u32 bytes = message->end - message->begin;
+    union place place = {};
+    /* The sequence number, the one that is acknowledged, and the length of the header. */
+    __be32 words[3];
     __be16 length;
+    u32 begin, end = skb->len;
 
-    if (bytes < sizeof(length) + sizeof(struct dns_header) || is_again(skb, message))
-        return false;
-    if (bpf_skb_load_bytes(skb, message->begin, &length, sizeof(length)))
-        return false;
-    message->bytes = bpf_ntohs(length);
-    message->begin += sizeof(length);
-    message->is_certain = message->begin + message->bytes == message->end;
-    if (message->begin + message->bytes < message->end)
-        message->end = message->begin + message->bytes;
-    return message->bytes >= sizeof(struct dns_header);
+    if (bpf_skb_load_bytes(skb, transport + 4, words, sizeof(words)))
+        return 0;
+    begin = transport + (bpf_ntohl(words[2]) >> 28) * 4;
+    if (begin + sizeof(length) + sizeof(struct dns_header) > end || is_again(skb, bpf_ntohl(words[0]), sent))
+        return 0;
+    if (bpf_skb_load_bytes(skb, begin, &length, sizeof(length)))
+        return 0;
+    begin += sizeof(length);
+    place.begin = begin;
+    place.end = begin + bpf_ntohs(length) < end ? begin + bpf_ntohs(length) : end;
+    place.bytes = bpf_ntohs(length);
+    place.is_certain = begin + bpf_ntohs(length) == end;
+    place.is_there = bpf_ntohs(length) >= sizeof(struct dns_header);
+    return place.number;
 }
 
 static __always_inline void observe_packet(struct __sk_buff *skb, bool sent)
 {
-    struct message message = {.sent = sent, .is_certain = true};
+    struct message message = {.sent = sent};
+    int transport = packet_transport(skb);
+    u32 at = PACKET_TRANSPORT_AT((u32) transport);
+    __be16 ports[2];
 
-    if (!packet_ports(skb, &message.packet))
+    if (transport < 0)
         return;
-    if (message.packet.source_port != dns_port && message.packet.destination_port != dns_port)
+    message.protocol = PACKET_TRANSPORT_PROTOCOL((u32) transport);
+    if (message.protocol != DNS_PROTOCOL_UDP && message.protocol != DNS_PROTOCOL_TCP)
         return;
-    if (!packet_payload(skb, &message.packet))
+    if (bpf_skb_load_bytes(skb, at, ports, sizeof(ports)))
         return;
-    message.begin = message.packet.payload;
-    message.end = message.packet.end;
-    message.bytes = message.end - message.begin;
-    if (message.packet.protocol == PACKET_TCP && !find_in_segment(skb, &message))
+    message.source_port = bpf_ntohs(ports[0]);
+    message.destination_port = bpf_ntohs(ports[1]);
+    if (message.source_port != dns_port && message.destination_port != dns_port)
         return;
-    observe_message(skb, &message);
+    if (message.protocol == DNS_PROTOCOL_TCP)
+        message.place.number = place_in_segment(skb, at, sent);
+    else
+        message.place.number = place_in_datagram(skb, at);
+    if (message.place.is_there)
+        observe_message(skb, &message);
 }
 
 /* Every packet of the host may be the one behind which overdue queries are found, the scrape's own among them. */

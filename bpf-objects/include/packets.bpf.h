@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * From a packet's IP header to what UDP or TCP carries, for programs whose
+ * From a packet's IP header to that of its transport, for programs whose
  * packets begin with the IP header, as those of cgroup_skb do.
  *
  * Everything is read through bpf_skb_load_bytes, which checks each bound, also
@@ -34,20 +34,6 @@ struct packet_address {
     __u32 words[4];
 };
 
-struct packet {
-    struct packet_address source;
-    struct packet_address destination;
-    __u16 source_port;
-    __u16 destination_port;
-    __u8 protocol;
-    /* Where the transport's header begins, and what it carries. */
-    __u32 transport;
-    __u32 payload;
-    __u32 end;
-    /* Of TCP. */
-    __u32 sequence;
-};
-
 struct packet_ipv4 {
     __u8 version_and_words;
     __u8 service;
@@ -70,48 +56,44 @@ struct packet_ipv6 {
     struct packet_address destination;
 };
 
-static __always_inline void packet_address_v4(struct packet_address *address, __u32 v4)
-{
-    address->words[0] = 0;
-    address->words[1] = 0;
-    address->words[2] = bpf_htonl(0xffff);
-    address->words[3] = v4;
-}
+/* Where the header of the transport begins, and which one it is: a protocol of IP. */
+#define PACKET_TRANSPORT(at, protocol) ((at) << 8 | (protocol))
+#define PACKET_TRANSPORT_AT(transport) ((transport) >> 8)
+#define PACKET_TRANSPORT_PROTOCOL(transport) ((transport) & 0xff)
 
-static __always_inline _Bool packet_ipv4(struct __sk_buff *skb, struct packet *packet)
+static __always_inline int packet_transport_v4(struct __sk_buff *skb)
 {
     struct packet_ipv4 ip;
 
     if (bpf_skb_load_bytes(skb, 0, &ip, sizeof(ip)) || ip.version_and_words >> 4 != 4)
-        return 0;
-    packet->protocol = ip.protocol;
+        return -1;
     /* Only the first fragment begins with a header of the transport. */
     if (ip.fragment & bpf_htons(0x1fff))
-        return 0;
-    packet->transport = (ip.version_and_words & 0xf) * 4;
-    packet_address_v4(&packet->source, ip.source);
-    packet_address_v4(&packet->destination, ip.destination);
-    return 1;
+        return -1;
+    return PACKET_TRANSPORT((ip.version_and_words & 0xf) * 4, ip.protocol);
 }
 
-static __always_inline _Bool packet_ipv6(struct __sk_buff *skb, struct packet *packet)
+/*
+ * A function for itself: the verifier looks at its ways once, and not at the rest of the program for each of them.
+ */
+__noinline int packet_transport_v6(struct __sk_buff *skb)
 {
     struct packet_ipv6 ip;
     __u8 extension[4], next;
     __u32 at = sizeof(ip);
 
     if (bpf_skb_load_bytes(skb, 0, &ip, sizeof(ip)) || ip.version_and_class[0] >> 4 != 6)
-        return 0;
+        return -1;
     next = ip.next;
     for (int i = 0; i < PACKET_MAX_EXTENSIONS; i++) {
         if (next != PACKET_HOP_BY_HOP && next != PACKET_ROUTING && next != PACKET_FRAGMENT &&
             next != PACKET_AUTHENTICATION && next != PACKET_DESTINATION)
             break;
         if (bpf_skb_load_bytes(skb, at, extension, sizeof(extension)))
-            return 0;
+            return -1;
         if (next == PACKET_FRAGMENT) {
             if (extension[2] || extension[3] & 0xf8)
-                return 0;
+                return -1;
             at += 8;
         } else if (next == PACKET_AUTHENTICATION) {
             at += (extension[1] + 2) * 4;
@@ -120,57 +102,43 @@ static __always_inline _Bool packet_ipv6(struct __sk_buff *skb, struct packet *p
         }
         next = extension[0];
     }
-    packet->protocol = next;
-    packet->transport = at;
-    packet->source = ip.source;
-    packet->destination = ip.destination;
-    return 1;
+    return PACKET_TRANSPORT(at, next);
 }
 
-/* Addresses and ports of a packet of UDP or TCP; false for every other one. */
-static __always_inline _Bool packet_ports(struct __sk_buff *skb, struct packet *packet)
+/* The transport of a packet; -1 when it has none. */
+static __always_inline int packet_transport(struct __sk_buff *skb)
 {
-    __be16 ports[2];
-
-    if (skb->protocol == bpf_htons(PACKET_ETH_P_IP)) {
-        if (!packet_ipv4(skb, packet))
-            return 0;
-    } else if (skb->protocol == bpf_htons(PACKET_ETH_P_IPV6)) {
-        if (!packet_ipv6(skb, packet))
-            return 0;
-    } else {
-        return 0;
-    }
-    if (packet->protocol != PACKET_UDP && packet->protocol != PACKET_TCP)
-        return 0;
-    if (bpf_skb_load_bytes(skb, packet->transport, ports, sizeof(ports)))
-        return 0;
-    packet->source_port = bpf_ntohs(ports[0]);
-    packet->destination_port = bpf_ntohs(ports[1]);
-    return 1;
+    if (skb->protocol == bpf_htons(PACKET_ETH_P_IP))
+        return packet_transport_v4(skb);
+    if (skb->protocol == bpf_htons(PACKET_ETH_P_IPV6))
+        return packet_transport_v6(skb);
+    return -1;
 }
 
-/* Where the payload begins and ends, after packet_ports; false when its header is not whole. */
-static __always_inline _Bool packet_payload(struct __sk_buff *skb, struct packet *packet)
+/* The address of a packet that has a transport. */
+static __always_inline void packet_address(struct __sk_buff *skb, struct packet_address *address, __u32 at_v4,
+                                           __u32 at_v6)
 {
-    /* The sequence number, the one that is acknowledged, and the length of the header. */
-    __be32 words[3];
-    __be16 length;
-
-    packet->end = skb->len;
-    if (packet->protocol == PACKET_UDP) {
-        if (bpf_skb_load_bytes(skb, packet->transport + 4, &length, sizeof(length)))
-            return 0;
-        packet->payload = packet->transport + 8;
-        if (packet->transport + bpf_ntohs(length) < packet->end)
-            packet->end = packet->transport + bpf_ntohs(length);
-    } else {
-        if (bpf_skb_load_bytes(skb, packet->transport + 4, words, sizeof(words)))
-            return 0;
-        packet->sequence = bpf_ntohl(words[0]);
-        packet->payload = packet->transport + (bpf_ntohl(words[2]) >> 28) * 4;
+    if (skb->protocol == bpf_htons(PACKET_ETH_P_IPV6)) {
+        bpf_skb_load_bytes(skb, at_v6, address, sizeof(*address));
+        return;
     }
-    return packet->payload <= packet->end;
+    address->words[0] = 0;
+    address->words[1] = 0;
+    address->words[2] = bpf_htonl(0xffff);
+    bpf_skb_load_bytes(skb, at_v4, &address->words[3], sizeof(address->words[3]));
+}
+
+static __always_inline void packet_source(struct __sk_buff *skb, struct packet_address *address)
+{
+    packet_address(skb, address, __builtin_offsetof(struct packet_ipv4, source),
+                   __builtin_offsetof(struct packet_ipv6, source));
+}
+
+static __always_inline void packet_destination(struct __sk_buff *skb, struct packet_address *address)
+{
+    packet_address(skb, address, __builtin_offsetof(struct packet_ipv4, destination),
+                   __builtin_offsetof(struct packet_ipv6, destination));
 }
 
 #endif
