@@ -12,7 +12,7 @@ use crate::spec::LoadSpec;
 
 use super::explain::{self, Failure, Machine, OpenProgramFacts};
 use super::select::{Candidate, Selection};
-use super::{Options, attach, globals, kconfig, log, maps, possible, raw};
+use super::{Options, attach, globals, kconfig, log, maps, operations, possible, raw};
 
 /// Opens and loads a config's object; nothing is attached yet. What `selection` says is not decided anew.
 /// `adapt` may change the object before the load.
@@ -150,10 +150,10 @@ fn open_and_load(
     globals::set_addresses(&mut object, spec, host).map_err(Stopped::Known)?;
     adapt(&mut object).map_err(Stopped::Known)?;
     maps::make_mappable(&mut object);
-    let programs = facts(&object);
+    let (programs, linked) = (facts(&object), operations::linked(&object));
     let btf_path = options.btf_path.clone();
     object.load().map_err(|error| {
-        Stopped::Failed(Failure::Load { errno: explain::errno_of(&error), programs, btf_path })
+        Stopped::Failed(Failure::Load { errno: explain::errno_of(&error), programs, linked, btf_path })
     })
 }
 

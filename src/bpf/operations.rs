@@ -4,7 +4,7 @@
 //! A variable in these sections is a map whose members are programs. It is attached as a whole, so that its
 //! programs have no places of their own.
 
-use libbpf_rs::{Link, MapCore, MapMut, MapType, Program};
+use libbpf_rs::{Link, MapCore, MapMut, MapType, OpenObject, Program};
 
 use crate::elf::SectionKind;
 use crate::problem::{Place, Problem};
@@ -92,6 +92,14 @@ pub(super) fn has(program: &Program<'_>) -> bool {
     SectionKind::of(&attach::section(program)).is_some_and(|kind| kind.is_of_operations())
 }
 
+/// The implementations that are to be attached by a link, by the names of their maps.
+pub(super) fn linked(object: &OpenObject) -> Vec<String> {
+    let maps = object
+        .maps()
+        .filter(|map| map.map_type() == MapType::StructOps && map.map_flags() & libbpf_sys::BPF_F_LINK != 0);
+    maps.map(|map| map.name().to_string_lossy().into_owned()).collect()
+}
+
 /// Whether a map is one that was made: those in sections that begin with `?` are not.
 fn is_one(map: &MapMut<'_>) -> bool {
     map.map_type() == MapType::StructOps && raw::is_created(map)
@@ -110,7 +118,7 @@ fn refused(spec: &LoadSpec, name: &str, errno: i32) -> Problem {
         libc::EEXIST | libc::EBUSY => problem.help("others of this name are registered: `bpftool struct_ops show`"),
         libc::EPERM | libc::EACCES => problem.help("CAP_BPF and CAP_PERFMON (or CAP_SYS_ADMIN) may be missing"),
         libc::EOPNOTSUPP | libc::EINVAL => problem.help(
-            "links (SEC(\".struct_ops.link\")) came with Linux 6.4; the kernel also asks for members that it cannot do without",
+            "the kernel asks for members that it cannot do without, and takes names of letters, digits, `_` and `.` only",
         ),
         _ => problem,
     }

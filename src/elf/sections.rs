@@ -132,7 +132,7 @@ const KINDS: &[SectionKind] = &[
     row("cgroup/setsockopt", "cgroup_sockopt", "cgroup_setsockopt", since(5, 3), NOTHING),
     row("cgroup/dev", "cgroup_device", "cgroup_device", since(4, 15), NOTHING),
     row("struct_ops+", "struct_ops", "", since(5, 6), NOTHING),
-    row("struct_ops.s+", "struct_ops", "", None, SLEEPABLE),
+    row("struct_ops.s+", "struct_ops", "", since(6, 3), SLEEPABLE),
     row("sk_lookup", "sk_lookup", "sk_lookup", since(5, 9), NOTHING),
     row("netfilter", "netfilter", "netfilter", since(6, 4), NOTHING),
 ];
@@ -290,6 +290,7 @@ mod tests {
         check("sockops", "sock_ops cgroup_sock_ops - 4.13 cgroups");
         check("lsm_cgroup/socket_bind", "lsm lsm_cgroup socket_bind 6.0 btf cgroups");
         check("struct_ops/init", "struct_ops - init 5.6");
+        check("struct_ops.s/init", "struct_ops - init 6.3 sleeps");
         check("fsession/f", "tracing trace_fsession f 7.0 btf attaches");
         check("", "unknown");
         check(".text", "unknown");

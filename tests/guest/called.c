@@ -3,6 +3,8 @@
  * counts it has to say that number, as a member of a control group where nobody else is.
  *
  *   called <control group> <times>
+ *   called streams <control group> <times>
+ *                                    sends over connections, and chooses their congestion control
  *   called netkit                    makes the pair of interfaces nk0 and nk1
  */
 #define _GNU_SOURCE
@@ -11,6 +13,8 @@
 #include <linux/if_packet.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -170,6 +174,68 @@ static void connections(int times)
     TIMES close(MUST(socket(AF_INET, SOCK_RAW, 253)));
 }
 
+/* One who listens to connections. */
+static int server(union address *address, int port)
+{
+    socklen_t size = local(address, AF_INET, port);
+    int listener = MUST(socket(AF_INET, SOCK_STREAM, 0)), one = 1;
+
+    MUST(setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)));
+    MUST(bind(listener, &address->any, size));
+    MUST(listen(listener, 8));
+    return listener;
+}
+
+static int client(const union address *to)
+{
+    int client = MUST(socket(AF_INET, SOCK_STREAM, 0));
+
+    MUST(connect(client, &to->any, sizeof(to->ipv4)));
+    return client;
+}
+
+/* The next message is sent when this one was received: each of them is alone on its way. */
+static void message(int from, int to)
+{
+    char bytes[STREAM] = {};
+
+    MUST(send(from, bytes, sizeof(bytes), 0));
+    if (MUST(recv(to, bytes, sizeof(bytes), MSG_WAITALL)) != sizeof(bytes)) {
+        fprintf(stderr, "called: a message is not whole\n");
+        exit(1);
+    }
+}
+
+static void streams(int port, int times)
+{
+    union address address;
+    int listener = server(&address, port), near = client(&address), far = MUST(accept(listener, NULL, NULL));
+
+    TIMES {
+        message(near, far);
+        message(far, near);
+    }
+    close(near);
+    close(far);
+    close(listener);
+}
+
+/* Connections choose it, if it is there. */
+static void control(const char *name, int times)
+{
+    union address address;
+    int listener = server(&address, STREAM_PORT + STREAM_PORTS), is_there = 1;
+
+    for (int turn = 0; turn < times && is_there; turn++) {
+        int near = client(&address), far = MUST(accept(listener, NULL, NULL));
+
+        is_there = setsockopt(near, IPPROTO_TCP, TCP_CONGESTION, name, strlen(name)) == 0;
+        close(near);
+        close(far);
+    }
+    close(listener);
+}
+
 static void frames(const char *name, int times)
 {
     struct sockaddr_ll to = {.sll_family = AF_PACKET, .sll_ifindex = if_nametoindex(name), .sll_halen = 6};
@@ -260,8 +326,16 @@ int main(int count, char **arguments)
 
     if (count == 2)
         return netkit();
-    times = atoi(arguments[2]);
-    join(arguments[1]);
+    times = atoi(arguments[count - 1]);
+    join(arguments[count - 2]);
+    if (count == 4) {
+        for (int port = 0; port < STREAM_PORTS; port++)
+            streams(STREAM_PORT + port, times);
+        control(CONTROL, times);
+        control(CONTROL_BY_LINK, times);
+        control(CONTROL_SLEEPABLE, times);
+        return 0;
+    }
     calls(times);
     datagrams(AF_INET, times);
     ipv6 = socket(AF_INET6, SOCK_DGRAM, 0);

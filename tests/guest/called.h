@@ -14,6 +14,16 @@
 /* The datagrams' receiver. */
 #define PORT 7777
 
+/* Servers of connections, and bytes of what is sent over them. */
+#define STREAM_PORT 7800
+#define STREAM_PORTS 4
+#define STREAM 100
+
+/* Congestion controls. */
+#define CONTROL "called"
+#define CONTROL_BY_LINK "called_link"
+#define CONTROL_SLEEPABLE "called_sleeps"
+
 /* IPPROTO_UDP */
 #define UDP 17
 

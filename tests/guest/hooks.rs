@@ -46,8 +46,11 @@ pub fn configs() -> &'static Path {
 
 fn config(number: usize, hook: &Hook) -> String {
     let place = hook.place.as_ref().map_or_else(String::new, |place| format!(", attach: {{{place}}}"));
+    let helper =
+        |(program, place): &(String, String)| format!(", {program}: {{enabled: true, attach: {{{place}}}}}");
+    let helpers: String = hook.helpers.iter().map(helper).collect();
     format!(
-        "object: {}.bpf.o\nglobals: {{hook: {number}}}\nprograms: {{{}: {{enabled: true{place}}}}}\n\
+        "object: {}.bpf.o\nglobals: {{hook: {number}}}\nprograms: {{{}: {{enabled: true{place}}}{helpers}}}\n\
          metrics:\n  counters:\n    - name: hook_events_total\n      help: Events by hook\n\
          \x20     labels: [{{name: hook, size: 4, decoders: [{{name: uint}}]}}]\n",
         hook.object, hook.program
@@ -86,8 +89,15 @@ pub fn run(more: &[&str]) -> BTreeMap<&'static str, Outcome> {
         let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
         let exporter = Exporter::launch(&flags);
         let group = format!("/sys/fs/cgroup{GROUP}");
-        let status = Command::new("/bin/called").args([&group, &TIMES.to_string()]).status().unwrap();
-        assert!(status.success(), "{status}");
+        let call = |what: &[&str]| {
+            let mut called = Command::new("/bin/called");
+            let status = called.args(what).args([&group, &TIMES.to_string()]).status().unwrap();
+            assert!(status.success(), "{what:?}: {status}");
+        };
+        call(&[]);
+        if second {
+            call(&["streams"]);
+        }
         let (page, log) = (exporter.page(), exporter.log());
         let counts = counts(&page);
         let is_attached = attached(&page);
@@ -112,10 +122,12 @@ fn counts(page: &str) -> BTreeMap<usize, u64> {
 
 /// Whether a hook's program is attached, by the page.
 pub fn attached(page: &str) -> impl Fn(&Hook) -> bool {
-    let verdicts = page.lines().filter(|line| line.starts_with("ebpf_exporter_program_verdict{"));
+    let verdicts = values_of(page, "ebpf_exporter_program_verdict").into_iter();
+    // A config may have programs that only help.
     let attached: Vec<String> = verdicts
-        .filter(|line| line.contains("verdict=\"attached\"") && line.ends_with(" 1"))
-        .map(|line| line.split('"').nth(1).unwrap().to_owned())
+        .filter(|(labels, value)| labels["verdict"] == "attached" && *value == 1.0)
+        .filter(|(labels, _)| labels["program"] == labels["config"])
+        .map(|(mut labels, _)| labels.remove("program").unwrap())
         .collect();
     move |hook| attached.contains(&hook.program)
 }
@@ -135,6 +147,8 @@ impl Hook {
             "tc/ingress" | "tc/egress" => return None,
             // Taken earlier, too.
             "iter.s" => return None,
+            // A section of variables, not of programs.
+            ".struct_ops.link" => return Some((6, 4)),
             _ => {}
         }
         let floor = SectionKind::of(self.kind)?.floor?;

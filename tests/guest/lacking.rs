@@ -1,4 +1,3 @@
-use bpftally::elf::SectionKind;
 use bpftally::host::{Host, Roots};
 use caps::{CapSet, Capability};
 
@@ -46,8 +45,7 @@ fn a_kernel_without_btf_is_said_and_a_file_takes_its_place() {
 fn hooks_without_btf_count_or_say_that_it_is_missing() {
     without_kernel_btf(|_| {
         hooks::check("no BTF", &[], |hook, outcome| {
-            let is_by_btf = SectionKind::of(hook.kind).unwrap().is_by_btf() || hook.kind == "netfilter";
-            (is_by_btf && hooks::cell(hook, outcome) == NO_BTF).then(|| NO_BTF.to_owned())
+            (hook.is_by_btf() && hooks::cell(hook, outcome) == NO_BTF).then(|| NO_BTF.to_owned())
         });
         let exporter = Exporter::launch(&["--config.dir=/configs", "--object.dir=/bpf-objects"]);
         for (pair, cell) in pairs(&exporter.page(), &exporter.log()) {

@@ -24,6 +24,11 @@ mod cache;
 #[path = "../it/shipped/calls.rs"]
 mod calls;
 
+/// ext4 below the VFS.
+#[path = "../it/shipped/ext4.rs"]
+#[allow(dead_code)]
+mod ext4;
+
 /// Control groups of our own.
 #[path = "../it/shipped/groups.rs"]
 pub mod groups;
@@ -40,6 +45,10 @@ mod interrupts;
 /// Memory: faults, reclaim, the page cache, and what happens when there is none left.
 #[path = "../it/shipped/memory.rs"]
 mod memory;
+
+/// A file system of our own.
+#[path = "../it/shipped/mounted.rs"]
+mod mounted;
 
 /// What goes over the network and between sockets.
 #[path = "../it/shipped/network.rs"]
@@ -82,6 +91,12 @@ static WORKLOAD_PROGRAM: LazyLock<PathBuf> = LazyLock::new(|| PathBuf::from("/bi
 /// There is no compiler here: programs were compiled where the tests were.
 fn compile(name: &str, _text: &str) -> PathBuf {
     Path::new("/bin").join(name)
+}
+
+/// Nor does a guest make file systems: one was made where the tests were compiled.
+#[track_caller]
+fn make_ext4(device: &Path) {
+    run(Command::new("dd").args(["if=/guest/ext4.image", "bs=64k"]).arg(format!("of={}", device.display())));
 }
 
 /// A machine without disks still has a serial line, which asks for more by an interrupt.

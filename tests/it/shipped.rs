@@ -40,6 +40,9 @@ mod interrupts;
 /// Memory: faults, reclaim, the page cache, and what happens when there is none left.
 mod memory;
 
+/// A file system of our own.
+mod mounted;
+
 /// What goes over the network and between sockets.
 mod network;
 
@@ -108,6 +111,12 @@ fn start_with(names: &str, flags: &[&str]) -> Exporter {
     ];
     arguments.extend(flags);
     Exporter::start(&arguments)
+}
+
+/// Makes a file system.
+#[track_caller]
+fn make_ext4(device: &Path) {
+    run(Command::new("mkfs.ext4").args(["-q", "-E", "nodiscard,lazy_itable_init=0"]).arg(device));
 }
 
 /// What shell and standard library cannot do, in C.

@@ -28,7 +28,7 @@ for version in "${versions[@]}"; do
     [[ $version =~ ^([0-9]+\.[0-9]+|newest)$ ]] || { echo "$version is no version such as 6.12, nor newest." >&2; exit 1; }
 done
 
-tools/install-packages.sh qemu-system-x86 busybox-static cpio xz-utils clang llvm libbpf-dev linux-libc-dev
+tools/install-packages.sh qemu-system-x86 busybox-static cpio xz-utils clang llvm libbpf-dev linux-libc-dev e2fsprogs
 
 target=$architecture-unknown-linux-gnu
 work=$(mktemp -d)
@@ -52,6 +52,8 @@ strip -o "$root/bin/guest" "$tests"
 cp configs/*.yaml "$root/configs/"
 cp bpf-objects/*.bpf.o "$root/bpf-objects/"
 cp tests/guest/*.yaml "$root/guest/"
+truncate --size 8M "$root/guest/ext4.image"
+/sbin/mkfs.ext4 -q -E lazy_itable_init=0 "$root/guest/ext4.image"
 gcc -static -O1 -pthread -o "$root/bin/workload" tests/it/shipped/workload.c
 gcc -static -O1 -Wall -o "$root/bin/shipped-network" tests/it/shipped/network.c
 gcc -static -O1 -Wall -o "$root/bin/called" tests/guest/called.c

@@ -31,6 +31,8 @@ pub(super) enum Failure {
         errno: i32,
         /// The programs that were to be loaded.
         programs: Vec<OpenProgramFacts>,
+        /// The operations that were to be attached by a link, by the names of their maps.
+        linked: Vec<String>,
         /// `--btf.path`
         btf_path: Option<PathBuf>,
     },
@@ -78,11 +80,12 @@ pub(super) fn failure(failure: &Failure, log: &Log, spec: &LoadSpec, machine: &M
         )
         .found(words(log, *errno))
         .help(exhausted(*errno).unwrap_or("rebuild it with a current clang: `clang -g -O2 -target bpf`")),
-        Failure::Load { errno, programs, btf_path } => {
+        Failure::Load { errno, programs, linked, btf_path } => {
             if let Some((name, text)) = log.verifier() {
                 tracing::debug!(config = spec.name, program = name, "the verifier's log:\n{text}");
             }
-            let load = Load { errno: *errno, programs, btf_path: btf_path.as_ref(), log, machine, place };
+            let btf_path = btf_path.as_ref();
+            let load = Load { errno: *errno, programs, linked, btf_path, log, machine, place };
             load.explain()
         }
     }
@@ -92,6 +95,7 @@ pub(super) fn failure(failure: &Failure, log: &Log, spec: &LoadSpec, machine: &M
 struct Load<'a> {
     errno: i32,
     programs: &'a [OpenProgramFacts],
+    linked: &'a [String],
     btf_path: Option<&'a PathBuf>,
     log: &'a Log,
     machine: &'a Machine,
@@ -150,6 +154,12 @@ impl Load<'_> {
             )),
             libc::EPERM => {
                 problem.help(format!("the kernel refuses it all the same{}", self.machine.memlock_advice()))
+            }
+            libc::EINVAL if self.linked.contains(&map) && self.machine.version() < (6, 4) => {
+                problem.help(format!(
+                    "`.struct_ops.link` came with Linux 6.4, and this is {}: SEC(\".struct_ops\") is for older kernels, too",
+                    self.machine.release
+                ))
             }
             libc::EINVAL => problem.help(format!(
                 "Linux {} knows no such kind of map, or not with these sizes and flags",

@@ -23,7 +23,8 @@ fn machine(capabilities: CapsHashSet) -> Machine {
 fn explain(errno: i32, messages: &[&str], effective: &[Capability]) -> Problem {
     let program =
         OpenProgramFacts { name: "p".into(), section: "fentry/f".into(), kind: ProgramType::Tracing };
-    let load = Failure::Load { errno, programs: vec![program], btf_path: Some("/btf".into()) };
+    let load =
+        Failure::Load { errno, programs: vec![program], linked: vec![], btf_path: Some("/btf".into()) };
     failure(&load, &Log::of(messages), &spec(), &machine(effective.iter().copied().collect()))
 }
 
@@ -67,7 +68,8 @@ fn what_the_verifier_does_not_say_follows_from_the_kernel() {
     fn check(section: &str, release: &str, lockdown: Option<&str>, line: &str, expected: &str) {
         let program =
             OpenProgramFacts { name: "p".into(), section: section.into(), kind: ProgramType::Tracing };
-        let load = Failure::Load { errno: libc::EINVAL, programs: vec![program], btf_path: None };
+        let load =
+            Failure::Load { errno: libc::EINVAL, programs: vec![program], linked: vec![], btf_path: None };
         let log = format!("libbpf: prog 'p': -- BEGIN PROG LOAD LOG --\n{line}\n-- END PROG LOAD LOG --\n");
         let machine = Machine {
             release: release.into(),
@@ -98,6 +100,23 @@ fn what_the_verifier_does_not_say_follows_from_the_kernel() {
         helper,
         "locked down (integrity) and lets no program write",
     );
+}
+
+#[test]
+fn links_of_operations_are_known_to_have_come_later() {
+    #[track_caller]
+    fn check(release: &str, map: &str, expected: &str) {
+        let linked = vec!["by_link".to_owned()];
+        let load = Failure::Load { errno: libc::EINVAL, programs: vec![], linked, btf_path: None };
+        let create = format!("libbpf: map '{map}': failed to create: -EINVAL\n");
+        let machine = Machine { release: release.into(), ..machine(CapsHashSet::new()) };
+        let problem = failure(&load, &Log::of(&[&create]), &spec(), &machine);
+        assert_eq!(problem.code, "map-create");
+        assert!(problem.help.as_deref().unwrap_or_default().contains(expected), "{problem:?}");
+    }
+    check("6.1.0", "by_link", "came with Linux 6.4, and this is 6.1.0");
+    check("6.1.0", "other", "knows no such kind of map");
+    check("6.4.0", "by_link", "knows no such kind of map");
 }
 
 #[test]

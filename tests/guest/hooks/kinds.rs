@@ -1,5 +1,7 @@
 use std::sync::LazyLock;
 
+use bpftally::elf::SectionKind;
+
 use crate::common::kernel::kernel_since;
 
 use super::GROUP;
@@ -14,9 +16,11 @@ pub struct Hook {
     pub object: &'static str,
     /// The kind of place and what it takes, where the section does not say it.
     pub place: Option<String>,
+    /// Programs that it does not work without, with their places.
+    pub helpers: Vec<(String, String)>,
     /// What there is to count.
     pub seen: Seen,
-    /// Whether another hook has its place.
+    /// Whether another hook has its place, or what it counts would be counted by others.
     pub is_second: bool,
 }
 
@@ -50,10 +54,29 @@ impl Hook {
         let object = match kind {
             "netfilter" => "netfilter",
             "usdt" | "usdt.s" => "usdt",
+            "struct_ops" => "operations",
+            ".struct_ops.link" => "operations-link",
+            "struct_ops.s" => "operations-sleepable",
+            "sk_msg" => "sockets",
+            _ if kind.starts_with("sk_skb/") => "sockets",
             _ => "hooks",
         };
-        let program = format!("on_{}", kind.replace(['.', '/'], "_"));
-        Self { kind, program, object, place, seen, is_second: kind == "xdp.frags" }
+        let name = kind.trim_start_matches('.').replace(['.', '/'], "_");
+        let mut helpers = Vec::new();
+        if object == "sockets" {
+            helpers.push((format!("sockets_for_{name}"), format!("cgroup: {{path: {GROUP}}}")));
+        }
+        if kind == "sk_skb/stream_parser" {
+            helpers.push(("passes".to_owned(), OF_SOCKETS.to_owned()));
+        }
+        let is_second = kind == "xdp.frags" || object == "sockets" || object.starts_with("operations");
+        Self { kind, program: format!("on_{name}"), object, place, helpers, seen, is_second }
+    }
+
+    /// Whether it is looked up in the kernel's types.
+    pub fn is_by_btf(&self) -> bool {
+        let is_by_btf = SectionKind::of(self.kind).is_some_and(|kind| kind.is_by_btf());
+        is_by_btf || self.kind == "netfilter" || self.object.starts_with("operations")
     }
 
     /// What Debian builds this kernel without, where that is why the hook does not work.
@@ -79,7 +102,9 @@ pub fn all() -> &'static [Hook] {
             let direction = if *kind == "cgroup/skb" { ", direction: egress" } else { "" };
             Hook::new(kind, Some(format!("cgroup: {{path: {GROUP}{direction}}}")), *seen)
         };
-        by_section.chain(placed).chain(AT_GROUP.iter().map(at_group)).collect()
+        let at_sockets = |kind: &&'static str| Hook::new(kind, Some(OF_SOCKETS.to_owned()), ONCE);
+        let at_group = AT_GROUP.iter().map(at_group);
+        by_section.chain(placed).chain(at_group).chain(AT_SOCKETS.iter().map(at_sockets)).collect()
     });
     &HOOKS
 }
@@ -123,7 +148,16 @@ const BY_SECTION: &[(&str, Seen)] = &[
     ("usdt.s", ONCE),
     ("sk_lookup", ONCE),
     ("flow_dissector", ONCE),
+    // A congestion control that is chosen.
+    ("struct_ops", ONCE),
+    (".struct_ops.link", ONCE),
+    ("struct_ops.s", ONCE),
 ];
+
+const OF_SOCKETS: &str = "sockmap: {map: sockets}";
+
+/// Messages that one socket sends, or receives.
+const AT_SOCKETS: &[&str] = &["sk_msg", "sk_skb/stream_parser", "sk_skb/stream_verdict", "sk_skb/verdict"];
 
 const PLACED: &[(&str, &str, Seen)] = &[
     ("perf_event", "perf_event: {event: page-faults, period: 1}", ONCE),

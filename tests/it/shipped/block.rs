@@ -47,8 +47,9 @@ fn block_requests_are_exact() {
 
 #[test]
 fn block_requests_that_fail_are_counted() {
-    let exporter = start("biolatency");
+    // A name that another test's device had before may have been counted, too.
     let device = LoopDevice::too_large(1 << 20);
+    let exporter = start("biolatency");
     let failed = device.overfill();
     assert!(failed > 0);
     let series =

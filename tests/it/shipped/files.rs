@@ -1,54 +1,16 @@
 //! The pairs of block devices and files, against devices and file systems of their own.
+//!
+//! Other tests have devices at the same time, and the kernel gives the name of one that is gone to the next. So who
+//! compares whole counts has the device before the exporter starts.
 
-use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+use super::mounted::{Mounted, of_device};
 use super::workloads::{Group, check_events};
 use super::{BLOCK, Children, LoopDevice, eventually, run, start};
-use crate::common::exporter::Exporter;
-
-/// A file system of its own, on a device of its own.
-pub struct Mounted {
-    folder: tempfile::TempDir,
-    pub device: LoopDevice,
-}
-
-impl Mounted {
-    #[track_caller]
-    pub fn new() -> Self {
-        let device = LoopDevice::new(32 << 20);
-        run(Command::new("mkfs.ext4").args(["-q", "-E", "nodiscard,lazy_itable_init=0"]).arg(&device.path));
-        let folder = tempfile::tempdir().unwrap();
-        run(Command::new("mount").args(["-t", "ext4"]).arg(&device.path).arg(folder.path()));
-        Self { folder, device }
-    }
-
-    pub fn file(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-}
-
-impl Drop for Mounted {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg(self.folder.path()).status();
-    }
-}
-
-/// The series of a family that are a device's, by their other labels.
-#[track_caller]
-pub fn of_device(exporter: &Exporter, device: &LoopDevice, family: &str) -> BTreeMap<String, f64> {
-    let mut found = BTreeMap::new();
-    for (mut labels, value) in exporter.values(&format!("ebpf_exporter_{family}")) {
-        if labels.remove("device") == Some(device.name()) {
-            let labels: Vec<String> = labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
-            found.insert(labels.join(","), value);
-        }
-    }
-    found
-}
 
 fn read_write(path: &Path) -> File {
     OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).unwrap()
@@ -62,14 +24,14 @@ pub fn exercise() {
     file.sync_all().unwrap();
     file.write_all(&[1; 4096]).unwrap();
     run(Command::new("sync").arg("-f").arg(mounted.folder.path()));
-    refused_by_the_device();
+    refused_by(&LoopDevice::too_large(1 << 20));
     throttled(&mounted, &Group::new());
 }
 
 #[test]
 fn reads_and_writes_of_files_are_exact() {
-    let exporter = start("fileio");
     let mounted = Mounted::new();
+    let exporter = start("fileio");
     let mut file = read_write(&mounted.file("data"));
     for _ in 0..300 {
         file.write_all(&[7; 1000]).unwrap();
@@ -117,8 +79,7 @@ fn syncs_of_files_are_exact() {
 }
 
 /// Writes where there is no room below the device, which only the sync can say; returns how often it did.
-fn refused_by_the_device() -> (LoopDevice, f64) {
-    let device = LoopDevice::too_large(1 << 20);
+fn refused_by(device: &LoopDevice) -> f64 {
     let mut file = read_write(&device.path);
     let mut refused = 0.0;
     // Of a large request the device takes what it can, and says that it was all.
@@ -131,13 +92,14 @@ fn refused_by_the_device() -> (LoopDevice, f64) {
         }
     }
     assert!(refused > 0.0);
-    (device, refused)
+    refused
 }
 
 #[test]
 fn syncs_that_fail_are_counted_by_their_error() {
+    let device = LoopDevice::too_large(1 << 20);
     let exporter = start("filesync");
-    let (device, refused) = refused_by_the_device();
+    let refused = refused_by(&device);
     let errors = of_device(&exporter, &device, "file_sync_errors_total");
     assert_eq!(errors, [("error=EIO,filesystem=block_device".to_owned(), refused)].into());
 }
@@ -189,8 +151,8 @@ fn whoever_writes_too_fast_pauses() {
 
 #[test]
 fn sizes_of_block_requests_are_exact() {
-    let exporter = start("blockio");
     let device = LoopDevice::new(4 << 20);
+    let exporter = start("blockio");
     let of = |suffix: &str, operation: &str| {
         let found = of_device(&exporter, &device, &format!("block_io_size_bytes{suffix}"));
         found.get(&format!("operation={operation}")).copied().unwrap_or_default()

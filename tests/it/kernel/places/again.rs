@@ -1,15 +1,13 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use bpftally::bpf::{self, Attaching};
 use bpftally::host::Pattern;
-use bpftally::problem::Problem;
 use bpftally::spec::{Attach, Direction, TcMode, XdpMode};
 use libbpf_rs::query::{LinkInfoIter, MapInfoIter, ProgInfoIter};
 
 use super::cgroups::{self, Cgroup};
 use super::{events, interfaces, network, placed, probes};
-use crate::common::kernel::{host, run, with_network, with_tracefs};
+use crate::common::kernel::{run, with_network, with_tracefs};
 use crate::kernel::operations;
 
 /// A program for each kind of place that this kernel attaches. Names of programs and maps tell that they are ours.
@@ -112,27 +110,10 @@ fn nothing_is_left_of_any_kind() {
             }
             let binary = std::env::current_exe().unwrap().display().to_string();
             let spec = placed("again", &source(), &places(&cgroup, &binary));
-            let (host, options) = (host(), bpf::Options::default());
-            // A process that another test starts has our descriptors, too, until it runs its program: an
-            // interface is busy so long.
-            let load = || {
-                let deadline = Instant::now() + Duration::from_secs(60);
-                loop {
-                    let loaded = bpf::load(&spec, &host, &options).unwrap();
-                    let is_busy = |problem: &Problem| problem.message.contains("Device or resource busy");
-                    if !loaded.problems().iter().any(is_busy) || Instant::now() > deadline {
-                        return loaded;
-                    }
-                    loaded.retire();
-                    std::thread::sleep(Duration::from_millis(20));
-                }
-            };
             let mut links = BTreeSet::new();
             for _ in 0..times {
-                let mut old = load();
-                assert_eq!(old.problems(), []);
-                let prepared = bpf::prepare(&spec, &host, &options, Some(&old)).unwrap();
-                let new = prepared.commit(&host, &options, Attaching::Strictly, Some(&mut old)).unwrap();
+                let mut old = operations::load_once_free(&spec);
+                let new = operations::hand_over(&spec, &mut old);
                 old.retire();
                 links.insert(new.link_count());
                 assert!(new.verdicts().iter().all(|verdict| verdict.places > 0), "{:#?}", new.verdicts());
