@@ -71,19 +71,29 @@ fn at_work<'a>(hooks: &[&'a Hook], kept: &[Capability]) -> Vec<&'a Hook> {
     found
 }
 
-/// Those of the hooks that a set is just enough for: without any one of it, none of them is at work, as they were not
-/// with those that were tried.
-fn just_enough<'a>(hooks: &[&'a Hook], set: &[Capability], tried: &[Vec<Capability>]) -> Vec<&'a Hook> {
+/// Which hooks were not at work with a set.
+type Refused = Vec<(CapsHashSet, Vec<&'static str>)>;
+
+/// Those of the hooks that a set is just enough for: without any one of it, none of them is at work. What was found
+/// of a smaller set is not asked for again.
+fn just_enough<'a>(hooks: &[&'a Hook], set: &[Capability], refused: &mut Refused) -> Vec<&'a Hook> {
     let enough = at_work(hooks, set);
     for left_out in set.iter().filter(|_| !enough.is_empty()) {
         let rest: Vec<Capability> = set.iter().copied().filter(|one| one != left_out).collect();
-        if tried.contains(&rest) {
-            continue;
-        }
-        let kinds: Vec<&str> = at_work(&enough, &rest).iter().map(|hook| hook.kind).collect();
+        let unknown: Vec<&Hook> =
+            enough.iter().copied().filter(|hook| !is_refused(refused, hook, &rest)).collect();
+        let kinds: Vec<&str> = at_work(&unknown, &rest).iter().map(|hook| hook.kind).collect();
         assert!(kinds.is_empty(), "of {set:?}, {left_out} is not needed for {kinds:?}");
     }
+    let is_enough = |hook: &Hook| enough.iter().any(|other| other.kind == hook.kind);
+    let others = hooks.iter().filter(|hook| !is_enough(hook)).map(|hook| hook.kind).collect();
+    refused.push((set.iter().copied().collect(), others));
     enough
+}
+
+fn is_refused(refused: &Refused, hook: &Hook, set: &[Capability]) -> bool {
+    let set: CapsHashSet = set.iter().copied().collect();
+    refused.iter().any(|(other, kinds)| *other == set && kinds.contains(&hook.kind))
 }
 
 /// How much of performance events the kernel keeps to whoever may do everything.
@@ -95,14 +105,14 @@ fn each_hook_takes_these_and_no_others() {
     // Debian guards more than others do; here it is as everywhere else.
     assert_eq!(std::fs::read_to_string(PARANOID).unwrap().trim(), "3");
     let mut left: Vec<&Hook> = hooks::all().iter().filter(|hook| hooks::expected(hook) == "true").collect();
-    let (mut cells, mut tried) = (BTreeMap::new(), Vec::new());
+    let mut cells = BTreeMap::new();
+    let mut refused = Refused::new();
     for set in SETS {
         // Before Linux 5.11 maps are locked memory, and these are more than everybody may lock.
         let memory = (!kernel_since(5, 11)).then_some(Capability::CAP_SYS_RESOURCE);
         let set: Vec<Capability> = set.iter().copied().chain(memory).collect();
         std::fs::write(PARANOID, "2").unwrap();
-        let enough = just_enough(&left, &set, &tried);
-        tried.push(set.clone());
+        let enough = just_enough(&left, &set, &mut refused);
         std::fs::write(PARANOID, "3").unwrap();
         if enough.is_empty() {
             continue;
