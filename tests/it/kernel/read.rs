@@ -3,6 +3,7 @@ use std::time::{Duration, Instant};
 use bpftally::bpf::{MapSource, Method};
 use bpftally::snapshot::{Column, Limits, ReadError, Reduce, Snapshot, Source, ValueSpec, Wanted};
 use libbpf_rs::{MapCore, MapFlags, MapType};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_getcpu, sched_setaffinity};
 
 use super::LARGE;
 use crate::common::kernel::{Row, create_map, kernel_since, limits, put, rows, source, try_rows};
@@ -58,6 +59,8 @@ fn value(size: usize, number: u32, cpu: usize) -> Vec<u8> {
 fn fill(map: &impl MapCore, key_size: usize, value_size: usize, count: u32) -> Vec<Row> {
     let kind = map.map_type();
     let cpus = libbpf_rs::num_possible_cpus().unwrap();
+    // A CPU takes the free places of an LRU map 128 at a time; another one would find none, and evict.
+    let _stay = Stay::here();
     let mut expected: Vec<Row> = (0..count)
         .map(|number| {
             let key = key(kind, key_size, number);
@@ -78,6 +81,25 @@ fn fill(map: &impl MapCore, key_size: usize, value_size: usize, count: u32) -> V
         .collect();
     expected.sort();
     expected
+}
+
+/// Keeps this thread on the CPU that it has.
+struct Stay(CpuSet);
+
+impl Stay {
+    fn here() -> Self {
+        let before = sched_getaffinity(None).unwrap();
+        let mut one = CpuSet::new();
+        one.set(sched_getcpu());
+        sched_setaffinity(None, &one).unwrap();
+        Self(before)
+    }
+}
+
+impl Drop for Stay {
+    fn drop(&mut self) {
+        sched_setaffinity(None, &self.0).unwrap();
+    }
 }
 
 /// Does what needs memory of every CPU. The kernel may not wait for more of it there, and

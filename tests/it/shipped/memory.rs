@@ -54,7 +54,7 @@ pub fn kill_for_memory() -> Killed {
         child
     };
     // The kernel looks for another one to kill from when all but the last 10,000 pages of the first are freed
-    // (MAX_GATHER_BATCH_COUNT): what was freed by then has to be enough for the second.
+    // (MAX_GATHER_BATCH_COUNT), of whatever size: what was freed by then has to be enough for the second.
     let mut first = take(&victim, 64, "1000");
     let mut second = take(&allocator, 48, "0");
     // What began it only waits for it.

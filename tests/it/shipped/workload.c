@@ -192,6 +192,7 @@ static void in_group(char *what, int times, char *code)
         file = open("/proc/self/oom_score_adj", O_WRONLY);
         length = write(file, code, strlen(code));
         memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        madvise(memory, size, MADV_NOHUGEPAGE);
         memset(memory, 1, size);
         length = write(1, "taken\n", 6);
         pause();
@@ -228,7 +229,7 @@ static int begin_in_group(char *group, char *what, int times, char *code)
            usage.ru_utime.tv_sec + usage.ru_stime.tv_sec
                + (usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6,
            seconds(CLOCK_MONOTONIC) - begin);
-    return 0;
+    return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : 0;
 }
 
 int main(int count, char **words)
