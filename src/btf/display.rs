@@ -35,7 +35,8 @@ impl Layout {
             .into_iter()
             .map(|gap| (gap.start, format!("/* offset {}, {} of padding */", gap.start, bytes(gap.len()))));
         let mut lines: Vec<(usize, String)> = members.chain(gaps).collect();
-        lines.sort_unstable_by_key(|(offset, _)| *offset);
+        // Members that begin at one place, as in a union, stay in their order.
+        lines.sort_by_key(|(offset, _)| *offset);
         lines.into_iter().map(|(_, line)| line).collect()
     }
 }

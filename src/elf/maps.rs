@@ -33,7 +33,7 @@ pub(super) fn maps(file: &File<'_>, btf: &Btf) -> Result<Vec<MapInfo>, ElfError>
         }
         found.push((place, map(btf, &variable, entry.size)?));
     }
-    found.sort_unstable_by_key(|(place, _)| *place);
+    found.sort_by_key(|(place, _)| *place);
     Ok(found.into_iter().map(|(_, map)| map).collect())
 }
 

@@ -23,7 +23,8 @@ const PSEUDO_CALL: u8 = 1;
 /// Programs and all functions by section and place, as libbpf orders them.
 pub(super) fn programs(file: &File<'_>) -> Result<(Vec<ProgramInfo>, Vec<FunctionInfo>), ElfError> {
     let mut functions = functions(file)?;
-    functions.sort_unstable_by_key(|function| (function.section, function.value));
+    // Several names of one function stay in the order of the symbols.
+    functions.sort_by_key(|function| (function.section, function.value));
     let calls = calls(file, &functions)?;
     let starts: HashMap<Target, usize> = functions
         .iter()

@@ -29,7 +29,8 @@ pub(super) fn variables(file: &File<'_>, btf: &Btf) -> Result<Vec<Variable>, Elf
             }
         }
         if let Some(own) = found.get_mut(first..) {
-            own.sort_unstable_by_key(|variable| variable.offset);
+            // Those without a size may lie where another one does; they stay in their order.
+            own.sort_by_key(|variable| variable.offset);
         }
     }
     Ok(found)

@@ -61,7 +61,8 @@ pub(super) fn key(sink: &mut Sink<'_>, raw: &RawMetric, layout: &Layout<'_>) -> 
         };
         parts.push(Named { meaning, part, label });
     }
-    parts.sort_unstable_by(|one, other| one.meaning.cmp(&other.meaning));
+    // Labels of one meaning stay in their order.
+    parts.sort_by(|one, other| one.meaning.cmp(&other.meaning));
     let mut key = EventKey { parts: Vec::new(), meaning: String::new() };
     let (mut at, mut last): (usize, Option<(KeyPart, usize)>) = (0, None);
     for Named { meaning, part, label } in parts {
