@@ -22,8 +22,8 @@ variants) processors=8 options='maxcpus=6 ipv6.disable=1' ;;
 esac
 
 # The kernel unpacks one archive after another: the common files, then its own modules.
-(cd "$kernel" && find modules | cpio --create --format=newc --owner=0:0 --quiet) | gzip -1 >"$work/modules.gz"
-cat "$archive" "$work/modules.gz" >"$work/initramfs.gz"
+(cd "$kernel" && find modules | cpio --create --format=newc --owner=0:0 --quiet) >"$work/modules.cpio"
+cat "$archive" "$work/modules.cpio" >"$work/initramfs.cpio"
 
 begin=$SECONDS
 # Its CPUs take turns in one thread: with a thread each, QEMU may run an instruction that another
@@ -35,7 +35,7 @@ begin=$SECONDS
 timeout --kill-after=5 "${GUEST_SECONDS:-900}" qemu-system-x86_64 \
     -accel tcg,thread=single -cpu max,-erms -smp "$processors" -m 1024 \
     -nodefaults -display none -vga none -serial stdio -no-reboot \
-    -kernel "$kernel/vmlinuz" -initrd "$work/initramfs.gz" \
+    -kernel "$kernel/vmlinuz" -initrd "$work/initramfs.cpio" \
     -append "console=ttyS0 quiet panic=-1 lsm=landlock,lockdown,yama,bpf mitigations=off tsc=reliable no_timer_check norandmaps $options MACHINE=$machine${TESTS:+ TESTS=$TESTS}" \
     </dev/null >"$log" 2>&1 || echo "QEMU ended with status $?" >>"$log"
 
