@@ -6,6 +6,7 @@
 
 mod core;
 mod error;
+mod executable;
 mod file;
 mod findings;
 mod floors;
@@ -33,6 +34,7 @@ use crate::btf::{Btf, TypeId};
 
 pub use core::{CoreKind, CorePath, CoreRelocation};
 pub use error::{ElfError, Guess};
+pub use executable::Executable;
 pub use floors::{Kernel, flag_names, flags_floor};
 pub use helpers::{Helper, is_gpl_compatible};
 pub use kind::MapKind;
