@@ -275,6 +275,30 @@ fn a_qdisc_for_what_comes_in_sees_nothing_that_goes_out() {
     });
 }
 
+/// Nobody is told when somebody takes off the qdisc with all that is in it.
+#[test]
+fn filters_that_others_took_off_are_attached_anew() {
+    with_wire(|far| {
+        let load = || {
+            let place = tc(&["near0"], Direction::Ingress, TcMode::Classic);
+            load_placed(&source(TC), &[("packets", place)])
+        };
+        let mut first = load();
+        let before = count(&first, far.send(10));
+        run("tc", &["qdisc", "delete", "dev", "near0", "clsact"]);
+        assert_eq!((before, count(&first, far.send(10))), (10, 0));
+        assert!(first.follow(&host()) && !first.follow(&host()));
+        assert_eq!((count(&first, far.send(10)), first.link_count()), (10, 1));
+        // One of somebody else at the very place is not taken for it.
+        run("tc", &["qdisc", "delete", "dev", "near0", "clsact"]);
+        let second = load();
+        first.retire();
+        assert_eq!(count(&second, far.send(10)), 10);
+        second.retire();
+        assert_eq!(qdiscs(), 0);
+    });
+}
+
 /// Places that stay are handed over exactly, those that come are added: not one packet is missed or counted twice.
 #[test]
 fn a_reload_hands_over_place_by_place() {
