@@ -217,6 +217,10 @@ impl Load<'_> {
                     "registers have other names on other architectures: read them by bpftally's registers.bpf.h, or compile \
                      the object for each, as x.x86_64.bpf.o and x.aarch64.bpf.o"
                 }
+                false if self.btf_path.is_some() => {
+                    "--btf.path may name types that were tailored to other objects: `bpftool gen min_core_btf` takes all that \
+                     are loaded; or guard it in the C source with bpf_core_field_exists()"
+                }
                 false => {
                     "guard it in the C source with bpf_core_field_exists() or bpf_core_type_exists(), \
                      or use an object made for this kernel"
