@@ -31,6 +31,8 @@ names! {
         "What became of a program: attached, waiting, unsupported, broken or disabled; the value is always 1";
     PROGRAM_PLACES GAUGE "ebpf_exporter_program_places"
         "At how many places a program is attached: interfaces, cgroups, CPUs, files";
+    PROGRAM_MISSED COUNTER "ebpf_exporter_program_missed_total"
+        "How many times the kernel did not run a program although what it waits for happened, because another one or itself was at work on that CPU";
     PROGRAM_RUN_TIME COUNTER "ebpf_exporter_ebpf_program_run_time_seconds"
         "How long has the program been executing";
     PROGRAM_RUN_COUNT COUNTER "ebpf_exporter_ebpf_program_run_count_total"
