@@ -2,7 +2,9 @@
 //!
 //! Below the folder each config has one of its own, and in it one for what is loaded, whose name tells what it was
 //! loaded by: `<config>/<fingerprint>_<number>/`, with a file for each map (`m_<name>`) and for each link
-//! (`l_<program>_<place>`). Names have no dots there, which the kernel keeps for itself.
+//! (`l_<program>_<place>`). A BPF file system has no other files, but symbolic links, whose targets need not be there: such
+//! notes tell of filters (`f_<program>_<place>`), and what the events of ring buffers are (`b_<name>`). Names have no dots
+//! there, which the kernel keeps for itself.
 //!
 //! Whoever starts with the same object takes the maps over and leaves the links alone: the programs that are at work
 //! go on, and those of the object that is loaded beside them stand by for places that come later. From another object's
@@ -17,17 +19,22 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use sha2::{Digest, Sha256};
+use crate::elf::MapKind;
 
 use crate::problem::{Place, Problem};
-use crate::spec::LoadSpec;
+use crate::spec::{LoadSpec, MapDefinition};
 
 use super::attach::{Attached, Filter, Target};
 use super::object::LoadedObject;
-use super::{operations, pinning, raw};
+use super::{globals, operations, pinning, raw};
 
 /// How the names of files of links begin, and those of notes of filters.
 const LINK: &str = "l_";
 const NOTE: &str = "f_";
+/// How those of maps begin, and notes of what is written to ring buffers.
+const MAP: &str = "m_";
+const BUFFER: &str = "b_";
+
 
 /// What keeps a loaded config over restarts.
 #[derive(Debug)]
@@ -124,7 +131,9 @@ impl Keep {
         let mut path = folder.path.lock().unwrap_or_else(PoisonError::into_inner);
         let to = self.new_path(spec);
         std::fs::rename(&*path, &to)?;
-        *path = to;
+        let from = std::mem::replace(&mut *path, to);
+        // Of another name nothing is left then.
+        let _ = from.parent().map(std::fs::remove_dir);
         Ok(())
     }
 
@@ -292,7 +301,7 @@ impl Drop for Pin {
 }
 
 /// Tells what is loaded by one spec from what is loaded by another.
-fn fingerprint(spec: &LoadSpec) -> String {
+pub(super) fn fingerprint(spec: &LoadSpec) -> String {
     let LoadSpec { object_bytes, kaddrs, globals, kernel_options, programs, choices, maps, buffers, .. } =
         spec;
     let mut digest = Sha256::new();
@@ -312,7 +321,18 @@ fn hexadecimal(digest: &[u8]) -> String {
 }
 
 pub(super) fn map_name(map: &str) -> String {
-    format!("m_{}", escaped(map))
+    format!("{MAP}{}", escaped(globals::section_of_map(map).unwrap_or(map)))
+}
+
+fn buffer_name(map: &str) -> String {
+    format!("{BUFFER}{}", escaped(map))
+}
+
+/// What the events of a ring buffer are; none of another map, and of one whose events are like no others.
+pub(super) fn events_of(spec: &LoadSpec, map: &str) -> Option<String> {
+    let is_it = |known: &&MapDefinition| known.name == map && known.kind == MapKind::RINGBUF.0;
+    let definition = spec.carried.iter().find(is_it)?;
+    Some(hexadecimal(&Sha256::digest(format!("{definition:?}"))))
 }
 
 pub(super) fn link_name(program: &str, place: &Target) -> String {
@@ -320,7 +340,7 @@ pub(super) fn link_name(program: &str, place: &Target) -> String {
 }
 
 /// A name without dots and slashes; other names become other ones.
-fn escaped(name: &str) -> String {
+pub(super) fn escaped(name: &str) -> String {
     name.bytes().fold(String::new(), |mut text, byte| {
         match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' | b'-' => text.push(char::from(byte)),

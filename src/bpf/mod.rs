@@ -15,6 +15,7 @@ mod ending;
 mod exchange;
 mod explain;
 mod follow;
+mod given_up;
 mod globals;
 mod judge;
 mod kconfig;

@@ -20,8 +20,8 @@ pub(super) use links::{
     run_iterator, set_filter, set_filter_of, update_link,
 };
 pub(super) use pins::{
-    MapDescription, btf, describe_map, is_link, link_facts, open_pin, open_pinned_map, pin, pin_path,
-    program_of_link,
+    LinkFacts, MapDescription, btf, describe_map, is_link, is_there, link_facts, open_pin, open_pinned_map,
+    pin, pin_path, program_of_link,
 };
 
 /// The kernel's ENOTSUPP, which reaches user space although it is meant not to.

@@ -78,7 +78,7 @@ names! {
     EVENTS COUNTER "ebpf_exporter_events_total"
         "Events that were read from a buffer, by the buffer's map";
     EVENTS_LOST COUNTER "ebpf_exporter_events_lost_total"
-        "Events that are missing in what is counted, by reason: buffer_full, decode, series_limit, or what its program calls it";
+        "Events that are missing in what is counted, by reason: buffer_full, decode, series_limit, replaced, or what its program calls it";
     EVENTS_UNREAD GAUGE "ebpf_exporter_events_unread_bytes"
         "Bytes of events that waited in a ring buffer when this scrape began";
     CLIENTS_CUT COUNTER "ebpf_exporter_http_clients_cut_total"

@@ -1,5 +1,8 @@
 //! Maps and links that are files below a BPF file system.
 
+/// Events that wait while the exporter is away.
+mod events;
+
 /// Maps that somebody else loaded.
 mod from_pin;
 
