@@ -43,6 +43,7 @@ mod seen;
 mod select;
 mod shared;
 mod statistics;
+mod sweep;
 mod usdt;
 mod verify;
 

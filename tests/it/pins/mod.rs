@@ -15,6 +15,9 @@ mod kinds;
 /// Maps that outlive the exporter.
 mod pin_path;
 
+/// Configs that get another name, or go.
+mod renamed;
+
 /// Maps of several configs.
 mod shared;
 
