@@ -127,6 +127,8 @@ pub(super) enum AttachError {
     NoPlace,
     /// What was said leads nowhere.
     Missing(Missing),
+    /// The interface has somebody's qdisc that sees nothing of what goes out.
+    OnlyIngress(String),
     /// The kernel or libbpf refused.
     Refused { errno: i32, log: Log },
 }
