@@ -100,7 +100,9 @@ pub(in crate::bpf) fn attachment(
         }
         AttachError::Refused { errno, log } => {
             let said = words(&log, errno);
-            if let Some(reason) = in_a_file(&planned.place, &section) {
+            // An object that cannot have probes has to be told so, whatever the file has.
+            let is_of_object = errno == libc::ESRCH && section.starts_with("usdt");
+            if let Some(reason) = in_a_file(&planned.place, &section).filter(|_| !is_of_object) {
                 return failed(reason.message).found(said).help(reason.help);
             }
             let kernel = Kernel { tracefs: tracefs(), kprobes: kprobes(), machine: Machine::look(host) };

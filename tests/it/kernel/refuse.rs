@@ -67,7 +67,7 @@ fn probes_whose_targets_are_missing_are_explained() {
     check("attach-failed", &program("kretprobe/no_such_function_here"), "no_such_function_here", "kprobes");
     check("attach-failed", &program("raw_tp/no_such_tracepoint"), "no_such_tracepoint", "no raw tracepoint");
     check("attach-failed", &program("uprobe//no/such/file:main"), "/no/such/file", "the file must exist");
-    check("attach-failed", &program("uprobe//proc/self/exe:no_such_symbol"), "no_such_symbol", "symbol");
+    check("attach-failed", &program("uprobe//proc/self/exe:zq_zq_zq"), "zq_zq_zq", "`nm -D`");
     check("attach-failed", &program("usdt//proc/self/exe:no:probe"), "USDT", "usdt.bpf.h");
 }
 
