@@ -6,7 +6,7 @@ use super::{Kernel, Subject, essential};
 use crate::btf::{Kind, TypeId};
 use crate::config::suggest;
 use crate::elf::{ExternKind, ProgramInfo, SectionKind};
-use crate::host::{MOST_FUNCTIONS, Pattern};
+use crate::host::{MOST_FUNCTIONS, Pattern, pattern_of_functions};
 use crate::problem::Problem;
 use crate::spec::Attach;
 
@@ -34,12 +34,10 @@ fn wanted(section: &SectionKind, target: &str) -> Option<(&'static str, String, 
 
 fn missing_target(subject: &Subject<'_>, kernel: &Kernel, program: &ProgramInfo) -> Option<Problem> {
     let section = SectionKind::of(&program.section)?;
-    let setting =
-        subject.spec.and_then(|spec| spec.load.programs.iter().find(|set| set.name == program.name));
-    let by_config = setting.and_then(|setting| setting.attach.as_ref()).and_then(Attach::target);
+    let by_config = subject.attach(program).and_then(Attach::target);
     let target = by_config.or_else(|| section.target(&program.section))?;
-    if matches!(section.prefix(), "kprobe" | "kretprobe") && target.contains(['*', '?']) {
-        return matching(subject, kernel, program, target);
+    if let Some(pattern) = pattern_of_functions(&program.section, target) {
+        return matching(subject, kernel, program, &pattern);
     }
     let (what, name, kind) = wanted(&section, target)?;
     if kernel.has(&name, kind) {
@@ -60,8 +58,13 @@ fn missing_target(subject: &Subject<'_>, kernel: &Kernel, program: &ProgramInfo)
 
 /// Of a pattern of functions it has none, or more than a program is attached to. Not all that the types describe take
 /// probes, so that more is a guess.
-fn matching(subject: &Subject<'_>, kernel: &Kernel, program: &ProgramInfo, target: &str) -> Option<Problem> {
-    let pattern = Pattern::new(target);
+fn matching(
+    subject: &Subject<'_>,
+    kernel: &Kernel,
+    program: &ProgramInfo,
+    pattern: &Pattern,
+) -> Option<Problem> {
+    let target = pattern.text();
     // The index alone: what it does not have is looked for in all types, once for each name.
     let is_function =
         |id: &TypeId| kernel.types.btf().type_by_id(*id).is_ok_and(|found| found.kind() == Kind::Func);
