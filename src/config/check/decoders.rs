@@ -195,7 +195,13 @@ fn is_known(sink: &mut Sink<'_>, decoder: &RawDecoder) -> bool {
             return false;
         }
         let problem = Problem::error("missing-name", Place::default(), "a decoder without a `name`");
-        sink.report(spot, problem.expected("`name`, such as `name: uint`"));
+        let meant = match &decoder.params {
+            params if params.static_map.is_some() => "static_map",
+            params if !params.regexps.is_empty() => "regexp",
+            params if params.type_name.is_some() => "enum",
+            _ => "uint",
+        };
+        sink.report(spot, problem.expected(format!("`name`, such as `name: {meant}`")));
         return false;
     }
     let names = DECODERS.iter().map(|entry| entry.name);

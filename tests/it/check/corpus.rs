@@ -85,6 +85,21 @@ const MISTAKES: &[Mistake] = &[
         "unknown-key",
         "  gauges:\n    - {name: a, map: latency_seconds, help: h, ^bucket_max: 3, labels: [id]}",
     ),
+    (
+        "missing-slots",
+        "  histograms:\n    - {name: a, map: ^hists, help: h, bucket_type: log2, labels: [id]}",
+    ),
+    (
+        "missing-name",
+        "  gauges:\n    - {name: a, map: latency_seconds, help: h, labels: [{name: id, decoders: [{^uint: }]}]}",
+    ),
+    (
+        "missing-name",
+        "  gauges:\n    - {name: a, map: latency_seconds, help: h, labels: [{name: id, decoders: [^{static_map: {1: a}}]}]}",
+    ),
+    ("invalid-label-name", "  gauges:\n    - {name: a, map: requests_total, help: h, labels: [device, ^5]}"),
+    ("wrong-type", "choose: ^[probe, other]"),
+    ("missing-member", "globals: {^'levels[2]': 1}"),
     ("bad-limit", "  gauges:\n    - {name: a, map: latency_seconds, help: h, max_series: ^-1, labels: [id]}"),
     (
         "bad-limit",
