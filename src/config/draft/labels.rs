@@ -18,13 +18,13 @@ const MAX_HINTS: usize = 8;
 pub(super) struct Label {
     /// The item of a YAML list.
     pub(super) text: String,
-    /// The label that shows the same bytes, which makes this one a comment.
-    pub(super) instead_of: Option<String>,
+    /// Why it is only a comment: another label shows the same bytes, or there are too many.
+    pub(super) aside: Option<String>,
 }
 
 impl Label {
     fn new(text: String) -> Self {
-        Self { text, instead_of: None }
+        Self { text, aside: None }
     }
 }
 
@@ -48,15 +48,30 @@ pub(super) fn of(object: &ObjectInfo, map: &MapInfo, slot: Option<&str>) -> Vec<
     let mut labels = Vec::new();
     let shown = shown(&layout)
         .filter(|member| Some(member.path.as_str()) != slot && reaches(object, &layout, member));
-    for member in shown.take(MAX_LABELS) {
+    let (mut count, mut left) = (0, 0);
+    for member in shown {
+        count += 1;
+        if count > MAX_LABELS + MAX_HINTS {
+            left += 1;
+            continue;
+        }
         let mut others = alternatives(&layout, member);
         others.retain(|other| reaches(object, &layout, other));
         let label = free_name(member, &mut taken);
-        labels.push(Label::new(item(&label, Some(&member.path), member, &others)));
+        let text = item(&label, Some(&member.path), member, &others);
+        if count > MAX_LABELS {
+            let aside = Some(format!("more than {MAX_LABELS} labels: keys that differ only here are summed"));
+            labels.push(Label { text, aside });
+            continue;
+        }
+        labels.push(Label::new(text));
         for other in others.into_iter().filter(|other| says_more(member, other)).take(MAX_HINTS) {
             let text = item(&free_name(other, &mut taken), Some(&other.path), other, &[]);
-            labels.push(Label { text, instead_of: Some(label.clone()) });
+            labels.push(Label { text, aside: Some(format!("the same bytes as {label}")) });
         }
+    }
+    if left > 0 {
+        labels.push(Label { text: String::new(), aside: Some(format!("and {left} more members")) });
     }
     // Without labels only the entry with the key 0 would be seen.
     if labels.is_empty() && slot.is_none() { by_size(map) } else { labels }
