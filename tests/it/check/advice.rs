@@ -143,7 +143,26 @@ fn targets_that_the_kernel_lacks_are_told() {
     // A kernel that was named is what the object is for.
     check_object(&program("tp_btf/sched_swich"), &[VMLINUX], &["!missing-target -"]);
     check_object(&program("fentry/no_such_function"), &[VMLINUX], &["!missing-target -"]);
+    let found = check_object(&program("fentry/do_unlinkatt"), &[VMLINUX], &["!missing-target -"]);
+    assert_eq!(found[0]["help"], "did you mean `do_unlinkat`?");
     check_object(&program("?fentry/no_such_function"), &[VMLINUX], &[]);
+    for section in [
+        "tracepoint/sched/sched_switch",
+        "tp/syscalls/sys_enter_openat",
+        "tp/syscalls/sys_exit_newfstat",
+        "tp/raw_syscalls/sys_enter",
+        "tp/kprobes/my_own",
+        "tp/ftrace/function",
+    ] {
+        check_object(&program(section), &[VMLINUX], &[]);
+    }
+    // A module may have it.
+    let found = check_object(&program("tp/sched/sched_swich"), &[VMLINUX], &["?missing-target -"]);
+    assert_eq!(found[0]["help"], "did you mean `sched_switch`?");
+    let found = check_object(&program("tp/syscalls/sys_enter_opnat"), &[VMLINUX], &["!missing-target -"]);
+    assert_eq!(found[0]["help"], "did you mean `openat`?");
+    check_object(&program("ksyscall/unlinkat"), &[VMLINUX], &[]);
+    check_object(&program("ksyscall/unlinkatt"), &[VMLINUX], &["!missing-target -"]);
 }
 
 #[test]
