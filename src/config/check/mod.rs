@@ -31,6 +31,7 @@ mod regexps;
 mod shared;
 mod slots;
 mod spans;
+mod static_maps;
 mod tables;
 mod values;
 mod variables;

@@ -246,7 +246,7 @@ fn decoder(word: &str, member: &Member, others: &[&Member]) -> Option<String> {
         "cgroup_id" | "cgroup" | "cgid" | "cgrp_id" if whole && member.size == 8 => "cgroup",
         "ifindex" if whole && member.size == 4 => "ifname",
         _ if word.ends_with("_ifindex") && whole && member.size == 4 => "ifname",
-        "dev" | "device" if whole && member.size == 4 => "majorminor",
+        "dev" | "rdev" | "device" if whole && member.size == 4 => "majorminor",
         "errno" | "err" if number => "errno",
         "syscall" | "syscall_nr" | "syscall_id" if number => "syscall",
         "proto" | "protocol" if number && !member.type_name.contains("be16") => "proto",
@@ -254,7 +254,14 @@ fn decoder(word: &str, member: &Member, others: &[&Member]) -> Option<String> {
         "signal" | "sig" | "signo" if number => "signal",
         _ if word.ends_with("port") && member.type_name.ends_with("be16") && whole => "port",
         _ if address && whole && member.size == 4 => "inet_ip",
-        _ if address && bytes && member.size == 16 && or_v4() => "inet_union",
+        // What is one number of 16 bytes holds addresses of both families, those of IPv4 in its first 4.
+        _ if address
+            && bytes
+            && member.size == 16
+            && (or_v4() || matches!(member.kind, MemberKind::Scalar(_))) =>
+        {
+            "inet_union"
+        }
         _ if address && bytes && matches!(member.size, 4 | 16) => "inet_ip",
         "family" | "sa_family" | "af" if number => FAMILIES,
         _ if word.ends_with("mac") && lone && member.size == 6 && element_bytes == Some(1) => "mac",

@@ -171,16 +171,17 @@ fn says_so(name: &str) -> bool {
 
 /// Whether one of a name's words is a number of things.
 fn counts(name: &str) -> bool {
-    const COUNTS: [&str; 20] = [
+    const COUNTS: [&str; 21] = [
         "count", "counts", "counter", "counters", "cnt", "stats", "hits", "misses", "packets", "bytes",
         "drops", "dropped", "errors", "failures", "calls", "events", "requests", "retries", "timeouts",
-        "lost",
+        "lost", "total",
     ];
     name.to_ascii_lowercase().split('_').any(|word| COUNTS.contains(&word))
 }
 
 fn is_count(member: &Member) -> bool {
-    matches!(member.kind, MemberKind::Scalar(ScalarKind::Unsigned)) && matches!(member.size, 4 | 8)
+    matches!(member.kind, MemberKind::Scalar(ScalarKind::Unsigned | ScalarKind::Signed))
+        && matches!(member.size, 4 | 8)
 }
 
 /// How many variables have a name. Static variables of several files can share one, which then means none of them.
