@@ -52,7 +52,9 @@ impl BpfKernel {
     /// The same that keeps programs and maps over restarts; nothing is kept of configs that are not there any more.
     pub fn with_keep(mut self, keep: Option<Arc<bpf::Keep>>, found: &Found) -> Self {
         if let Some(keep) = &keep {
-            keep.sweep(&found.configs.iter().map(|config| config.name.clone()).collect::<Vec<_>>());
+            let configs = found.configs.iter();
+            let named = configs.map(|config| (&*config.name, config.spec.as_ref().map(|spec| &spec.load)));
+            keep.sweep(&named.collect::<Vec<_>>());
         }
         self.options.keep = keep;
         self
@@ -185,6 +187,10 @@ impl Kernel for BpfKernel {
     fn set(&self, loaded: &mut Loaded, spec: &LoadSpec, changes: &[GlobalPatch]) -> Result<(), String> {
         loaded.set(spec, changes, &self.host)?;
         self.follow(loaded)
+    }
+
+    fn rename(&self, loaded: &mut Loaded, spec: &LoadSpec) {
+        loaded.rename(spec);
     }
 
     fn open_pins(&self, loaded: &mut Loaded, spec: &LoadSpec) -> Option<View> {

@@ -147,6 +147,11 @@ impl Buffer {
         Arc::clone(&self.counts)
     }
 
+    /// Counts events that nobody will read.
+    pub(super) fn lose(&self, loss: Loss, events: u64) {
+        self.counts.lose(loss, events);
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

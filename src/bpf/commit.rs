@@ -13,6 +13,7 @@ use super::attach::{AttachError, Attached, Target, Wanted};
 use super::cgroups::Following;
 use super::exchange::{Attachment, Exchanged, Hooks, Planned, PutBack, exchange};
 use super::follow::{Follower, MOST_PLACES};
+use super::given_up::GivenUp;
 use super::judge::{Failure, judge};
 use super::keep::{Keep, Kept};
 use super::left::{Left, Links};
@@ -179,6 +180,7 @@ impl Prepared {
             self.object.progs_mut().flat_map(|program| planned(&program, &self.spec, host)).collect();
         let (keep, left) = self.keep.take().unzip();
         let mut left = left.flatten();
+        let given_up = left.as_ref().map(|left| GivenUp::find(left, &self.object));
         let (mut at_work, mut was_there) =
             left.as_mut().map(|left| left.at_work(&mut planned)).unwrap_or_default();
         let kept = keep.as_ref().and_then(|keep| Kept::begin(keep, &self.object, &self.spec));
@@ -207,6 +209,10 @@ impl Prepared {
                     exchanged.attachments = bring(kept, exchanged.attachments);
                 }
                 left.into_iter().for_each(Left::remove);
+                if let Some(given_up) = given_up {
+                    let go_on = exchanged.attachments.iter().filter_map(|held| held.link.link_fd());
+                    given_up.count(&self.buffers, go_on, &self.spec.name, || detaching.wait());
+                }
                 if let Some(running) = running {
                     running.held.links.detaching.join(detaching);
                     let old = running.following.take();

@@ -2,13 +2,14 @@
 //!
 //! Below the folder each config has one of its own, and in it one for what is loaded, whose name tells what it was
 //! loaded by: `<config>/<fingerprint>_<number>/`, with a file for each map (`m_<name>`) and for each link
-//! (`l_<program>_<place>`). Names have no dots there, which the kernel keeps for itself.
+//! (`l_<program>_<place>`). A BPF file system has no other files, but symbolic links, whose targets need not be there: such
+//! notes tell of filters (`f_<program>_<place>`), and what the events of ring buffers are (`b_<name>`). Names have no dots
+//! there, which the kernel keeps for itself.
 //!
 //! Whoever starts with the same object takes the maps over and leaves the links alone: the programs that are at work
 //! go on, and those of the object that is loaded beside them stand by for places that come later. From another object's
 //! links the new one takes over as on a reload.
 
-use std::collections::HashSet;
 use std::fmt::Write;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -18,16 +19,21 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use sha2::{Digest, Sha256};
 
+use crate::elf::MapKind;
 use crate::problem::{Place, Problem};
-use crate::spec::LoadSpec;
+use crate::spec::{LoadSpec, MapDefinition};
 
 use super::attach::{Attached, Filter, Target};
 use super::object::LoadedObject;
-use super::{operations, pinning, raw};
+use super::{globals, operations, pinning, raw};
 
 /// How the names of files of links begin, and those of notes of filters.
 const LINK: &str = "l_";
 const NOTE: &str = "f_";
+
+/// How those of maps begin, and notes of what is written to ring buffers.
+const MAP: &str = "m_";
+const BUFFER: &str = "b_";
 
 /// What keeps a loaded config over restarts.
 #[derive(Debug)]
@@ -43,7 +49,7 @@ pub(super) struct Kept {
 /// The folder of `--bpf.pin-path`, which nobody else uses meanwhile.
 #[derive(Debug)]
 pub struct Keep {
-    root: PathBuf,
+    pub(super) root: PathBuf,
     /// Its lock goes with it.
     _lock: std::fs::File,
 }
@@ -85,27 +91,10 @@ impl Keep {
         Ok(Self { root: root.to_owned(), _lock: lock })
     }
 
-    /// Removes what is kept of configs that are not there any more.
-    pub fn sweep(&self, configs: &[String]) {
-        let known: HashSet<String> = configs.iter().map(|name| escaped(name)).collect();
-        for path in entries(&self.root) {
-            let is_known =
-                path.file_name().and_then(|name| name.to_str()).is_some_and(|name| known.contains(name));
-            if !is_known {
-                let path_text = path.display().to_string();
-                tracing::info!(path = path_text, "removed: there is no such config any more");
-                entries(&path).iter().for_each(|folder| remove(folder));
-                remove(&path);
-            }
-        }
-    }
-
     /// The folders of a config, and whether each is of what the same spec loaded; those come first.
     pub(super) fn folders(&self, spec: &LoadSpec) -> Vec<(Arc<Folder>, bool)> {
         let own = fingerprint(spec);
-        let is_own = |path: &PathBuf| {
-            path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with(&own))
-        };
+        let is_own = |path: &PathBuf| is_of(path, &own);
         let folders = entries(&self.root.join(escaped(&spec.name)));
         let mut folders: Vec<_> = folders.into_iter().map(|path| (is_own(&path), path)).collect();
         folders.sort_by_key(|(is_own, _)| !is_own);
@@ -119,12 +108,15 @@ impl Keep {
         Ok(Folder::at(path))
     }
 
-    /// Has a folder tell that what is loaded is by another spec now.
+    /// Has a folder tell that what is loaded is by another spec now, or of a config of another name.
     pub(super) fn rename(&self, folder: &Folder, spec: &LoadSpec) -> io::Result<()> {
         let mut path = folder.path.lock().unwrap_or_else(PoisonError::into_inner);
         let to = self.new_path(spec);
+        to.parent().map_or(Ok(()), std::fs::create_dir_all)?;
         std::fs::rename(&*path, &to)?;
-        *path = to;
+        let from = std::mem::replace(&mut *path, to);
+        // Of another name nothing is left then.
+        let _ = from.parent().map(std::fs::remove_dir);
         Ok(())
     }
 
@@ -183,7 +175,7 @@ impl Kept {
 }
 
 impl Folder {
-    fn at(path: PathBuf) -> Arc<Self> {
+    pub(super) fn at(path: PathBuf) -> Arc<Self> {
         Arc::new(Self { path: Mutex::new(path), stays: AtomicBool::new(false) })
     }
 
@@ -211,7 +203,19 @@ impl Folder {
                 None
             }
         };
-        object.maps().filter_map(pin).collect()
+        let notes = object.maps().filter_map(|(name, _)| {
+            let text = events_of(spec, &name)?;
+            let pin = Pin::of(self, buffer_name(&name));
+            std::os::unix::fs::symlink(text, self.path().join(&pin.name)).ok()?;
+            Some(pin)
+        });
+        object.maps().filter_map(pin).chain(notes).collect()
+    }
+
+    /// What the events of a ring buffer in it are, comparable with [`events_of`].
+    pub(super) fn events_of(&self, map: &str) -> Option<String> {
+        let note = std::fs::read_link(self.path().join(buffer_name(map))).ok()?;
+        note.to_str().map(str::to_owned)
     }
 
     /// Makes a file of a link, if it is one; else it comes back, with why not.
@@ -292,7 +296,7 @@ impl Drop for Pin {
 }
 
 /// Tells what is loaded by one spec from what is loaded by another.
-fn fingerprint(spec: &LoadSpec) -> String {
+pub(super) fn fingerprint(spec: &LoadSpec) -> String {
     let LoadSpec { object_bytes, kaddrs, globals, kernel_options, programs, choices, maps, buffers, .. } =
         spec;
     let mut digest = Sha256::new();
@@ -311,8 +315,25 @@ fn hexadecimal(digest: &[u8]) -> String {
     })
 }
 
+/// Whether a folder is one of what was loaded by the spec with this fingerprint.
+pub(super) fn is_of(folder: &Path, fingerprint: &str) -> bool {
+    folder.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with(fingerprint))
+}
+
+/// The file of a map. libbpf puts the config's name before the names of sections, which it may lose.
 pub(super) fn map_name(map: &str) -> String {
-    format!("m_{}", escaped(map))
+    format!("{MAP}{}", escaped(globals::section_of_map(map).unwrap_or(map)))
+}
+
+fn buffer_name(map: &str) -> String {
+    format!("{BUFFER}{}", escaped(map))
+}
+
+/// What the events of a ring buffer are; none of another map, and of one whose events are like no others.
+pub(super) fn events_of(spec: &LoadSpec, map: &str) -> Option<String> {
+    let is_it = |known: &&MapDefinition| known.name == map && known.kind == MapKind::RINGBUF.0;
+    let definition = spec.carried.iter().find(is_it)?;
+    Some(hexadecimal(&Sha256::digest(format!("{definition:?}"))))
 }
 
 pub(super) fn link_name(program: &str, place: &Target) -> String {
@@ -320,7 +341,7 @@ pub(super) fn link_name(program: &str, place: &Target) -> String {
 }
 
 /// A name without dots and slashes; other names become other ones.
-fn escaped(name: &str) -> String {
+pub(super) fn escaped(name: &str) -> String {
     name.bytes().fold(String::new(), |mut text, byte| {
         match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' | b'-' => text.push(char::from(byte)),
@@ -350,6 +371,11 @@ pub(super) fn is_link(path: &Path) -> bool {
     path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with(LINK))
 }
 
+/// Whether a file is one of a map.
+pub(super) fn is_map(path: &Path) -> bool {
+    path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with(MAP))
+}
+
 pub(super) fn entries(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
@@ -375,6 +401,19 @@ mod tests {
             [("tcp", "tcp"), ("net/tcp", "net+2ftcp"), ("a.b", "a+2eb"), ("a+2eb", "a+2b2eb")]
         {
             assert_eq!(escaped(name), expected);
+        }
+    }
+
+    /// A config that was renamed finds its sections again.
+    #[test]
+    fn maps_of_sections_are_named_by_them_alone() {
+        for (name, expected) in [
+            ("flows", "m_flows"),
+            ("tcp.bss", "m_+2ebss"),
+            ("b.rodata", "m_+2erodata"),
+            (".data.own", "m_+2edata+2eown"),
+        ] {
+            assert_eq!(map_name(name), expected);
         }
     }
 

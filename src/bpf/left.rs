@@ -12,7 +12,9 @@ use crate::spec::LoadSpec;
 
 use super::attach::{Attached, Filter, Target};
 use super::exchange::{Attachment, Planned};
-use super::keep::{Folder, Pin, entries, is_link, is_note, link_name, map_name, note_name, remove};
+use super::keep::{
+    Folder, Pin, entries, events_of, is_link, is_note, link_name, map_name, note_name, remove,
+};
 use super::object::MapNames;
 use super::{pinning, raw};
 
@@ -50,15 +52,15 @@ impl Left {
             // Of an exporter that crashed while it took over not all are in one folder.
             let there = self.folders.iter().find_map(|(folder, is_same)| {
                 let map = raw::open_pinned_map(&folder.path().join(map_name(&name)), false).ok()?;
-                Some((map, *is_same))
+                Some((map, folder.events_of(&name), *is_same))
             });
-            self.is_same &= there.as_ref().is_some_and(|(_, is_same)| *is_same) || is_own(&name);
-            found.extend(there.map(|(there, _)| (name, there)));
+            self.is_same &= there.as_ref().is_some_and(|(_, _, is_same)| *is_same) || is_own(&name);
+            found.extend(there.map(|(there, events, _)| (name, there, events)));
         }
         for mut map in object.maps_mut() {
             let name = names.name(&map);
-            let Some((_, there)) = found.iter().find(|(found, _)| found == name) else { continue };
-            if !self.is_same && !fits(spec, name, there.as_fd()) {
+            let Some((_, there, events)) = found.iter().find(|(found, ..)| found == name) else { continue };
+            if !self.is_same && !fits(spec, name, there.as_fd(), events.as_deref()) {
                 continue;
             }
             if let Err(error) = map.reuse_fd(there.as_fd()) {
@@ -114,7 +116,7 @@ impl Left {
     /// was any.
     pub(super) fn make_way(&mut self) -> bool {
         let mut has_made = false;
-        for path in self.folders.iter().flat_map(|(folder, _)| entries(&folder.path())) {
+        for path in self.files() {
             if !is_link(&path) || self.taken.contains(&path) {
                 continue;
             }
@@ -125,6 +127,11 @@ impl Left {
             let _ = std::fs::remove_file(path);
         }
         has_made
+    }
+
+    /// All files that were left.
+    pub(super) fn files(&self) -> impl Iterator<Item = PathBuf> {
+        self.folders.iter().flat_map(|(folder, _)| entries(&folder.path()))
     }
 
     /// All that was left is as it was: what is held of it lets go of it and removes nothing.
@@ -149,8 +156,10 @@ fn filter(path: &Path) -> Option<Filter> {
 }
 
 /// Whether a map of another object is what this one defines, so that it may go on with it.
-fn fits(spec: &LoadSpec, name: &str, there: BorrowedFd<'_>) -> bool {
-    let is_portable = spec.carried.iter().any(|map| map.name == name && map.kind != MapKind::RINGBUF.0);
+/// What the events of a ring buffer are the kernel does not know, but a note.
+fn fits(spec: &LoadSpec, name: &str, there: BorrowedFd<'_>, events: Option<&str>) -> bool {
+    let are_alike = |kind: u32| kind != MapKind::RINGBUF.0 || events_of(spec, name).as_deref() == events;
+    let is_portable = spec.carried.iter().any(|map| map.name == name && are_alike(map.kind));
     let is_other = |difference: &crate::spec::Difference| {
         // Large arrays are made mappable by the load itself.
         difference.what != "map_flags" || difference.found != libbpf_sys::BPF_F_MMAPABLE.to_string()

@@ -196,6 +196,16 @@ impl Loaded {
         Ok(())
     }
 
+    /// Goes on under the name of another spec, which loads the same.
+    pub fn rename(&mut self, spec: &LoadSpec) {
+        self.spec.name.clone_from(&spec.name);
+        if let Some(kept) = &self.kept
+            && let Err(error) = kept.keep.rename(&kept.folder, &self.spec)
+        {
+            tracing::warn!(config = spec.name, %error, "what is kept keeps its old name");
+        }
+    }
+
     /// Opens the maps that others loaded anew, as another spec has them.
     pub fn open_pins(&mut self, spec: &LoadSpec) {
         self.pinned = pins::sources(spec);

@@ -15,6 +15,7 @@ mod ending;
 mod exchange;
 mod explain;
 mod follow;
+mod given_up;
 mod globals;
 mod judge;
 mod kconfig;
@@ -42,6 +43,7 @@ mod seen;
 mod select;
 mod shared;
 mod statistics;
+mod sweep;
 mod usdt;
 mod verify;
 

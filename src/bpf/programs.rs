@@ -42,9 +42,16 @@ impl Programs for ProgramTable {
 
 impl LoadedProgram {
     fn status(&self) -> Option<ProgramStatus> {
-        let ProgramFacts { id, tag, run_time, run_count, .. } =
+        let ProgramFacts { id, tag, run_time, run_count, missed, .. } =
             program_facts(self.descriptor.as_fd()).ok()?;
-        let tag = format!("{:016x}", u64::from_be_bytes(tag));
-        Some(ProgramStatus { name: self.name.clone(), id, tag, attached: self.attached, run_time, run_count })
+        Some(ProgramStatus {
+            name: self.name.clone(),
+            id,
+            tag: format!("{:016x}", u64::from_be_bytes(tag)),
+            attached: self.attached,
+            run_time,
+            run_count,
+            missed,
+        })
     }
 }

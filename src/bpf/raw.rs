@@ -20,8 +20,8 @@ pub(super) use links::{
     run_iterator, set_filter, set_filter_of, update_link,
 };
 pub(super) use pins::{
-    MapDescription, btf, describe_map, is_link, link_facts, open_pin, open_pinned_map, pin, pin_path,
-    program_of_link,
+    LinkFacts, MapDescription, btf, describe_map, is_link, is_there, link_facts, open_pin, open_pinned_map,
+    pin, pin_path, program_of_link,
 };
 
 /// The kernel's ENOTSUPP, which reaches user space although it is meant not to.
@@ -43,6 +43,10 @@ pub(super) struct MapFacts {
     pub(super) max_entries: u32,
 }
 
+/// Where the number of times ends that a program was left out, in what the kernel says of it.
+const MISSES_END: usize =
+    std::mem::offset_of!(libbpf_sys::bpf_prog_info, recursion_misses) + size_of::<u64>();
+
 /// What a program says of itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct ProgramFacts {
@@ -52,6 +56,8 @@ pub(super) struct ProgramFacts {
     pub(super) run_count: u64,
     /// Instructions that the verifier went through, every path counted; 0 before Linux 5.16.
     pub(super) verified_instructions: u32,
+    /// How often it was left out; none of a kernel that does not count that (before Linux 5.12).
+    pub(super) missed: Option<u64>,
 }
 
 /// A variable of the object's global data.
@@ -335,6 +341,8 @@ pub(super) fn program_facts(program: BorrowedFd<'_>) -> io::Result<ProgramFacts>
         run_time: Duration::from_nanos(info.run_time_ns),
         run_count: info.run_cnt,
         verified_instructions: info.verified_insns,
+        // The kernel says how much of it it has filled.
+        missed: (size as usize >= MISSES_END).then_some(info.recursion_misses),
     })
 }
 

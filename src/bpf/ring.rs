@@ -62,6 +62,21 @@ impl Ring {
         Positions { read: self.reader.get(), written }
     }
 
+    /// How many events wait; what is still being written and what comes after it do not.
+    pub(super) fn waiting(&self) -> u64 {
+        let Positions { read: mut at, written } = self.positions();
+        let data = self.shared.words().get(self.first..).unwrap_or_default();
+        let mut events = 0;
+        while at < written {
+            let place = usize::try_from(at & (self.size - 1)).unwrap_or(usize::MAX) / WORD;
+            let Some(mark) = data.get(place).map(mark).filter(|mark| mark & BUSY == 0) else { break };
+            events += u64::from(mark & DISCARDED == 0);
+            let words = 1 + ((mark & !DISCARDED) as usize).div_ceil(WORD);
+            at += (words * WORD) as u64;
+        }
+        events
+    }
+
     /// Adds events that can be read to `records` until there are `most`, of each the beginning.
     pub(super) fn read(&mut self, most: usize, needs: usize, records: &mut Records) {
         let Positions { read: mut at, written } = self.positions();

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 
 use crate::btf::Kind;
 
-pub use binaries::Binary;
+pub use binaries::{Binary, Identity};
 pub use cache::TtlCache;
 pub use cgroups::select::{CgroupPattern, SelectedCgroup};
 pub use cgroups::{Cgroup, CgroupFollower, CgroupFollowing, CgroupListener};

@@ -55,6 +55,9 @@ pub trait Kernel: Sync {
     /// Why not; nothing changed then, and it takes a new load.
     fn set(&self, loaded: &mut Self::Loaded, spec: &LoadSpec, changes: &[GlobalPatch]) -> Result<(), String>;
 
+    /// What is loaded goes on as what another spec would load, which differs by its name alone.
+    fn rename(&self, _loaded: &mut Self::Loaded, _spec: &LoadSpec) {}
+
     /// Opens the maps that others loaded anew, as another spec has them; what scrapes see then. None of a kernel
     /// without such maps.
     fn open_pins(&self, _loaded: &mut Self::Loaded, _spec: &LoadSpec) -> Option<View> {

@@ -327,6 +327,7 @@ impl<K: Kernel> Supervisor<K> {
         let Some(mut running) = self.units.remove(&from).and_then(|unit| unit.running) else { return };
         running.view.config.clone_from(&name);
         running.bare.config.clone_from(&name);
+        self.kernel.rename(&mut running.loaded, &to.spec.load);
         self.unit(&name).running = Some(running);
         turn.handover.renamed.push((from.clone(), name.clone()));
         // It differs by its name alone, so nothing is to be set.

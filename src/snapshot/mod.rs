@@ -202,6 +202,8 @@ pub struct ProgramStatus {
     pub run_time: Duration,
     /// How often it ran, when the kernel keeps statistics.
     pub run_count: u64,
+    /// How often the kernel left it out although what it waits for happened; none of a kernel that does not count that.
+    pub missed: Option<u64>,
 }
 
 /// Answers for the programs of one config.

@@ -163,11 +163,13 @@ pub enum Loss {
     Decode,
     /// It would have been one more series than a metric may have.
     SeriesLimit,
+    /// It waited over a restart in a buffer that the object does not have in that form any more.
+    Replaced,
 }
 
 impl Loss {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Full, Self::Decode, Self::SeriesLimit];
+    pub const ALL: [Self; 4] = [Self::Full, Self::Decode, Self::SeriesLimit, Self::Replaced];
 
     /// A stable label value for metrics.
     #[must_use]
@@ -176,6 +178,7 @@ impl Loss {
             Self::Full => "buffer_full",
             Self::Decode => "decode",
             Self::SeriesLimit => "series_limit",
+            Self::Replaced => "replaced",
         }
     }
 }

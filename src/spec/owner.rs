@@ -49,6 +49,7 @@ const YIELDING: &[&str] = &[
     "ebpf_exporter_metric_skipped_label_sets_total",
     "ebpf_exporter_metric_untracked_keys",
     "ebpf_exporter_program_verdict",
+    "ebpf_exporter_program_missed_total",
     "ebpf_exporter_program_places",
     "ebpf_exporter_span_requests_failed_total",
     "ebpf_exporter_span_requests_total",

@@ -35,7 +35,7 @@ use super::explain::errno_of;
 use super::keep::Pin;
 use super::log::{self, Log};
 use super::object::LoadedObject;
-use super::raw;
+use super::raw::{self, LinkFacts};
 
 pub(super) use tc::Filter;
 
@@ -127,6 +127,8 @@ pub(super) enum AttachError {
     NoPlace,
     /// What was said leads nowhere.
     Missing(Missing),
+    /// The interface has somebody's qdisc that sees nothing of what goes out.
+    OnlyIngress(String),
     /// The kernel or libbpf refused.
     Refused { errno: i32, log: Log },
 }
@@ -349,7 +351,7 @@ impl Attached {
     /// What holds a program already, by the kernel's word of it.
     pub(super) fn taken_over(link: OwnedFd) -> Self {
         use libbpf_sys as kind;
-        let (kind, _) = raw::link_facts(link.as_fd()).unwrap_or_default();
+        let LinkFacts { kind, .. } = raw::link_facts(link.as_fd()).unwrap_or_default();
         let is_quick = [
             kind::BPF_LINK_TYPE_CGROUP,
             kind::BPF_LINK_TYPE_NETNS,
@@ -390,7 +392,7 @@ impl Attached {
     /// The link of an iterator, which runs when somebody asks.
     pub(super) fn iterator(&self) -> Option<BorrowedFd<'_>> {
         let link = self.link_fd()?;
-        let (kind, _) = raw::link_facts(link).ok()?;
+        let LinkFacts { kind, .. } = raw::link_facts(link).ok()?;
         (kind == libbpf_sys::BPF_LINK_TYPE_ITER).then_some(link)
     }
 

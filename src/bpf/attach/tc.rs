@@ -89,10 +89,13 @@ impl Filter {
         let interface = i32::try_from(at.interface.index).map_err(|_| refused(libc::ENODEV))?;
         // Held until the filter is there, lest another thread finds the qdisc empty.
         let mut made = made();
+        let is_ingress = at.direction == Direction::Ingress;
         if raw::create_clsact(interface).map_err(|error| refused_by_kernel(&error))? {
             made.insert((namespace(), interface));
+        } else if !is_ingress && filters::is_of_ingress_alone(interface) {
+            // The kernel would take the filter, and run it for what comes in.
+            return Err(AttachError::OnlyIngress(at.interface.name.clone()));
         }
-        let is_ingress = at.direction == Direction::Ingress;
         // The kernel gives it numbers of its own.
         let place = FilterPlace { interface, is_ingress, handle: 0, priority: 0 };
         let place = raw::set_filter(program, place, false).map_err(|error| {

@@ -4,6 +4,7 @@
 //! means follows from what was asked, from libbpf's log and from what the machine is like.
 
 mod attachment;
+mod binary;
 mod machine;
 mod verifier;
 

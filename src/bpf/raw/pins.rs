@@ -80,18 +80,31 @@ pub(in crate::bpf) fn pin(descriptor: BorrowedFd<'_>, path: &Path) -> io::Result
     if result < 0 { Err(io::Error::from_raw_os_error(-result)) } else { Ok(()) }
 }
 
-/// The kind of a link, and the program behind it.
+/// What a link says of itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::bpf) struct LinkFacts {
+    pub(in crate::bpf) id: u32,
+    /// The kernel's number of its kind.
+    pub(in crate::bpf) kind: u32,
+    /// The program behind it.
+    pub(in crate::bpf) program: u32,
+}
+
+/// What a link says of itself.
 ///
 /// # Errors
 /// When the descriptor is not one of a link.
-pub(in crate::bpf) fn link_facts(link: BorrowedFd<'_>) -> io::Result<(u32, u32)> {
+pub(in crate::bpf) fn link_facts(link: BorrowedFd<'_>) -> io::Result<LinkFacts> {
     let mut info = libbpf_sys::bpf_link_info::default();
     let mut size = size_of_val(&info) as u32;
     // SAFETY: `info` is plain data of the announced size and outlives the call; its pointers are null and their
     // lengths 0, so that the kernel writes nothing else.
     let result =
         unsafe { libbpf_sys::bpf_link_get_info_by_fd(link.as_raw_fd(), &raw mut info, &raw mut size) };
-    if result < 0 { Err(io::Error::from_raw_os_error(-result)) } else { Ok((info.type_, info.prog_id)) }
+    if result < 0 {
+        return Err(io::Error::from_raw_os_error(-result));
+    }
+    Ok(LinkFacts { id: info.id, kind: info.type_, program: info.prog_id })
 }
 
 /// The program behind a link.
@@ -99,9 +112,22 @@ pub(in crate::bpf) fn link_facts(link: BorrowedFd<'_>) -> io::Result<(u32, u32)>
 /// # Errors
 /// What the kernel answered: it takes `CAP_SYS_ADMIN`.
 pub(in crate::bpf) fn program_of_link(link: BorrowedFd<'_>) -> io::Result<OwnedFd> {
-    let (_, program) = link_facts(link)?;
+    let LinkFacts { program, .. } = link_facts(link)?;
     // SAFETY: the call takes no pointers.
     own(unsafe { libbpf_sys::bpf_prog_get_fd_by_id(program) })
+}
+
+/// Whether there is a link of this number.
+///
+/// # Errors
+/// What the kernel answered: it takes `CAP_SYS_ADMIN`.
+pub(in crate::bpf) fn is_there(link: u32) -> io::Result<bool> {
+    // SAFETY: the call takes no pointers.
+    match own(unsafe { libbpf_sys::bpf_link_get_fd_by_id(link) }) {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 fn c_path(path: &Path) -> io::Result<CString> {

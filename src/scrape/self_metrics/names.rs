@@ -31,6 +31,8 @@ names! {
         "What became of a program: attached, waiting, unsupported, broken or disabled; the value is always 1";
     PROGRAM_PLACES GAUGE "ebpf_exporter_program_places"
         "At how many places a program is attached: interfaces, cgroups, CPUs, files";
+    PROGRAM_MISSED COUNTER "ebpf_exporter_program_missed_total"
+        "How many times the kernel did not run a program although what it waits for happened, because another one or itself was at work on that CPU";
     PROGRAM_RUN_TIME COUNTER "ebpf_exporter_ebpf_program_run_time_seconds"
         "How long has the program been executing";
     PROGRAM_RUN_COUNT COUNTER "ebpf_exporter_ebpf_program_run_count_total"
@@ -76,7 +78,7 @@ names! {
     EVENTS COUNTER "ebpf_exporter_events_total"
         "Events that were read from a buffer, by the buffer's map";
     EVENTS_LOST COUNTER "ebpf_exporter_events_lost_total"
-        "Events that are missing in what is counted, by reason: buffer_full, decode, series_limit, or what its program calls it";
+        "Events that are missing in what is counted, by reason: buffer_full, decode, series_limit, replaced, or what its program calls it";
     EVENTS_UNREAD GAUGE "ebpf_exporter_events_unread_bytes"
         "Bytes of events that waited in a ring buffer when this scrape began";
     CLIENTS_CUT COUNTER "ebpf_exporter_http_clients_cut_total"

@@ -30,6 +30,12 @@ pub(super) fn collect(generation: &Generation, statistics: bool, families: &mut 
                 ("id", id.as_str()),
             ];
             families.add(&names::PROGRAM_INFO, &info, 1.0);
+            if let Some(missed) = program.missed {
+                let [config, program, ..] = info;
+                #[allow(clippy::cast_precision_loss)]
+                let missed = missed as f64;
+                families.add(&names::PROGRAM_MISSED, &[config, program], missed);
+            }
             let labels = [("id", id.as_str())];
             families.add(&names::PROGRAM_ATTACHED, &labels, f64::from(u8::from(program.attached)));
             if statistics {

@@ -74,6 +74,7 @@ fn programs_are_described_and_counted_when_the_kernel_counts() {
         attached: true,
         run_time: Duration::from_millis(1500),
         run_count: 3,
+        missed: Some(5),
     };
     for statistics in [false, true] {
         let mut member = member("c", vec![], vec![]);
@@ -89,7 +90,18 @@ fn programs_are_described_and_counted_when_the_kernel_counts() {
             expected.push(r#"ebpf_exporter_ebpf_program_run_time_seconds{id="7"} 1.5"#);
         }
         assert_eq!(lines(&page, "ebpf_exporter_ebpf_program"), expected);
+        let missed = [r#"ebpf_exporter_program_missed_total{config="c",program="on_exec"} 5"#];
+        assert_eq!(lines(&page, "ebpf_exporter_program_missed"), missed);
     }
+}
+
+/// Linux before 5.12 does not count what it leaves out, which is not the same as nothing.
+#[test]
+fn what_the_kernel_does_not_count_is_not_said_to_be_none() {
+    let mut member = member("c", vec![], vec![]);
+    member.view.programs = Arc::new(LiteralPrograms(vec![ProgramStatus::default()]));
+    let page = text(&scraper_with(vec![member], Settings::default()).scrape(&plain()));
+    assert!(page.contains("ebpf_exporter_ebpf_program_info{") && !page.contains("missed"), "{page}");
 }
 
 #[test]

@@ -1,5 +1,8 @@
 //! Maps and links that are files below a BPF file system.
 
+/// Events that wait while the exporter is away.
+mod events;
+
 /// Maps that somebody else loaded.
 mod from_pin;
 
@@ -11,6 +14,9 @@ mod kinds;
 
 /// Maps that outlive the exporter.
 mod pin_path;
+
+/// Configs that get another name, or go.
+mod renamed;
 
 /// Maps of several configs.
 mod shared;
