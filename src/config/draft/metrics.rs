@@ -211,7 +211,11 @@ impl Draft<'_> {
     fn variable(&mut self, shown: &Shown<'_>) {
         let name = &shown.variable.name;
         let group = if shown.slots.is_some() { "histograms" } else { member_group(name, &shown.member) };
-        let group = if group == "histograms" && shown.slots.is_none() { "counters" } else { group };
+        let group = match shown.member.kind {
+            MemberKind::Scalar(ScalarKind::Signed) if shown.aside.is_some() => "gauges",
+            _ if group == "histograms" && shown.slots.is_none() => "counters",
+            _ => group,
+        };
         let wanted = match shown.member.path.as_str() {
             path if !path.is_empty() && shown.slots.is_none() => {
                 format!("{}_{}", name.strip_suffix("_total").unwrap_or(name), words::name(path))

@@ -113,14 +113,20 @@ pub(super) fn shown(object: &ObjectInfo) -> Vec<Shown<'_>> {
         let found = metrics_of(object, variable, &mut room);
         let is_histogram = found.iter().any(|one| one.slots.is_some());
         let counts = counts(&variable.name);
-        if says_so(&variable.name) || is_histogram || (counts && object.initial_value(variable).is_zero()) {
+        // What is counted down as well is no counter, whatever its name.
+        let falls = found.iter().any(|one| one.member.kind == MemberKind::Scalar(ScalarKind::Signed));
+        let named = says_so(&variable.name) || (counts && object.initial_value(variable).is_zero());
+        if is_histogram || (named && !falls) {
             shown.extend(found);
         } else if !variable.is_static
             && aside.len() < MOST
             && found.iter().all(|one| one.member.path.is_empty())
         {
-            let why =
-                if counts { "it does not begin with 0" } else { "its name does not say that it counts" };
+            let why = match (falls, counts) {
+                (true, _) => "it is signed, as what falls again",
+                (false, true) => "it does not begin with 0",
+                (false, false) => "its name does not say that it counts",
+            };
             let why = format!("{} may be for the programs alone ({why})", variable.name);
             aside.extend(found.into_iter().map(|one| Shown { aside: Some(why.clone()), ..one }));
         }
