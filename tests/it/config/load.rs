@@ -225,6 +225,7 @@ fn values_that_do_not_fit_are_told() {
         ("flag: 2", "global-type 1:17", "true or false"),
         ("flag: maybe", "global-type 1:17", "true or false"),
         ("letter: ab", "global-type 1:19", "one character"),
+        ("grid: [1, 2]", "global-type 1:17", "a list of up to 2 lists of up to 2 values (u32[2][2])"),
         ("letter: 256", "global-range 1:19", "-128 to 255"),
         ("single: 1e300", "global-range 1:19", "float"),
         ("single: x", "global-type 1:19", "a number (float)"),
