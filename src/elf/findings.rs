@@ -83,8 +83,13 @@ impl ObjectInfo {
             why.join(", ")
         );
         let said = if self.license.is_none() { "none".to_owned() } else { format!("\"{license}\"") };
-        found.push(
+        let problem = if program.autoload {
             Problem::error("licence-not-gpl", place.clone(), message)
+        } else {
+            Problem::warning("licence-not-gpl", place.clone(), message)
+        };
+        found.push(
+            problem
                 .found(format!("the licence {said}"))
                 .help("char LICENSE[] SEC(\"license\") = \"GPL\"; or \"Dual BSD/GPL\", \"Dual MIT/GPL\", \"Dual MPL/GPL\""),
         );
@@ -149,7 +154,8 @@ fn attachment(program: &ProgramInfo, kind: &SectionKind, place: Place) -> Option
         );
         return Some(Problem::error("no-target", place, message).help(help));
     }
-    if program.attaches() {
+    // What is not loaded may be for somebody else, which is how that is said.
+    if program.attaches() || !program.autoload {
         return None;
     }
     let message = format!("`{name}` is loaded but not attached: its section `{section}` does not say where");

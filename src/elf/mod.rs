@@ -70,6 +70,8 @@ pub struct ProgramInfo {
     pub instruction_floor: Option<(Kernel, &'static str)>,
     /// Whether it takes `CAP_PERFMON`: because it traces, or for what it does with pointers and helpers.
     pub takes_perfmon: bool,
+    /// Whether it is to be attached as a filter of tc does as well, which every kernel takes, whatever its section.
+    pub is_filter: bool,
 }
 
 /// A function of the object.

@@ -86,6 +86,26 @@ fn maps_whose_names_are_cut_alike_are_told() {
     check_object(&(map("a_rather_long_1") + &map("a_rather_long_2")), &[], &[]);
 }
 
+/// Of tc only who asks for links needs a kernel that has them.
+#[test]
+fn filters_do_where_there_are_no_links() {
+    #[track_caller]
+    fn check(section: &str, mode: &str, floor: &str) {
+        let folder = Folder::new(&[]);
+        let attach = format!("{{interface: lo, direction: ingress, mode: {mode}}}");
+        let text = format!(
+            "programs: {{probe: {{attach: {{tc: {attach}}}}}}}\nmetrics: {{gauges: [{{name: queue_tasks, help: h}}]}}\n"
+        );
+        folder.add("a", &text, &format!("{OBJECT}SEC(\"{section}\") int probe(void *ctx) {{ return 0; }}"));
+        let said = folder.check(&["."]).stdout;
+        assert!(said.contains(&format!("Linux {floor}: `probe` (section ")), "{section} {mode}: {said}");
+    }
+    check("tc/ingress", "auto", "4.1");
+    check("tcx/ingress", "classic", "4.1");
+    check("tcx/ingress", "tcx", "6.6");
+    check("tc/ingress", "tcx", "6.6");
+}
+
 #[test]
 fn many_series_are_told_before_prometheus_tells() {
     let source = SOURCE.replace(
@@ -128,7 +148,12 @@ fn helpers_for_the_gpl_alone_want_its_licence() {
 fn sections_that_nobody_attaches_are_told() {
     check_object("SEC(\"tc\") int probe(void *ctx) { return 0; }", &[], &["?not-attachable -"]);
     check_object("SEC(\"nonsense/x\") int probe(void *ctx) { return 0; }", &[], &["!unknown-section -"]);
-    check_object("SEC(\"?tc\") int probe(void *ctx) { return 0; }", &[], &["?not-attachable -"]);
+    // Both say that it is meant.
+    check_object("SEC(\"?tc\") int probe(void *ctx) { return 0; }", &[], &[]);
+    let folder = Folder::new(&[]);
+    let text = "programs: {probe: {enabled: false}}\nmetrics: {gauges: [{name: queue_tasks, help: h}]}\n";
+    folder.add("a", text, &format!("{OBJECT}SEC(\"tc\") int probe(void *ctx) {{ return 0; }}"));
+    assert_eq!(folder.brief(&["."]), [""; 0]);
 }
 
 const VMLINUX: &str = "--btf=/sys/kernel/btf/vmlinux";
