@@ -15,6 +15,7 @@ mod kind;
 mod maps;
 mod memory;
 mod needs;
+mod options;
 mod placement;
 mod pointers;
 mod programs;
@@ -40,6 +41,7 @@ pub use helpers::{Helper, is_gpl_compatible};
 pub use kind::MapKind;
 pub use memory::Memory;
 pub use needs::Need;
+pub use options::ALWAYS_SET;
 pub use raw_btf::btf_section;
 pub use sections::SectionKind;
 pub use values::Value;
@@ -68,6 +70,8 @@ pub struct ProgramInfo {
     pub instruction_floor: Option<(Kernel, &'static str)>,
     /// Whether it takes `CAP_PERFMON`: because it traces, or for what it does with pointers and helpers.
     pub takes_perfmon: bool,
+    /// Whether it is to be attached as a filter of tc does as well, which every kernel takes, whatever its section.
+    pub is_filter: bool,
 }
 
 /// A function of the object.

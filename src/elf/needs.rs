@@ -28,7 +28,7 @@ impl ProgramInfo {
     /// The first kernel that knows its kind of section.
     #[must_use]
     pub fn section_needs(&self) -> Option<Need> {
-        let kind = SectionKind::of(&self.section)?;
+        let kind = SectionKind::of(if self.is_filter { "tc" } else { &self.section })?;
         kind.floor.map(|kernel| need(kernel, format!("section {}", kind.prefix())))
     }
 }

@@ -64,6 +64,7 @@ pub(super) fn programs(file: &File<'_>) -> Result<(Vec<ProgramInfo>, Vec<Functio
             section: section.strip_prefix('?').unwrap_or(section).to_owned(),
             autoload: !section.starts_with('?'),
             takes_perfmon,
+            is_filter: false,
             helpers,
             instructions: reached
                 .iter()

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use super::file::read_at_most;
 use super::{Pattern, Roots};
+use crate::elf::SectionKind;
 
 /// How many functions one program is attached to at most: each takes a descriptor, and time at the end.
 pub const MOST_FUNCTIONS: usize = 512;
@@ -15,6 +16,15 @@ const LARGEST: u64 = 128 << 20;
 
 /// What the compiler and the kernel put beside functions.
 const NO_FUNCTIONS: [&str; 4] = ["__pfx_", "__cfi_", "__ftrace_invalid_address", "bpf_prog_"];
+
+/// The pattern by which a section means several functions, each of which gets a probe of its own; none for sections of
+/// other kinds, and for one function.
+#[must_use]
+pub fn pattern_of_functions(section: &str, function: &str) -> Option<Pattern> {
+    let kind = SectionKind::of(section)?;
+    let pattern = Pattern::new(function);
+    (matches!(kind.prefix(), "kprobe" | "kretprobe") && !pattern.is_exact()).then_some(pattern)
+}
 
 /// The functions whose names match, each once, in their order.
 ///

@@ -271,13 +271,13 @@ fn advice(section: &str, errno: i32, program: &Program<'_>, kernel: &Kernel) -> 
 /// Ways to attach to many functions at once came late, and not every kernel is built with them.
 /// A kernel that knows one says of a function that is missing something else than this.
 fn unknown_kind(kind: &str, errno: i32, machine: &Machine) -> Option<String> {
-    let (since, option, instead) = match kind {
-        "kprobe.multi" => ((5, 18), "CONFIG_FPROBE", "kprobe"),
-        "kretprobe.multi" => ((5, 18), "CONFIG_FPROBE", "kretprobe"),
-        "kprobe.session" => ((6, 10), "CONFIG_FPROBE", "kprobe"),
-        "uprobe.multi" | "uprobe.multi.s" => ((6, 6), "CONFIG_UPROBES", "uprobe"),
-        "uretprobe.multi" | "uretprobe.multi.s" => ((6, 6), "CONFIG_UPROBES", "uretprobe"),
-        "uprobe.session" | "uprobe.session.s" => ((6, 13), "CONFIG_UPROBES", "uprobe"),
+    let (since, instead) = match kind {
+        "kprobe.multi" => ((5, 18), "kprobe"),
+        "kretprobe.multi" => ((5, 18), "kretprobe"),
+        "kprobe.session" => ((6, 10), "kprobe"),
+        "uprobe.multi" | "uprobe.multi.s" => ((6, 6), "uprobe"),
+        "uretprobe.multi" | "uretprobe.multi.s" => ((6, 6), "uretprobe"),
+        "uprobe.session" | "uprobe.session.s" => ((6, 13), "uprobe"),
         _ => return None,
     };
     let advice = match instead {
@@ -292,12 +292,19 @@ fn unknown_kind(kind: &str, errno: i32, machine: &Machine) -> Option<String> {
         let ((major, minor), release) = (since, &machine.release);
         return Some(format!("`{kind}` came with Linux {major}.{minor}, and this is {release}: {advice}"));
     }
-    (errno == libc::EOPNOTSUPP).then(|| format!("this kernel is built without `{kind}` ({option}): {advice}"))
+    (errno == libc::EOPNOTSUPP)
+        .then(|| format!("this kernel is built without `{kind}` ({}): {advice}", option_of(kind)))
+}
+
+/// The option that a kernel is built with which has a kind of hook.
+fn option_of(kind: &str) -> &'static str {
+    let options = SectionKind::of(kind).map_or(&[][..], |kind| kind.kernel_options(None));
+    options.first().copied().unwrap_or_default()
 }
 
 fn kprobe(target: &str, kernel: &Kernel) -> String {
     if !kernel.kprobes {
-        return "this kernel has no kprobes (CONFIG_KPROBES): use a tracepoint instead".to_owned();
+        return format!("this kernel has no kprobes ({}): use a tracepoint instead", option_of("kprobe"));
     }
     // What libbpf tries beforehand hides that this is the reason.
     if kernel.machine.lockdown.as_deref() == Some("confidentiality") {

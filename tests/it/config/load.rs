@@ -225,6 +225,7 @@ fn values_that_do_not_fit_are_told() {
         ("flag: 2", "global-type 1:17", "true or false"),
         ("flag: maybe", "global-type 1:17", "true or false"),
         ("letter: ab", "global-type 1:19", "one character"),
+        ("grid: [1, 2]", "global-type 1:17", "a list of up to 2 lists of up to 2 values (u32[2][2])"),
         ("letter: 256", "global-range 1:19", "-128 to 255"),
         ("single: 1e300", "global-range 1:19", "float"),
         ("single: x", "global-type 1:19", "a number (float)"),
@@ -330,7 +331,8 @@ fn programs_and_choices_are_checked() {
         ("choose: [[first, second], [third, first]]", &["chosen-twice 1:35"], "choose[0][0]"),
         ("choose: [[first, first]]", &["chosen-twice 1:18"], "choose[0][0]"),
         ("choose: [[first]]", &["short-choice 1:10"], "two programs"),
-        ("choose: [first, second]", &["wrong-type 1:10", "wrong-type 1:17"], "a list of programs"),
+        ("choose: [first, second]", &["wrong-type 1:9"], "choose: [[first, second]]"),
+        ("choose: [first, [second, third]]", &["wrong-type 1:10"], "a list of programs"),
     ] {
         bad(text, problems, words);
     }

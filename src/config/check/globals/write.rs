@@ -84,6 +84,22 @@ impl Writer<'_, '_> {
             self.sink.report(&value.spot, problem);
             return;
         }
+        // Inner brackets that were left out are one mistake.
+        let is_flat = items.len() > 1 && items.iter().all(|item| matches!(item.shape, ValueShape::Scalar(_)));
+        let element = self.btf.member(array.type_id, "[0]");
+        if let Some(element) = element.ok().filter(|_| is_flat)
+            && let MemberKind::Array { count: inner, .. } = element.kind
+        {
+            let message = format!("`{name}` has another type");
+            let problem = Problem::error("global-type", Place::default(), message)
+                .expected(format!(
+                    "a list of up to {count} lists of up to {inner} values ({})",
+                    type_name(array)
+                ))
+                .found(value.found.clone());
+            self.sink.report(&value.spot, problem);
+            return;
+        }
         for (index, item) in items.iter().enumerate() {
             match self.btf.member(array.type_id, &format!("[{index}]")) {
                 Ok(element) => self.value(&moved(element, array), &format!("{name}[{index}]"), item),
@@ -146,7 +162,7 @@ impl Writer<'_, '_> {
                 );
                 problem.help = suggest::help("members there are", name, known.iter().map(String::as_str));
                 if problem.help.is_none() {
-                    problem = problem.expected("the name of the variable alone");
+                    problem = problem.expected(suggest::instead(within));
                 }
                 problem
             }
