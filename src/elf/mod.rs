@@ -36,6 +36,7 @@ pub use error::{ElfError, Guess};
 pub use floors::{Kernel, flag_names, flags_floor};
 pub use helpers::{Helper, is_gpl_compatible};
 pub use kind::MapKind;
+pub use maps::MAPS_OF_USDT;
 pub use memory::Memory;
 pub use needs::Need;
 pub use raw_btf::btf_section;
