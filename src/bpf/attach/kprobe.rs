@@ -12,8 +12,7 @@ use super::{AttachError, Attached, Missing, Target, refused};
 /// The functions that are meant. For programs of many at once a pattern is one place.
 pub(super) fn targets(function: &str, section: &str, host: &Host) -> Vec<Target> {
     let pattern = Pattern::new(function);
-    let is_of_one = matches!(section.split('/').next(), Some("kprobe" | "kretprobe"));
-    if pattern.is_exact() || !is_of_one {
+    if pattern.is_exact() || !is_of_one(section) {
         return vec![Target::Kprobe(function.to_owned())];
     }
     match host.select_functions(&pattern) {
@@ -25,6 +24,11 @@ pub(super) fn targets(function: &str, section: &str, host: &Host) -> Vec<Target>
             vec![Target::Missing(Missing::Functions { pattern: function.to_owned(), count })]
         }
     }
+}
+
+/// Whether a program has a probe of its own for each function.
+pub(super) fn is_of_one(section: &str) -> bool {
+    matches!(section.split('/').next(), Some("kprobe" | "kretprobe"))
 }
 
 pub(super) fn attach(
