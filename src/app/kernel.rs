@@ -1,15 +1,15 @@
 //! The real kernel behind the supervisor's trait.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use caps::Capability;
 
 use super::privileges;
 use crate::bpf::{self, Attaching, Loaded, MapOpener, Prepared};
 use crate::cli::{Keep, KeptCapability, Options};
-use crate::host::Host;
+use crate::host::{Host, Reserve};
 use crate::problem::{Place, Problem};
 use crate::reload::{Found, Kernel, Moved, Started};
 use crate::snapshot::View;
@@ -23,6 +23,8 @@ pub struct BpfKernel {
     keep: Keep,
     /// Whether capabilities were given up.
     is_reduced: Arc<AtomicBool>,
+    /// Descriptors that are kept while objects are loaded.
+    reserve: Mutex<Weak<Reserve>>,
 }
 
 /// Gives back what only loads and checks ask for: the kernel's types, and libbpf's copy of them, are megabytes.
@@ -45,6 +47,7 @@ impl BpfKernel {
             host,
             stop,
             keep: options.keep.clone(),
+            reserve: Mutex::default(),
             is_reduced: Arc::default(),
         }
     }
@@ -86,6 +89,16 @@ impl BpfKernel {
         told.recv().unwrap_or_else(|_| Err("its thread ended".to_owned()))
     }
 
+    /// Descriptors that all who load cannot take; one reserve for all that do at once.
+    pub fn reserve(&self) -> Arc<Reserve> {
+        let mut reserve = self.reserve.lock().unwrap_or_else(PoisonError::into_inner);
+        reserve.upgrade().unwrap_or_else(|| {
+            let taken = Arc::new(Reserve::take());
+            *reserve = Arc::downgrade(&taken);
+            taken
+        })
+    }
+
     fn is_reduced(&self) -> bool {
         self.keep != Keep::All && self.is_reduced.load(Ordering::Relaxed)
     }
@@ -120,6 +133,7 @@ impl Kernel for BpfKernel {
         if spec.has_object() && self.is_reduced() && !privileges::may_load() {
             return Err(vec![given_up(spec)]);
         }
+        let _reserve = self.reserve();
         bpf::prepare(spec, &self.host, &self.options, running)
     }
 
@@ -156,6 +170,7 @@ impl Kernel for BpfKernel {
         strictly: bool,
         running: Option<&mut Loaded>,
     ) -> Result<Started<Loaded>, Vec<Problem>> {
+        let _reserve = self.reserve();
         let attaching = if strictly { Attaching::Strictly } else { Attaching::AsFarAsPossible };
         let mut loaded = prepared.commit(&self.host, &self.options, attaching, running)?;
         let (view, mut problems) = (loaded.view(), loaded.problems().to_vec());

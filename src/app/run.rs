@@ -8,7 +8,7 @@ use std::time::Instant;
 use anyhow::Context;
 
 use super::configs::ConfigFolder;
-use super::descriptors::{self, Reserve};
+use super::descriptors;
 use super::handler::Handler;
 use super::kernel::{self, BpfKernel};
 use super::listeners::HandedOver;
@@ -134,10 +134,10 @@ impl Start<'_> {
         let asks_for_symbols =
             found.configs.iter().filter_map(|config| config.spec.as_ref()).any(Spec::asks_for_symbols);
         let symbols = asks_for_symbols.then(|| host.open_symbols());
-        let reserve = Reserve::take();
         let stop = signals.stop_flag();
         let kernel = BpfKernel::new(options, Arc::clone(&host), Arc::clone(&stop)).with_keep(keep, &found);
         let is_reduced = kernel.reduced_flag();
+        let reserve = kernel.reserve();
         let mut supervisor = Supervisor::start(kernel, found, handler.scraper());
         drop(reserve);
         kernel::forget_load(&host);

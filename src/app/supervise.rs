@@ -9,7 +9,6 @@ use std::time::Duration;
 use anyhow::Context;
 
 use super::configs::ConfigFolder;
-use super::descriptors::Reserve;
 use super::kernel::{self, BpfKernel};
 use super::privileges::{self, PrivilegeError};
 use super::{notify, verdict};
@@ -52,7 +51,7 @@ impl Supervising {
             verdict::log(&supervisor.probe());
             folder.follow(watcher);
             let _ = tell_probed.send(());
-            let mut observer = Teller { host, reserve: None };
+            let mut observer = Teller { host };
             serve(supervisor, &mut folder, &mut observer, &orders);
         };
         let thread = std::thread::Builder::new()
@@ -88,20 +87,16 @@ impl Supervising {
 /// Tells what reloads do.
 struct Teller {
     host: Arc<Host>,
-    /// Descriptors that whoever loads cannot take.
-    reserve: Option<Reserve>,
 }
 
 impl Observer for Teller {
     fn begins(&mut self, is_asked_for: bool) {
-        self.reserve = Some(Reserve::take());
         if is_asked_for {
             notify::reloading();
         }
     }
 
     fn ended(&mut self, report: &Report, took: Duration, is_asked_for: bool) {
-        self.reserve = None;
         kernel::forget_load(&self.host);
         let milliseconds = took.as_millis();
         for (config, change) in &report.changes {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use libbpf_rs::ProgramMut;
 
-use crate::host::Host;
+use crate::host::{Host, are_left};
 
 use super::attach::{self, AttachError, Attached, Target, Wanted};
 use super::exchange::{Attachment, Planned};
@@ -68,6 +68,9 @@ impl Loaded {
     /// Looks for places: attaches programs to those that have come, and lets go of those that are gone.
     /// Whether anything has changed.
     pub fn follow(&mut self, host: &Host) -> bool {
+        if !are_left() {
+            return false;
+        }
         let mut followers = std::mem::take(&mut self.followers);
         let mut has_changed = false;
         let mut room = MOST_AT_ONCE;
@@ -100,13 +103,20 @@ impl Loaded {
         if targets.iter().any(Target::is_untold) {
             return false;
         }
-        if targets == follower.found && !is_retry {
+        let is_lost = self.held.links.held.iter().any(|held| is_lost(held, &follower.program));
+        if targets == follower.found && !is_retry && !is_lost {
+            return false;
+        }
+        // What others took of descriptors meanwhile, the look could not.
+        if !are_left() {
+            follower.modules = None;
             return false;
         }
         if is_retry {
             follower.retry = now + RETRY;
         }
         let mut has_changed = self.let_go(&follower.program, &targets);
+        has_changed |= self.let_go_of_lost(&follower.program);
         let held: HashSet<&Target> = places(&self.held.links.held, &follower.program).collect();
         let failed = self.failures.iter().map(|failure| &failure.planned);
         let failed = failed.filter(|planned| planned.program == follower.program);
@@ -158,6 +168,16 @@ impl Loaded {
         has_changed
     }
 
+    /// Lets go of what others took off its place, so that the program is attached there anew.
+    fn let_go_of_lost(&mut self, program: &str) -> bool {
+        let lost: Vec<_> = self.held.links.held.extract_if(.., |held| is_lost(held, program)).collect();
+        for attachment in &lost {
+            let place = &attachment.place;
+            tracing::warn!(config = self.spec.name, program, %place, "taken off by others; it is attached anew");
+        }
+        !lost.is_empty()
+    }
+
     /// Attaches a program to one more place. What failed before is said once.
     fn attach_one(&mut self, program: &str, place: Target, host: &Host) -> bool {
         let planned = Planned { program: program.to_owned(), place };
@@ -200,6 +220,11 @@ impl Loaded {
     ) -> crate::problem::Problem {
         explain::attachment(error, &self.spec, planned, program, host)
     }
+}
+
+/// Whether others took a program off its place.
+fn is_lost(held: &Attachment<Attached, Target>, program: &str) -> bool {
+    held.program == program && !held.link.is_at_work()
 }
 
 fn places<'a>(

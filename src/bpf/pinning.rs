@@ -78,7 +78,7 @@ pub(super) fn make_room(path: &Path) -> io::Result<()> {
 fn unfit(spec: &LoadSpec, name: &str, path: &Path, there: BorrowedFd<'_>) -> Vec<Problem> {
     let problem = |difference: Difference| {
         let message = format!(
-            "the map that is pinned at {} is not `{name}`: another {}",
+            "the map that is pinned at {} is not `{name}`: it differs in {}",
             path.display(),
             difference.what
         );
@@ -126,9 +126,11 @@ fn no_room(spec: &LoadSpec, name: &str, path: &Path, error: &io::Error) -> Probl
 
 fn unopened(spec: &LoadSpec, name: &str, path: &Path, error: &io::Error) -> Problem {
     let message = format!("what is pinned at {} cannot be used for `{name}`", path.display());
+    // The kernel says of a folder that permission is denied.
+    let found = if path.is_dir() { "a folder".to_owned() } else { error.to_string() };
     Problem::error("pin-place", place(spec, name), message)
         .expected("a map below a BPF file system, or nothing")
-        .found(error.to_string())
+        .found(found)
         .help("name another path, or remove what is there; a BPF file system is mounted by `mount -t bpf bpf /sys/fs/bpf`")
 }
 

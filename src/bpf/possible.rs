@@ -10,7 +10,7 @@ use libbpf_rs::ProgramType;
 
 use crate::btf::Kind;
 use crate::elf::SectionKind;
-use crate::host::{Host, MOST_FUNCTIONS, Pattern};
+use crate::host::{Host, MOST_FUNCTIONS, Pattern, pattern_of_functions};
 use crate::spec::{Attach, Tc, TcMode};
 
 use super::attach::tracefs;
@@ -24,6 +24,7 @@ const ALWAYS: &str = "btf_trace_sched_switch";
 /// # Errors
 /// The reason, when it is certain.
 pub(super) fn possible(section: &str, kind: ProgramType, host: &Host) -> Result<(), String> {
+    built_with(section, host)?;
     let (name, target) = section.split_once('/').unwrap_or((section, ""));
     // Sleepable programs have the same targets.
     let base = name.strip_suffix(".s").unwrap_or(name);
@@ -43,8 +44,8 @@ pub(super) fn possible(section: &str, kind: ProgramType, host: &Host) -> Result<
         "iter" => return typed(host, &format!("bpf_iter_{target}"), Kind::Func, "iterator", target),
         "kprobe" | "kretprobe" => {
             kprobes(host)?;
-            if target.contains(['*', '?']) {
-                functions(host, target)?;
+            if let Some(pattern) = pattern_of_functions(section, target) {
+                functions(host, &pattern)?;
                 return supported(kind, host);
             }
             symbol(host, &[target.split('+').next().unwrap_or(target).to_owned()], target)?;
@@ -86,6 +87,19 @@ pub(super) fn hook(section: &str, attach: Option<&Attach>, host: &Host) -> Resul
     }
     let since = kind.floor.map_or("a later one has".to_owned(), |floor| format!("came with Linux {floor}"));
     Err(format!("this kernel does not attach by {name}, which {since}"))
+}
+
+/// Whether the kernel was built with what the hook needs, where the machine tells.
+fn built_with(section: &str, host: &Host) -> Result<(), String> {
+    let Some(kind) = SectionKind::of(section) else { return Ok(()) };
+    let options = kind.kernel_options(kind.target(section));
+    if options.is_empty() {
+        return Ok(());
+    }
+    match host.kernel_build().ok().and_then(|build| build.lacks(options)) {
+        Some(option) => Err(format!("this kernel is built without {option}")),
+        None => Ok(()),
+    }
 }
 
 fn tracepoint(target: &str) -> Result<(), String> {
@@ -144,8 +158,8 @@ fn kprobes(host: &Host) -> Result<(), String> {
 }
 
 /// Whether as many functions match as one program can be attached to, where the machine tells.
-fn functions(host: &Host, pattern: &str) -> Result<(), String> {
-    match host.select_functions(&Pattern::new(pattern)).map(|found| found.len()) {
+fn functions(host: &Host, pattern: &Pattern) -> Result<(), String> {
+    match host.select_functions(pattern).map(|found| found.len()) {
         Ok(0) => Err(format!("no function of this kernel that takes probes matches `{pattern}`")),
         Ok(count) if count > MOST_FUNCTIONS => Err(format!(
             "{count} functions of this kernel match `{pattern}`, and {MOST_FUNCTIONS} are the most"
@@ -207,7 +221,12 @@ mod tests {
              ffffffffc0000000 t __traceiter_of_a_module\t[module]\n",
         )
         .unwrap();
-        let host = Host::new(Roots { procfs: path.into(), sysfs: path.into(), ..Roots::default() });
+        let host = Host::new(Roots {
+            rootfs: path.into(),
+            procfs: path.into(),
+            sysfs: path.into(),
+            ..Roots::default()
+        });
         (folder, host)
     }
 
@@ -328,6 +347,22 @@ mod tests {
         for section in ["uprobe//proc/self/exe:main", "uprobe/libc.so.6:malloc", "uprobe"] {
             check(&host, section, None);
         }
+    }
+
+    #[test]
+    fn options_that_the_kernel_was_built_without_are_told() {
+        let (folder, host) = machine();
+        std::fs::create_dir_all(folder.path().join("bus/event_source/devices/kprobe")).unwrap();
+        let say = |text: &str| std::fs::write(folder.path().join("config.gz"), text).unwrap();
+        say("CONFIG_BPF_SYSCALL=y\nCONFIG_BPF_EVENTS=y\nCONFIG_DEBUG_INFO_BTF=y\n");
+        check(&host, "kprobe/do_exit", Some("this kernel is built without CONFIG_KPROBES"));
+        check(&host, "fentry/do_exit", Some("this kernel is built without CONFIG_BPF_JIT"));
+        check(&host, "lsm/file_open", Some("this kernel is built without CONFIG_BPF_LSM"));
+        check(&host, "tp_btf/sched_switch", None);
+        check(&host, "xdp/eth0", None);
+        // It answers a program's questions alone.
+        say("CONFIG_HZ=250\n");
+        check(&host, "kprobe/do_exit", None);
     }
 
     #[test]

@@ -134,7 +134,8 @@ fn unfit(spec: &LoadSpec, own: &str, name: &str, difference: Difference) -> Prob
         map: Some(own.to_owned()),
         ..Place::default()
     };
-    let message = format!("the map that is shared as `{name}` is not `{own}`: another {}", difference.what);
+    let message =
+        format!("the map that is shared as `{name}` is not `{own}`: it differs in {}", difference.what);
     Problem::error("shared-layout", place, message)
         .expected(difference.expected)
         .found(difference.found)

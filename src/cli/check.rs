@@ -25,6 +25,8 @@ pub struct CheckOptions {
     pub max_series: Option<usize>,
     /// `--btf`: types of the kernel that the objects are meant for.
     pub btf: Option<PathBuf>,
+    /// `--kconfig`: how that kernel was built.
+    pub kconfig: Option<PathBuf>,
 }
 
 /// How problems are told.
@@ -76,6 +78,11 @@ pub(super) struct Arguments {
     /// Types (BTF) of the kernel that the objects are meant for [default: the running kernel's, where it has them].
     #[arg(long, value_name = "FILE")]
     btf: Option<PathBuf>,
+
+    /// How that kernel was built: its configuration, plain or packed by gzip [default: the running kernel's, where
+    /// there is no --btf].
+    #[arg(long, value_name = "FILE")]
+    kconfig: Option<PathBuf>,
 }
 
 impl Arguments {
@@ -89,6 +96,7 @@ impl Arguments {
             namespace: self.metrics_namespace,
             max_series: self.metrics_max_series.filter(|max| *max > 0),
             btf: self.btf,
+            kconfig: self.kconfig,
         }
     }
 }

@@ -131,6 +131,7 @@ fn check_takes_paths() {
         namespace: "ebpf_exporter".into(),
         max_series: None,
         btf: None,
+        kconfig: None,
     };
     check_words(&["check", "a.yaml", "b"], plain.clone());
     let all = ["check", "--format=json", "a.yaml", "--load", "--btf", "x", "--object.dir=o", "--strict", "b"];

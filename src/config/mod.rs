@@ -216,11 +216,7 @@ fn refused_problem(file: &ConfigFile, refused: &yaml::Refused) -> Problem {
         yaml::Refused::Syntax { message, position } => {
             place.position = *position;
             let problem = Problem::error("yaml-syntax", place, format!("not YAML: {message}"));
-            if message.contains("character that cannot start any token") {
-                return problem
-                    .help("indent with spaces; text that starts with @, ` or % needs quotes; | and > stand outside of [] and {} only");
-            }
-            problem
+            Problem { help: yaml::advice(message).map(str::to_owned), ..problem }
         }
         yaml::Refused::TooLarge => Problem::error("alias-bomb", place, refused.to_string())
             .help("write out what the aliases stand for"),

@@ -35,6 +35,16 @@ pub(crate) fn help<'a>(
     }
 }
 
+/// What a path could go on with behind something of a type that has no members by name.
+pub(crate) fn instead(within: &str) -> String {
+    let length = within.split_once('[').and_then(|(_, rest)| rest.split_once(']'));
+    match length.and_then(|(length, _)| length.parse::<u64>().ok()) {
+        Some(1) => "the index 0".to_owned(),
+        Some(length @ 2..) => format!("an index from 0 to {}", length - 1),
+        _ => format!("nothing behind it: a `{within}` has no members"),
+    }
+}
+
 fn distance(found: &str, name: &str) -> usize {
     strsim::damerau_levenshtein(&found.to_lowercase(), &name.to_lowercase())
 }
@@ -54,6 +64,15 @@ fn allowed(found: &str, name: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn arrays_have_indices_and_numbers_nothing() {
+        assert_eq!(instead("const volatile pid_t[4]"), "an index from 0 to 3");
+        assert_eq!(instead("u8[2][3]"), "an index from 0 to 1");
+        assert_eq!(instead("char[1]"), "the index 0");
+        assert_eq!(instead("unsigned int"), "nothing behind it: a `unsigned int` has no members");
+        assert_eq!(instead("u8[0]"), "nothing behind it: a `u8[0]` has no members");
+    }
 
     #[track_caller]
     fn check(found: &str, expected: Option<&str>) {

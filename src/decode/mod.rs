@@ -58,7 +58,7 @@ mod vectors;
 
 pub use canonical::Canonical;
 pub use chain::{Chain, Outcome};
-pub use number::parse_unsigned;
+pub use number::{is_number, parse_unsigned};
 pub use regexp::{Matcher, SIZE_LIMIT, can_match_number};
 pub use text::{push_decimal, push_signed_decimal};
 

@@ -2,6 +2,12 @@
 
 use super::{BuildError, DecodeError, Injective, Kind, Value};
 
+/// Whether a key of a `static_map` stands for a number.
+#[must_use]
+pub fn is_number(key: &str) -> bool {
+    parse_yaml(key).is_some()
+}
+
 /// How a decoder that takes a number finds it in what reaches it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Numbers {

@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{ExternKind, Helper, MapInfo, MapKind, ObjectInfo, ProgramInfo, SectionKind, is_gpl_compatible};
+use super::{
+    ExternKind, Helper, MapInfo, MapKind, ObjectInfo, ProgramInfo, SectionKind, Variable, is_gpl_compatible,
+};
 use crate::problem::{Place, Problem};
 
 /// Letters of a name that the kernel keeps.
@@ -26,8 +28,13 @@ impl ObjectInfo {
                     .help("compile it again with clang: libbpf would load it without CO-RE relocations"),
             );
         }
-        if !self.maps.iter().any(MapInfo::is_readable) {
-            let message = "no map of the object can be a metric: none can be read key by key";
+        let counts = |map: &MapInfo| {
+            map.is_readable() || matches!(map.kind, MapKind::RINGBUF | MapKind::PERF_EVENT_ARRAY)
+        };
+        let is_written = |variable: &Variable| !variable.section.starts_with(".rodata");
+        if !self.maps.iter().any(counts) && !self.variables.iter().any(is_written) {
+            let message = "nothing of the object can be a metric: no map is read key by key, and there is no buffer of \
+                           events and no variable that programs write";
             found.push(
                 Problem::warning("no-metric-map", Place::default(), message)
                     .help("count in a map of kind array, hash, lru_hash, lpm_trie, or one of them per CPU"),

@@ -6,6 +6,7 @@
 
 mod core;
 mod error;
+mod executable;
 mod file;
 mod findings;
 mod floors;
@@ -14,6 +15,7 @@ mod kind;
 mod maps;
 mod memory;
 mod needs;
+mod options;
 mod placement;
 mod pointers;
 mod programs;
@@ -33,12 +35,14 @@ use crate::btf::{Btf, TypeId};
 
 pub use core::{CoreKind, CorePath, CoreRelocation};
 pub use error::{ElfError, Guess};
+pub use executable::Executable;
 pub use floors::{Kernel, flag_names, flags_floor};
 pub use helpers::{Helper, is_gpl_compatible};
 pub use kind::MapKind;
 pub use maps::MAPS_OF_USDT;
 pub use memory::Memory;
 pub use needs::Need;
+pub use options::ALWAYS_SET;
 pub use raw_btf::btf_section;
 pub use sections::SectionKind;
 pub use values::Value;

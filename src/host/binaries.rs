@@ -1,14 +1,16 @@
 //! Files of programs and libraries: by path, by name, below the roots of containers.
 //!
 //! The same file may be found under many paths (`/proc/*/root` leads each process of a container to the same
-//! root): device and inode tell which ones are the same, and that a file was replaced.
+//! root): [`Identity`] tells which ones are the same, and that a file was replaced.
 
 use std::collections::HashSet;
+use std::fs::{File, Metadata};
 use std::hash::{Hash, Hasher};
+use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, fstat, openat, openat2};
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, fstatfs, openat, openat2};
 
 use super::Pattern;
 use super::file::read_at_most;
@@ -37,8 +39,43 @@ const PROGRAMS: &[&str] = &["usr/local/sbin", "usr/local/bin", "usr/sbin", "usr/
 pub struct Binary {
     /// A path that leads to it.
     pub path: PathBuf,
-    /// What the file is, whatever its path: device and inode.
-    pub identity: (u64, u64),
+    /// What the file is, whatever its path.
+    pub identity: Identity,
+}
+
+/// What tells a file from all others.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Identity {
+    /// Its device and inode.
+    Inode(u64, u64),
+    /// Of an overlay, which gives a file of its layers a device number of its own. Containers of one image have the same
+    /// file below, and the kernel probes that one: a probe in each of their overlays would count each call so many times.
+    /// The file below is told by what overlays show of it as it is.
+    Layered {
+        /// The lower half, because the upper one can tell of the layer.
+        inode: u32,
+        /// Bytes.
+        size: u64,
+        /// When its content changed, and when the file did: seconds and nanoseconds.
+        times: [(i64, i64); 2],
+    },
+}
+
+/// `OVERLAYFS_SUPER_MAGIC`
+const OVERLAY: u64 = 0x794c_7630;
+
+impl Identity {
+    fn of(file: &impl AsFd, found: &Metadata) -> Self {
+        let is_layered = fstatfs(file).is_ok_and(|found| found.f_type as u64 == OVERLAY);
+        if !is_layered {
+            return Self::Inode(found.dev(), found.ino());
+        }
+        Self::Layered {
+            inode: found.ino() as u32,
+            size: found.size(),
+            times: [(found.mtime(), found.mtime_nsec()), (found.ctime(), found.ctime_nsec())],
+        }
+    }
 }
 
 impl PartialEq for Binary {
@@ -68,7 +105,7 @@ pub(super) fn select(files: &[String], roots: &[String]) -> (Vec<Binary>, Vec<St
             let new = if file.contains('/') { by_path(root, file) } else { by_name(root, file) };
             let is_found = !new.is_empty();
             let room = MOST_FOUND.saturating_sub(found.len());
-            found.extend(new.into_iter().filter(|binary| known.insert(binary.identity)).take(room));
+            found.extend(new.into_iter().filter(|binary| known.insert(binary.identity.clone())).take(room));
             is_there || is_found
         });
         if !is_there && is_certain && is_exact(file) {
@@ -109,9 +146,12 @@ fn is_within(root: &Path, binary: &Binary) -> bool {
     let Ok(below) = binary.path.strip_prefix(root) else { return false };
     let flags = OFlags::PATH | OFlags::CLOEXEC;
     let found = openat(CWD, root, flags | OFlags::DIRECTORY, Mode::empty())
-        .and_then(|root| openat2(&root, below, flags, Mode::empty(), ResolveFlags::IN_ROOT))
-        .and_then(fstat);
-    found.is_ok_and(|found| (found.st_dev, found.st_ino) == binary.identity)
+        .and_then(|root| openat2(&root, below, flags, Mode::empty(), ResolveFlags::IN_ROOT));
+    let found = found.ok().and_then(|found| {
+        let found = File::from(found);
+        Some(Identity::of(&found, &found.metadata().ok()?))
+    });
+    found.as_ref() == Some(&binary.identity)
 }
 
 /// A library by the linker's cache or where libraries are, else a program.
@@ -133,8 +173,10 @@ fn by_name(root: &Path, name: &str) -> Vec<Binary> {
 }
 
 fn identify(path: PathBuf, is_file: bool) -> Option<Binary> {
-    let found = std::fs::metadata(&path).ok()?;
-    (found.is_file() || !is_file).then(|| Binary { path, identity: (found.dev(), found.ino()) })
+    // Nothing is read of it, and a device or a pipe does nothing when it is opened so.
+    let file = openat(CWD, &path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).ok().map(File::from)?;
+    let found = file.metadata().ok()?;
+    (found.is_file() || !is_file).then(|| Binary { path, identity: Identity::of(&file, &found) })
 }
 
 /// Paths below a folder by a pattern; those without `*` need not be there.

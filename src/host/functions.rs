@@ -6,6 +6,7 @@ use std::path::Path;
 
 use super::file::read_at_most;
 use super::{Pattern, Roots};
+use crate::elf::SectionKind;
 
 /// How many functions one program is attached to at most: each takes a descriptor, and time at the end.
 pub const MOST_FUNCTIONS: usize = 512;
@@ -15,6 +16,15 @@ const LARGEST: u64 = 128 << 20;
 
 /// What the compiler and the kernel put beside functions.
 const NO_FUNCTIONS: [&str; 4] = ["__pfx_", "__cfi_", "__ftrace_invalid_address", "bpf_prog_"];
+
+/// The pattern by which a section means several functions, each of which gets a probe of its own; none for sections of
+/// other kinds, and for one function.
+#[must_use]
+pub fn pattern_of_functions(section: &str, function: &str) -> Option<Pattern> {
+    let kind = SectionKind::of(section)?;
+    let pattern = Pattern::new(function);
+    (matches!(kind.prefix(), "kprobe" | "kretprobe") && !pattern.is_exact()).then_some(pattern)
+}
 
 /// The functions whose names match, each once, in their order.
 ///
@@ -44,15 +54,17 @@ pub(super) fn select(roots: &Roots, pattern: &Pattern) -> io::Result<Vec<String>
     Ok(found.into_iter().map(str::to_owned).collect())
 }
 
-/// The modules that there are, each with its size and where it is: not how many use it, which changes all the time.
+/// The modules that are whole, each with its size and where it is: not how many use it, which changes all the time.
 pub(super) fn modules(roots: &Roots) -> Option<String> {
     let text = read_at_most(&roots.procfs.join("modules"), LARGEST).ok()?;
     let text = String::from_utf8_lossy(&text).into_owned();
     let module = |line: &str| {
         let words: Vec<&str> = line.split_whitespace().collect();
-        [0, 1, 4, 5].map(|word| words.get(word).copied().unwrap_or_default()).join(" ")
+        let [name, size, state, place] =
+            [0, 1, 4, 5].map(|word| words.get(word).copied().unwrap_or_default());
+        (state == "Live").then(|| format!("{name} {size} {place}"))
     };
-    Some(text.lines().map(module).collect::<Vec<_>>().join("\n"))
+    Some(text.lines().filter_map(module).collect::<Vec<_>>().join("\n"))
 }
 
 /// The name in a line of tracefs, which may name a module behind it.
@@ -123,7 +135,7 @@ mod tests {
         let one = of("loop 40960 2 - Live 0xffffffffc0000000\n");
         assert!(one.is_some());
         assert_eq!(of("loop 40960 0 - Live 0xffffffffc0000000\n"), one);
-        assert_ne!(of("loop 40960 2 - Loading 0xffffffffc0000000\n"), one);
+        assert_eq!(of("loop 40960 1 - Loading 0xffffffffc0000000\n"), of(""));
         assert_ne!(of("loop 40960 2 - Live 0xffffffffc0400000\n"), one);
         assert_eq!(of(""), Some(String::new()));
         assert_eq!(modules(&Roots { procfs: "/nowhere".into(), ..Roots::default() }), None);

@@ -2,13 +2,14 @@
 //!
 //! libbpf looks for it, too, but only where its own process sees it: not at the host of a container.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use flate2::read::MultiGzDecoder;
 
 use super::{Roots, file};
+use crate::elf::ALWAYS_SET;
 
 /// A configuration has some 300 KB. Nothing of a file's size is trusted, packed or not.
 const MOST: u64 = 16 << 20;
@@ -20,6 +21,23 @@ pub struct KernelConfiguration {
     pub path: PathBuf,
     /// The options that it sets, as they are written: `y`, `250`, `"text"`.
     pub options: HashMap<String, String>,
+}
+
+/// What a kernel is built with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KernelBuild {
+    /// The file that says it.
+    pub path: PathBuf,
+    /// Options that are switched on, or modules.
+    set: HashSet<Box<str>>,
+}
+
+impl KernelBuild {
+    /// The first of some options that the kernel was built without.
+    #[must_use]
+    pub fn lacks<'n>(&self, options: &[&'n str]) -> Option<&'n str> {
+        options.iter().copied().find(|option| !self.set.contains(*option))
+    }
 }
 
 /// The files that it may be in, the best one first.
@@ -36,6 +54,38 @@ pub(super) fn places(given: Option<&Path>, roots: &Roots) -> Vec<PathBuf> {
 /// # Errors
 /// When there is none, or it cannot be read.
 pub(super) fn read(places: &[PathBuf], names: &[&str]) -> io::Result<KernelConfiguration> {
+    let mut options = HashMap::new();
+    let path = for_each(places, |name, value| {
+        if names.contains(&name) {
+            // Of an option that is set again libbpf takes the first.
+            options.entry(name.to_owned()).or_insert_with(|| value.to_owned());
+        }
+    })?;
+    Ok(KernelConfiguration { path, options })
+}
+
+/// What the first file that is there switches on.
+///
+/// # Errors
+/// When there is none, it cannot be read, or it is not all of a configuration.
+pub(super) fn build(places: &[PathBuf]) -> io::Result<KernelBuild> {
+    let mut set = HashSet::new();
+    let path = for_each(places, |name, value| {
+        if matches!(value, "y" | "m") {
+            set.insert(name.into());
+        }
+    })?;
+    if !set.contains(ALWAYS_SET) {
+        let error = io::Error::other(format!(
+            "{ALWAYS_SET} is not set in it, as in those of all kernels that take BPF"
+        ));
+        return Err(file::with_path(&path, &error));
+    }
+    Ok(KernelBuild { path, set })
+}
+
+/// Every option that the first file which is there sets; gives its path.
+fn for_each(places: &[PathBuf], mut option: impl FnMut(&str, &str)) -> io::Result<PathBuf> {
     let found = places.iter().find(|path| path.exists());
     let path = found.or(places.last()).ok_or(io::ErrorKind::NotFound)?;
     let with_path = |error: io::Error| file::with_path(path, &error);
@@ -46,20 +96,14 @@ pub(super) fn read(places: &[PathBuf], names: &[&str]) -> io::Result<KernelConfi
         [0x1f, 0x8b] => Box::new(MultiGzDecoder::new(opened).take(MOST)),
         _ => Box::new(opened),
     };
-    let mut options = HashMap::new();
     for line in BufReader::new(text).split(b'\n') {
         let line = line.map_err(with_path)?;
-        let Some((name, value)) =
-            std::str::from_utf8(&line).ok().and_then(|line| line.trim_end().split_once('='))
-        else {
-            continue;
-        };
-        if names.contains(&name) {
-            // Of an option that is set again libbpf takes the first.
-            options.entry(name.to_owned()).or_insert_with(|| value.to_owned());
+        let line = std::str::from_utf8(&line).ok();
+        if let Some((name, value)) = line.and_then(|line| line.trim_end().split_once('=')) {
+            option(name, value);
         }
     }
-    Ok(KernelConfiguration { path: path.clone(), options })
+    Ok(path.clone())
 }
 
 #[cfg(test)]
@@ -94,6 +138,26 @@ mod tests {
             options.sort_unstable();
             assert_eq!(options, ["CONFIG_A=y", "CONFIG_HZ=250", "CONFIG_NAME=\"a=b\""]);
         }
+    }
+
+    #[test]
+    fn what_a_kernel_is_built_without_is_known_from_whole_configurations() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config");
+        let places = [path.clone()];
+        let whole = format!("{TEXT}{ALWAYS_SET}=y\nCONFIG_MODULE=m\nCONFIG_NO=n\n");
+        std::fs::write(&path, whole).unwrap();
+        let found = build(&places).unwrap();
+        assert_eq!(found.path, path);
+        assert_eq!(found.lacks(&["CONFIG_A", "CONFIG_MODULE"]), None);
+        assert_eq!(found.lacks(&["CONFIG_A", "CONFIG_OFF", "CONFIG_NO"]), Some("CONFIG_OFF"));
+        assert_eq!(found.lacks(&["CONFIG_NO"]), Some("CONFIG_NO"));
+        assert_eq!(found.lacks(&[]), None);
+        // What was written for a program's questions says nothing of the rest.
+        std::fs::write(&path, TEXT).unwrap();
+        let error = build(&places).unwrap_err().to_string();
+        assert!(error.contains("config: ") && error.contains(ALWAYS_SET), "{error}");
+        assert_eq!(build(&[folder.path().join("none")]).unwrap_err().kind(), io::ErrorKind::NotFound);
     }
 
     #[test]

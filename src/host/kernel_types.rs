@@ -40,8 +40,12 @@ impl KernelTypes {
     /// Whether the kernel, or one of its loaded modules, has a type of this name.
     #[must_use]
     pub fn has(&self, name: &str, kind: Kind) -> bool {
-        self.btf.find(name, kind).is_some()
-            || self.modules().iter().any(|module| module.find_own(name, kind).is_some())
+        self.btf.find(name, kind).is_some() || self.modules_have(name, kind)
+    }
+
+    /// Whether a loaded module has a type of this name and kind.
+    pub fn modules_have(&self, name: &str, kind: Kind) -> bool {
+        self.modules().iter().any(|module| module.find_own(name, kind).is_some())
     }
 
     /// The enums of the kernel itself.

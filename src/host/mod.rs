@@ -10,14 +10,15 @@ use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 
 use crate::btf::Kind;
 
-pub use binaries::Binary;
+pub use binaries::{Binary, Identity};
 pub use cache::TtlCache;
 pub use cgroups::select::{CgroupPattern, SelectedCgroup};
 pub use cgroups::{Cgroup, CgroupFollower, CgroupFollowing, CgroupListener};
 pub use clock::Clock;
-pub use functions::MOST_FUNCTIONS;
+pub use descriptors::{Reserve, are_left, has_room};
+pub use functions::{MOST_FUNCTIONS, pattern_of_functions};
 pub use interfaces::Interface;
-pub use kernel_configuration::KernelConfiguration;
+pub use kernel_configuration::{KernelBuild, KernelConfiguration};
 pub use kernel_types::KernelTypes;
 pub use pace::Pace;
 pub use pattern::Pattern;
@@ -30,6 +31,7 @@ mod cache;
 mod cgroups;
 mod clock;
 mod cpus;
+mod descriptors;
 mod file;
 mod functions;
 mod interfaces;
@@ -156,6 +158,14 @@ impl Host {
     /// When it is nowhere, or cannot be read.
     pub fn kernel_configuration(&self, names: &[&str]) -> std::io::Result<KernelConfiguration> {
         kernel_configuration::read(&self.kernel_configuration_places(), names)
+    }
+
+    /// What the running kernel was built with.
+    ///
+    /// # Errors
+    /// When its configuration is nowhere, cannot be read, or is not all of one.
+    pub fn kernel_build(&self) -> std::io::Result<KernelBuild> {
+        kernel_configuration::build(&self.kernel_configuration_places())
     }
 
     /// The files that the kernel's configuration may be in, the best one first.

@@ -201,6 +201,27 @@ fn slots_and_extremes_serve_the_right_values() {
     serves(calls, &calls.object(&source, body), &expected, &[]);
 }
 
+/// Histograms and counts in variables, as tools of libbpf have them.
+#[test]
+fn variables_serve_the_right_values() {
+    let calls = Workload::new();
+    let source = "struct hist { u32 slots[20]; }; struct { u64 packets, bytes; } rx_stats;\n\
+                  u64 counts[3], time[3], scratch; struct hist hists[3]; struct hist size_hist;\n";
+    let body = "counts[1] += 1; time[1] += 7; hists[2].slots[3] += 1; size_hist.slots[0] += 1; rx_stats.packets += 1; \
+                rx_stats.bytes += 100; scratch += 1;";
+    let expected = [
+        ("counts_total{index=\"0\"}", 0.0),
+        ("counts_total{index=\"1\"}", 40.0),
+        ("hists_bucket{index=\"2\",le=\"7\"}", 0.0),
+        ("hists_bucket{index=\"2\",le=\"15\"}", 40.0),
+        ("hists_count{index=\"1\"}", 0.0),
+        ("size_hist_bucket{le=\"1\"}", 40.0),
+        ("rx_stats_packets_total", 40.0),
+        ("rx_stats_bytes_total", 4000.0),
+    ];
+    serves(calls, &calls.object(source, body), &expected, &["time_total", "scratch"]);
+}
+
 /// Addresses of both families in one union, each as what it is; members of a union in a value.
 #[test]
 fn unions_serve_the_right_values() {

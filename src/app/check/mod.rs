@@ -62,6 +62,7 @@ impl<'a> Checker<'a> {
         let host = Arc::new(
             Host::new(Roots::default())
                 .with_kernel_btf(options.btf.clone())
+                .with_kernel_configuration(options.kconfig.clone())
                 .with_pins(Arc::new(bpf::Pins::default())),
         );
         let cpus = host.possible_cpus().map_or(1, |cpus| cpus.len());
@@ -81,6 +82,12 @@ impl<'a> Checker<'a> {
             let found = self.how.host.kernel_types();
             found.map_err(|error| {
                 format!("--btf={}: the kernel's types cannot be read: {error}", path.display())
+            })?;
+        }
+        if let Some(path) = &self.options.kconfig {
+            let found = self.how.host.kernel_build();
+            found.map_err(|error| {
+                format!("--kconfig={}: the kernel's configuration cannot be used: {error}", path.display())
             })?;
         }
         Ok(())
@@ -111,7 +118,20 @@ impl<'a> Checker<'a> {
                 Some(path) => format!("the kernel of {}", path.display()),
                 None => "the running kernel".to_owned(),
             };
-            Some(Kernel::new(types, name, self.options.btf.is_some()))
+            let kernel = Kernel::new(types, name.clone(), self.options.btf.is_some());
+            let (name, given) = match &self.options.kconfig {
+                Some(path) if self.options.btf.is_none() => {
+                    (format!("the kernel of {}", path.display()), true)
+                }
+                Some(_) => (name, true),
+                // The running kernel's says nothing of another one.
+                None if self.options.btf.is_some() => return Some(kernel),
+                None => (name, false),
+            };
+            Some(match self.how.host.kernel_build() {
+                Ok(build) => kernel.built(build, name, given),
+                Err(_) => kernel,
+            })
         };
         self.kernel.get_or_init(read).as_ref()
     }

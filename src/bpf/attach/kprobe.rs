@@ -5,16 +5,15 @@ use libbpf_rs::ProgramMut;
 
 use crate::bpf::explain::errno_of;
 use crate::bpf::raw;
-use crate::host::{Host, MOST_FUNCTIONS, Pattern};
+use crate::host::{Host, MOST_FUNCTIONS, pattern_of_functions};
 
 use super::{AttachError, Attached, Missing, Target, refused};
 
 /// The functions that are meant. For programs of many at once a pattern is one place.
 pub(super) fn targets(function: &str, section: &str, host: &Host) -> Vec<Target> {
-    let pattern = Pattern::new(function);
-    if pattern.is_exact() || !is_of_one(section) {
+    let Some(pattern) = pattern_of_functions(section, function) else {
         return vec![Target::Kprobe(function.to_owned())];
-    }
+    };
     match host.select_functions(&pattern) {
         Ok(found) if (1..=MOST_FUNCTIONS).contains(&found.len()) => {
             found.into_iter().map(Target::Kprobe).collect()

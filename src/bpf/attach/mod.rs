@@ -22,12 +22,11 @@ mod xdp;
 
 use std::fmt::{Display, Formatter};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::Path;
 
 use libbpf_rs::query::LinkTypeInfo;
 use libbpf_rs::{Link, OpenObject, Program, ProgramMut};
 
-use crate::host::Host;
+use crate::host::{self, Host};
 use crate::spec::{Attach, LoadSpec, Netfilter};
 
 use super::ending::{self, Ending};
@@ -38,14 +37,7 @@ use super::object::LoadedObject;
 use super::raw::{self, LinkFacts};
 
 pub(super) use tc::Filter;
-
-/// Where libbpf looks for tracepoints; the first one that is there.
-const TRACEFS: [&str; 2] = ["/sys/kernel/debug/tracing", "/sys/kernel/tracing"];
-
-/// tracefs, when it is mounted.
-pub(super) fn tracefs() -> Option<&'static str> {
-    TRACEFS.into_iter().find(|path| Path::new(path).join("events").exists())
-}
+pub(super) use tracepoint::tracefs;
 
 /// One place where a program can be attached. Equal ones of two programs are the same place.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -127,6 +119,8 @@ pub(super) enum AttachError {
     NoPlace,
     /// What was said leads nowhere.
     Missing(Missing),
+    /// The interface has somebody's qdisc that sees nothing of what goes out.
+    OnlyIngress(String),
     /// The kernel or libbpf refused.
     Refused { errno: i32, log: Log },
 }
@@ -262,6 +256,10 @@ pub(super) fn attach(
     target: &Target,
     map: Option<OwnedFd>,
 ) -> Result<Attached, AttachError> {
+    // Whatever else the exporter does takes some, too.
+    if !host::has_room() {
+        return Err(refused(libc::EMFILE));
+    }
     let (result, log) = log::capture(|| match target {
         Target::Section(section) => auto::attach(program, section),
         Target::Cgroup(at) => cgroup::attach(program, at),
@@ -399,6 +397,15 @@ impl Attached {
         let link = self.link_fd()?;
         let LinkFacts { kind, .. } = raw::link_facts(link).ok()?;
         (kind == libbpf_sys::BPF_LINK_TYPE_ITER).then_some(link)
+    }
+
+    /// Whether it holds the program still. Of what is no link that can end without a word.
+    pub(super) fn is_at_work(&self) -> bool {
+        match self {
+            Self::Filter(filter) => filter.is_there(),
+            Self::Pinned { link, .. } => link.is_at_work(),
+            _ => true,
+        }
     }
 
     /// Puts another program behind it.

@@ -80,6 +80,8 @@ const MADE_FOR_IT: &str = "made-for-it";
 #[derive(Debug)]
 pub(in crate::bpf) struct Filter {
     place: FilterPlace,
+    /// The number of its program, by which it is told from somebody else's at the same place.
+    program: u32,
     /// The note of it, which goes with it.
     note: Option<Pin>,
 }
@@ -89,17 +91,27 @@ impl Filter {
         let interface = i32::try_from(at.interface.index).map_err(|_| refused(libc::ENODEV))?;
         // Held until the filter is there, lest another thread finds the qdisc empty.
         let mut made = made();
+        let is_ingress = at.direction == Direction::Ingress;
         if raw::create_clsact(interface).map_err(|error| refused_by_kernel(&error))? {
             made.insert((namespace(), interface));
+        } else if !is_ingress && filters::is_of_ingress_alone(interface) {
+            // The kernel would take the filter, and run it for what comes in.
+            return Err(AttachError::OnlyIngress(at.interface.name.clone()));
         }
-        let is_ingress = at.direction == Direction::Ingress;
         // The kernel gives it numbers of its own.
         let place = FilterPlace { interface, is_ingress, handle: 0, priority: 0 };
         let place = raw::set_filter(program, place, false).map_err(|error| {
             remove_unused(&mut made, interface);
             refused_by_kernel(&error)
         })?;
-        Ok(Self { place, note: None })
+        let program = raw::program_of_filter(place).map_err(|error| refused_by_kernel(&error))?;
+        Ok(Self { place, program, note: None })
+    }
+
+    /// Whether it is there. Whoever takes off the qdisc takes it off as well, and nobody is told.
+    pub(super) fn is_there(&self) -> bool {
+        let (found, _) = log::capture(|| raw::program_of_filter(self.place));
+        found.is_ok_and(|found| found == self.program)
     }
 
     /// The filter that a note tells of, if it is still there: that is known by its program's number.
@@ -117,16 +129,15 @@ impl Filter {
         if words.next()? == MADE_FOR_IT {
             made().insert((namespace(), interface));
         }
-        Some(Self { place, note: None })
+        Some(Self { place, program, note: None })
     }
 
     /// What [`Filter::of_note`] reads.
     pub(in crate::bpf) fn text(&self) -> Option<String> {
-        let FilterPlace { interface, is_ingress, handle, priority } = self.place;
-        let program = raw::program_of_filter(self.place).ok()?;
+        let Self { place: FilterPlace { interface, is_ingress, handle, priority }, program, .. } = *self;
         let direction = if is_ingress { INGRESS } else { "egress" };
         let qdisc = if made().contains(&(namespace(), interface)) { MADE_FOR_IT } else { "others'" };
-        Some(format!("{interface} {direction} {handle} {priority} {program} {qdisc}"))
+        self.is_there().then(|| format!("{interface} {direction} {handle} {priority} {program} {qdisc}"))
     }
 
     pub(in crate::bpf) fn note(&self) -> Option<&Pin> {
@@ -140,6 +151,7 @@ impl Filter {
     /// Puts another program into its place, at once.
     pub(super) fn update(&mut self, program: &Program<'_>) -> Result<(), AttachError> {
         self.place = raw::set_filter(program, self.place, true).map_err(|error| refused_by_kernel(&error))?;
+        self.program = raw::program_of_filter(self.place).map_err(|error| refused_by_kernel(&error))?;
         Ok(())
     }
 }
@@ -148,10 +160,10 @@ impl Drop for Filter {
     fn drop(&mut self) {
         let interface = self.place.interface;
         let mut made = made();
-        let (result, _) = log::capture(|| raw::remove_filter(self.place));
-        // The interface may be gone, and all with it.
-        if let Err(error) = result {
-            tracing::debug!(interface, %error, "a filter was gone before it was taken off");
+        // The interface may be gone, and all with it; or the qdisc alone, and another one has somebody else's filter there.
+        let is_off = self.is_there() && log::capture(|| raw::remove_filter(self.place)).0.is_ok();
+        if !is_off {
+            tracing::debug!(interface, "a filter was gone before it was taken off");
         }
         remove_unused(&mut made, interface);
     }

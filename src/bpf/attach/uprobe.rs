@@ -1,5 +1,7 @@
 //! Functions in user space: `uprobe`, `uretprobe`, and `uprobe.multi`, which takes a pattern.
 
+use std::path::Path;
+
 use libbpf_rs::{ProgramMut, UprobeOpts};
 
 use crate::bpf::explain::errno_of;
@@ -23,6 +25,11 @@ pub(in crate::bpf) struct At {
 impl At {
     pub(super) fn path(&self) -> String {
         self.binary.path.display().to_string()
+    }
+
+    /// The file, and the function in it.
+    pub(in crate::bpf) fn parts(&self) -> (&Path, &str) {
+        (&self.binary.path, &self.function)
     }
 
     /// What tells it from others, whatever it is called just now.

@@ -1,5 +1,7 @@
 //! Probes that programs and libraries of user space have themselves.
 
+use std::path::Path;
+
 use libbpf_rs::ProgramMut;
 
 use crate::bpf::explain::errno_of;
@@ -24,6 +26,11 @@ pub(in crate::bpf) struct At {
 impl At {
     pub(super) fn path(&self) -> String {
         self.binary.path.display().to_string()
+    }
+
+    /// The file, and the provider and name of the probe in it.
+    pub(in crate::bpf) fn parts(&self) -> (&Path, &str, &str) {
+        (&self.binary.path, &self.provider, &self.name)
     }
 }
 

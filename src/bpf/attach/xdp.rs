@@ -62,10 +62,11 @@ pub(super) fn attach(program: &ProgramMut<'_>, at: &At) -> Result<Attached, Atta
         raw::create_link(program, LinkTarget::Interface(at.interface.index), libbpf_sys::BPF_XDP, flags)
     };
     let outcome = match at.mode {
-        // The kernel chooses the driver where it has XDP at all, and some have it not in every state.
+        // The kernel chooses the driver where it has XDP at all, and some have it not in every state: with a large MTU,
+        // with too few queues, while it merges packets. Each has an answer of its own for that.
         XdpMode::Auto => link(0).or_else(|error| match error.raw_os_error() {
-            Some(libc::EOPNOTSUPP) => link(libbpf_sys::XDP_FLAGS_SKB_MODE),
-            _ => Err(error),
+            Some(libc::EBUSY | libc::EEXIST | libc::ENODEV | libc::EPERM | libc::EACCES) => Err(error),
+            _ => link(libbpf_sys::XDP_FLAGS_SKB_MODE).map_err(|_| error),
         }),
         XdpMode::Native => link(libbpf_sys::XDP_FLAGS_DRV_MODE),
         XdpMode::Generic => link(libbpf_sys::XDP_FLAGS_SKB_MODE),

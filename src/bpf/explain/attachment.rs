@@ -11,6 +11,7 @@ use crate::host::{CgroupPattern, Host, MOST_FUNCTIONS, Pattern};
 use crate::problem::{Place, Problem};
 use crate::spec::LoadSpec;
 
+use super::binary::{self, Reason, Wanted};
 use super::machine::Machine;
 use super::{errno_text, exhausted, words};
 
@@ -90,8 +91,18 @@ pub(in crate::bpf) fn attachment(
                 "the cgroup2 hierarchy at --path.cgroupfs, in `unified` below it, or in /proc/self/mountinfo",
             )
             .help("mount -t cgroup2 cgroup2 /sys/fs/cgroup/unified"),
+        AttachError::OnlyIngress(interface) => {
+            failed("somebody's qdisc `ingress` is there, which sees nothing of what goes out".to_owned())
+                .expected("the qdisc `clsact`, or none, for which one is made")
+                .help(format!(
+                    "let who made it make `clsact` instead, which takes the same filters (`tc qdisc show dev {interface}`)"
+                ))
+        }
         AttachError::Refused { errno, log } => {
             let said = words(&log, errno);
+            if let Some(reason) = in_a_file(&planned.place, &section) {
+                return failed(reason.message).found(said).help(reason.help);
+            }
             let kernel = Kernel { tracefs: tracefs(), kprobes: kprobes(), machine: Machine::look(host) };
             let section = match &planned.place {
                 // As if the section said what the config says.
@@ -101,6 +112,7 @@ pub(in crate::bpf) fn attachment(
                 _ => section,
             };
             let help = advice(&section, errno, program, &kernel);
+            let help = beside_others(&planned.place, errno, program, &kernel).or(help);
             // Of programs that are left out for others the message alone is shown.
             let note = kernel.machine.lockdown_note();
             let is_locked = !note.is_empty() && help.as_ref().is_some_and(|help| help.ends_with(&note));
@@ -112,6 +124,46 @@ pub(in crate::bpf) fn attachment(
             }
         }
     }
+}
+
+/// What is wrong with a file of machine code, or with what is looked for in it.
+fn in_a_file(place: &Target, section: &str) -> Option<Reason> {
+    match place {
+        Target::Uprobe(at) => {
+            let (path, function) = at.parts();
+            binary::look(path, Wanted::Function(function))
+        }
+        Target::Usdt(at) => {
+            let (path, provider, name) = at.parts();
+            binary::look(path, Wanted::Probe(provider, name))
+        }
+        Target::Section(_) => {
+            let (kind, target) = section.split_once('/')?;
+            let (rest, last) = target.rsplit_once(':')?;
+            match (kind, rest.rsplit_once(':')) {
+                ("usdt", Some((path, provider))) => {
+                    binary::look(Path::new(path), Wanted::Probe(provider, last))
+                }
+                _ if kind.starts_with("uprobe") || kind.starts_with("uretprobe") => {
+                    let function = last.split('+').next().unwrap_or(last);
+                    binary::look(Path::new(rest), Wanted::Function(function))
+                }
+                _ => None,
+            }
+        }
+        _ => None,
+    }
+}
+
+/// That a program of others is at a cgroup whose owner wants no other beside it: the kernel says that it is not permitted.
+fn beside_others(place: &Target, errno: i32, program: &Program<'_>, kernel: &Kernel) -> Option<String> {
+    let needed = kernel.machine.needed(std::iter::once(program.prog_type()));
+    let may = kernel.machine.missing(&needed).is_empty();
+    (may && errno == libc::EPERM && matches!(place, Target::Cgroup(_))).then(|| {
+        "a program is attached to this cgroup or to one above it, by somebody who wants no other beside it (without \
+         BPF_F_ALLOW_MULTI): `bpftool cgroup tree` names it"
+            .to_owned()
+    })
 }
 
 /// A pattern of functions of which there are none or too many, or nobody knows.
@@ -141,7 +193,7 @@ fn no_functions(
 }
 
 /// The name that was probably meant.
-fn suggest<'a>(found: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub(super) fn suggest<'a>(found: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let likeness = |name: &str| strsim::jaro_winkler(found, name);
     names.max_by(|one, other| likeness(one).total_cmp(&likeness(other))).filter(|name| likeness(name) > 0.8)
 }
@@ -185,6 +237,12 @@ fn advice(section: &str, errno: i32, program: &Program<'_>, kernel: &Kernel) -> 
         "xdp" | "xdp.frags" if matches!(errno, libc::EBUSY | libc::EEXIST) => {
             Some("another XDP program is attached to the interface: `ip link show` names it".to_owned())
         }
+        // Which one it is is the driver's secret.
+        "xdp" | "xdp.frags" if !matches!(errno, libc::ENODEV | libc::ENOENT) => Some(
+            "the interface's driver does no XDP as the interface is now (a large MTU, which SEC(\"xdp.frags\") may \
+             take; too few queues; LRO): `mode: generic` works everywhere"
+                .to_owned(),
+        ),
         "tc" | "tcx" | "classifier" if errno == libc::EINVAL => Some(format!(
             "`mode: tcx` came with Linux 6.6, and this is {}; `mode: classic` works everywhere",
             kernel.machine.release
@@ -198,10 +256,9 @@ fn advice(section: &str, errno: i32, program: &Program<'_>, kernel: &Kernel) -> 
         "usdt" | "usdt.s" if errno == libc::ESRCH => {
             Some("include <bpf/usdt.bpf.h> in the C source and rebuild the object".to_owned())
         }
-        _ if kind.starts_with("uprobe") || kind.starts_with("uretprobe") || kind.starts_with("usdt") => Some(
-            "the file must exist for the exporter (in a container: below its own root) and have the symbol or probe"
-                .to_owned(),
-        ),
+        _ if kind.starts_with("uprobe") || kind.starts_with("uretprobe") || kind.starts_with("usdt") => {
+            Some(user_space(errno).to_owned())
+        }
         _ if errno == libc::EOPNOTSUPP || errno == libc::EINVAL => {
             Some(format!("Linux {} may not know this way of attaching", kernel.machine.release))
         }
@@ -212,13 +269,13 @@ fn advice(section: &str, errno: i32, program: &Program<'_>, kernel: &Kernel) -> 
 /// Ways to attach to many functions at once came late, and not every kernel is built with them.
 /// A kernel that knows one says of a function that is missing something else than this.
 fn unknown_kind(kind: &str, errno: i32, machine: &Machine) -> Option<String> {
-    let (since, option, instead) = match kind {
-        "kprobe.multi" => ((5, 18), "CONFIG_FPROBE", "kprobe"),
-        "kretprobe.multi" => ((5, 18), "CONFIG_FPROBE", "kretprobe"),
-        "kprobe.session" => ((6, 10), "CONFIG_FPROBE", "kprobe"),
-        "uprobe.multi" | "uprobe.multi.s" => ((6, 6), "CONFIG_UPROBES", "uprobe"),
-        "uretprobe.multi" | "uretprobe.multi.s" => ((6, 6), "CONFIG_UPROBES", "uretprobe"),
-        "uprobe.session" | "uprobe.session.s" => ((6, 13), "CONFIG_UPROBES", "uprobe"),
+    let (since, instead) = match kind {
+        "kprobe.multi" => ((5, 18), "kprobe"),
+        "kretprobe.multi" => ((5, 18), "kretprobe"),
+        "kprobe.session" => ((6, 10), "kprobe"),
+        "uprobe.multi" | "uprobe.multi.s" => ((6, 6), "uprobe"),
+        "uretprobe.multi" | "uretprobe.multi.s" => ((6, 6), "uretprobe"),
+        "uprobe.session" | "uprobe.session.s" => ((6, 13), "uprobe"),
         _ => return None,
     };
     let advice = match instead {
@@ -233,12 +290,19 @@ fn unknown_kind(kind: &str, errno: i32, machine: &Machine) -> Option<String> {
         let ((major, minor), release) = (since, &machine.release);
         return Some(format!("`{kind}` came with Linux {major}.{minor}, and this is {release}: {advice}"));
     }
-    (errno == libc::EOPNOTSUPP).then(|| format!("this kernel is built without `{kind}` ({option}): {advice}"))
+    (errno == libc::EOPNOTSUPP)
+        .then(|| format!("this kernel is built without `{kind}` ({}): {advice}", option_of(kind)))
+}
+
+/// The option that a kernel is built with which has a kind of hook.
+fn option_of(kind: &str) -> &'static str {
+    let options = SectionKind::of(kind).map_or(&[][..], |kind| kind.kernel_options(None));
+    options.first().copied().unwrap_or_default()
 }
 
 fn kprobe(target: &str, kernel: &Kernel) -> String {
     if !kernel.kprobes {
-        return "this kernel has no kprobes (CONFIG_KPROBES): use a tracepoint instead".to_owned();
+        return format!("this kernel has no kprobes ({}): use a tracepoint instead", option_of("kprobe"));
     }
     // What libbpf tries beforehand hides that this is the reason.
     if kernel.machine.lockdown.as_deref() == Some("confidentiality") {
@@ -248,6 +312,18 @@ fn kprobe(target: &str, kernel: &Kernel) -> String {
         "look for `{target}` in /proc/kallsyms: the function may have another name on this kernel, be inlined, or \
          lie in a module that is not loaded"
     )
+}
+
+/// What is wrong with a place in a file that has the function or probe.
+fn user_space(errno: i32) -> &'static str {
+    match errno {
+        libc::ENOENT => "the file must exist for the exporter: in a container that is below its own root",
+        libc::ESRCH => "`pid` is the process's number where the exporter runs, and the process must be there",
+        libc::EINVAL => "`offset` must lie in the file's code, at the beginning of an instruction",
+        _ => {
+            "the file must exist for the exporter (in a container: below its own root) and have the symbol or probe"
+        }
+    }
 }
 
 /// That this kernel cannot know the kind. Those of tc it attaches as filters, in the way of old.

@@ -4,6 +4,7 @@
 //! means follows from what was asked, from libbpf's log and from what the machine is like.
 
 mod attachment;
+mod binary;
 mod machine;
 mod verifier;
 
@@ -215,6 +216,10 @@ impl Load<'_> {
                 true => {
                     "registers have other names on other architectures: read them by bpftally's registers.bpf.h, or compile \
                      the object for each, as x.x86_64.bpf.o and x.aarch64.bpf.o"
+                }
+                false if self.btf_path.is_some() => {
+                    "--btf.path may name types that were tailored to other objects: `bpftool gen min_core_btf` takes all that \
+                     are loaded; or guard it in the C source with bpf_core_field_exists()"
                 }
                 false => {
                     "guard it in the C source with bpf_core_field_exists() or bpf_core_type_exists(), \

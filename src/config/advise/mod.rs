@@ -22,9 +22,9 @@ pub use needs::{Needs, needs};
 pub use settings::apply_settings;
 
 use super::ConfigFile;
-use crate::elf::ObjectInfo;
+use crate::elf::{ObjectInfo, ProgramInfo};
 use crate::problem::{Place, Problem};
-use crate::spec::{MetricSpec, Spec};
+use crate::spec::{Attach, MetricSpec, Spec};
 
 /// What advice is given on.
 #[derive(Clone, Copy, Debug)]
@@ -59,6 +59,12 @@ impl Subject<'_> {
     /// The place of what concerns the object.
     fn object_place(&self) -> Place {
         super::files::object_place(self.file, self.object)
+    }
+
+    /// Where the config has a program attached, when it says so.
+    fn attach(&self, program: &ProgramInfo) -> Option<&Attach> {
+        let settings = self.spec.map_or(&[][..], |spec| &spec.load.programs);
+        settings.iter().find(|setting| setting.name == program.name)?.attach.as_ref()
     }
 
     fn program_place(&self, program: &str) -> Place {

@@ -3,12 +3,15 @@
 use std::sync::Arc;
 
 use super::labels::{Fields, Input};
-use super::{Context, Sink, defaults, enums, regexps};
+use super::{Context, Sink, defaults, enums, regexps, static_maps};
 use crate::config::findings::Spot;
 use crate::config::raw::{RawDecoder, RawLabel, RawMetric};
 use crate::config::suggest;
 use crate::decode::{BuildError, Chain, DECODERS, Params, SIZE_LIMIT};
 use crate::problem::{Place, Problem};
+
+/// Decoders that give numbers.
+pub(super) const NUMBERS: [&str; 3] = ["int", "port", "uint"];
 
 /// Decoders whose text is never a slot's number.
 const NEVER_NUMBERS: &[&str] = &[
@@ -123,6 +126,8 @@ fn chain(
         Ok(chain) => {
             sink.patterns += chain.memory();
             regexps::never_match(sink, label, begins.as_deref());
+            static_maps::never_name(sink, label, begins.as_deref());
+            no_address(sink, label, size);
             Some(Arc::new(chain))
         }
         Err((index, error)) => {
@@ -139,6 +144,20 @@ fn chain(
             None
         }
     }
+}
+
+/// Warns of an address that has not the size of one, which the reference shows as bytes.
+fn no_address(sink: &mut Sink<'_>, label: &RawLabel, size: usize) {
+    let Some(first) = label.decoders.first().filter(|first| name(first) == "inet_ip") else { return };
+    if matches!(size, 4 | 16) {
+        return;
+    }
+    let message = format!("decoder inet_ip makes no address of a field of {size} bytes");
+    let problem = Problem::warning("field-size", Place::default(), message)
+        .expected("4 bytes or 16, in network order")
+        .help("it shows `?` and the bytes: `hex` shows them alone");
+    let spot = first.name.as_ref().map_or(&first.spot, |name| &name.spot);
+    sink.report(spot, problem);
 }
 
 /// What goes before the decoders that are written, by the field's type.
@@ -195,7 +214,13 @@ fn is_known(sink: &mut Sink<'_>, decoder: &RawDecoder) -> bool {
             return false;
         }
         let problem = Problem::error("missing-name", Place::default(), "a decoder without a `name`");
-        sink.report(spot, problem.expected("`name`, such as `name: uint`"));
+        let meant = match &decoder.params {
+            params if params.static_map.is_some() => "static_map",
+            params if !params.regexps.is_empty() => "regexp",
+            params if params.type_name.is_some() => "enum",
+            _ => "uint",
+        };
+        sink.report(spot, problem.expected(format!("`name`, such as `name: {meant}`")));
         return false;
     }
     let names = DECODERS.iter().map(|entry| entry.name);

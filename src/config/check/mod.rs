@@ -31,6 +31,7 @@ mod regexps;
 mod shared;
 mod slots;
 mod spans;
+mod static_maps;
 mod tables;
 mod values;
 mod variables;
@@ -151,6 +152,10 @@ fn checked(
     let table = if is_named { tables::find(context, sink, raw) } else { None };
     let map = table.as_ref().map(|table| &*table.map);
     sink.map = table.as_ref().and_then(tables::Table::map_name);
+    // What the labels and bounds would have to be depends on it.
+    if slots::forgotten(context, sink, raw, table.as_ref()) {
+        return None;
+    }
     let (value, array) = numbers_of(context, sink, raw, table.as_ref());
     let buckets = match raw.group {
         Group::Histograms => buckets::buckets(sink, raw, room(raw, array)),
@@ -217,7 +222,8 @@ fn numbers_of(
 fn room(raw: &RawMetric, array: Option<SlotArray>) -> buckets::Room {
     match array {
         Some(array) => buckets::Room::Array(array.length),
-        None if raw.gives("slots") => buckets::Room::Lost,
+        // Without any label it is missed already.
+        None if raw.gives("slots") || (raw.slot_is_label() && raw.labels.is_empty()) => buckets::Room::Lost,
         None => buckets::Room::Keys,
     }
 }

@@ -7,7 +7,7 @@
 use super::labels::{CPU_SIZE, Fields, Input};
 use super::members::{self, Part, Whole};
 use super::nested::{self, Keys};
-use super::{Context, Sink, defaults};
+use super::{Context, Sink, defaults, names};
 use crate::btf::{Member, MemberKind};
 use crate::config::findings::Spot;
 use crate::config::raw::{RawLabel, RawMetric};
@@ -146,6 +146,12 @@ fn label_input(sink: &mut Sink<'_>, label: &RawLabel, unnamed: &mut Unnamed<'_, 
         None if label.broken => None,
         None => {
             let field = Some(name.value.as_str()).filter(|_| unnamed.whole.is_struct());
+            // What no label can be called was complained of already: it is one mistake.
+            if !names::is_label_name(&name.value)
+                && field.is_some_and(|path| unnamed.whole.find(path).is_err())
+            {
+                return None;
+            }
             unnamed.input(sink, &name.spot, &name.value, field)
         }
     }

@@ -125,6 +125,6 @@ fn is_metric_name(name: &str) -> bool {
     !name.starts_with(|first: char| first.is_ascii_digit()) && !name.is_empty() && name.bytes().all(fits)
 }
 
-fn is_label_name(name: &str) -> bool {
+pub(super) fn is_label_name(name: &str) -> bool {
     is_metric_name(name) && !name.contains(':')
 }

@@ -1,12 +1,10 @@
 //! Regular expressions that can never match what reaches them, or take too much room together.
 
 use super::Sink;
+use super::decoders::NUMBERS;
 use crate::config::raw::RawLabel;
 use crate::decode::{SIZE_LIMIT, can_match_number};
 use crate::problem::{Place, Problem};
-
-/// Decoders that give numbers.
-const NUMBERS: [&str; 3] = ["int", "port", "uint"];
 
 /// Bytes that all expressions of a file may take, which a few letters of some can ask for.
 const MAX_PATTERNS: usize = 4 * SIZE_LIMIT;

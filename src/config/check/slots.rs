@@ -1,8 +1,9 @@
 //! Histograms whose slots are an array inside the value.
 
 use super::members::{self, Part, Whole};
-use super::{Context, Sink, values};
-use crate::btf::{MemberKind, ScalarKind};
+use super::tables::Table;
+use super::{Context, Sink, spot_of, values};
+use crate::btf::{Member, MemberKind, ScalarKind};
 use crate::config::raw::{Found, Group, RawMetric};
 use crate::elf::MapInfo;
 use crate::problem::{Place, Problem};
@@ -29,6 +30,54 @@ pub(super) fn conflicts(sink: &mut Sink<'_>, raw: &RawMetric) {
         refuse(raw.sum.as_ref(), "`sum` is a member beside the array that `slots` names", help);
         refuse(raw.count.as_ref(), "`count` is a member beside the array that `slots` names", help);
     }
+}
+
+/// Whether the slots are an array that no `slots` names, which is said: then nothing else is known of the histogram.
+pub(super) fn forgotten(
+    context: &Context<'_>,
+    sink: &mut Sink<'_>,
+    raw: &RawMetric,
+    table: Option<&Table<'_>>,
+) -> bool {
+    let Some(table) = table.filter(|_| raw.slot_is_label() && !raw.gives("value")) else { return false };
+    let Ok(whole) = Whole::of(context, &table.map, Part::Value) else { return false };
+    let elements = raw.gives("global") && raw.labels.is_empty() && table.map.max_entries > 1;
+    let (message, path) = match counts(&whole) {
+        Some(path) if !whole.is_struct() => (format!("the value of `{}` is an array", table.map.name), path),
+        Some(path) if whole.only_member().and_then(values::number).is_none() => {
+            (format!("the value of `{}` has an array", table.map.name), path)
+        }
+        None if elements && whole.only_member().is_some_and(|only| only.path.is_empty()) => {
+            (format!("`{}` is an array", table.map.name), String::new())
+        }
+        _ => return false,
+    };
+    let source = raw.global.as_ref().or(raw.map.as_ref());
+    let path = if path.is_empty() { "\"\"".to_owned() } else { path };
+    let message = format!("{message}, and nothing says that it is the histogram's");
+    sink.report(
+        spot_of(source.or(raw.name.as_ref()), raw),
+        Problem::error("missing-slots", Place::default(), message)
+            .expected("`slots` with the path of the array of counts")
+            .layout(whole.layout.to_string())
+            .help(format!("slots: {path}")),
+    );
+    true
+}
+
+/// The path of the longest array of integers.
+fn counts(whole: &Whole<'_>) -> Option<String> {
+    let length = |member: &Member| match whole.elements(member)? {
+        (1 | 2 | 4 | 8, ScalarKind::Unsigned | ScalarKind::Signed, length) => Some(length),
+        _ => None,
+    };
+    // A short one beside numbers may be none.
+    let least = if values::numbers(whole).is_empty() { 1 } else { 8 };
+    let arrays = whole.layout.members.iter().filter_map(|member| Some((length(member)?, member)));
+    let arrays = arrays.filter(|(length, _)| *length >= least).collect::<Vec<_>>().into_iter();
+    // Of several that are as long the first.
+    let longest = arrays.rev().max_by_key(|(length, _)| *length)?;
+    Some(longest.1.path.clone())
 }
 
 /// The first slot and the whole array; none when it is none.

@@ -188,7 +188,7 @@ fn no_member(sink: &mut Sink<'_>, global: &Found<String>, error: &BtfError) {
         BtfError::NoMember { name: member, within, known } => {
             let mut problem = problem(format!("`{within}` has no member `{member}`"));
             problem.help = suggest::help("members there are", member, known.iter().map(String::as_str));
-            if problem.help.is_some() { problem } else { problem.expected("the name of the variable alone") }
+            if problem.help.is_some() { problem } else { problem.expected(suggest::instead(within)) }
         }
         other => problem(format!("`{name}` cannot be read: {other}"))
             .expected("a variable or a path from one, such as `stats.packets` or `cores[2].count`"),

@@ -18,13 +18,13 @@ const MAX_HINTS: usize = 8;
 pub(super) struct Label {
     /// The item of a YAML list.
     pub(super) text: String,
-    /// The label that shows the same bytes, which makes this one a comment.
-    pub(super) instead_of: Option<String>,
+    /// Why it is only a comment: another label shows the same bytes, or there are too many.
+    pub(super) aside: Option<String>,
 }
 
 impl Label {
     fn new(text: String) -> Self {
-        Self { text, instead_of: None }
+        Self { text, aside: None }
     }
 }
 
@@ -48,15 +48,30 @@ pub(super) fn of(object: &ObjectInfo, map: &MapInfo, slot: Option<&str>) -> Vec<
     let mut labels = Vec::new();
     let shown = shown(&layout)
         .filter(|member| Some(member.path.as_str()) != slot && reaches(object, &layout, member));
-    for member in shown.take(MAX_LABELS) {
+    let (mut count, mut left) = (0, 0);
+    for member in shown {
+        count += 1;
+        if count > MAX_LABELS + MAX_HINTS {
+            left += 1;
+            continue;
+        }
         let mut others = alternatives(&layout, member);
         others.retain(|other| reaches(object, &layout, other));
         let label = free_name(member, &mut taken);
-        labels.push(Label::new(item(&label, Some(&member.path), member, &others)));
+        let text = item(&label, Some(&member.path), member, &others);
+        if count > MAX_LABELS {
+            let aside = Some(format!("more than {MAX_LABELS} labels: keys that differ only here are summed"));
+            labels.push(Label { text, aside });
+            continue;
+        }
+        labels.push(Label::new(text));
         for other in others.into_iter().filter(|other| says_more(member, other)).take(MAX_HINTS) {
             let text = item(&free_name(other, &mut taken), Some(&other.path), other, &[]);
-            labels.push(Label { text, instead_of: Some(label.clone()) });
+            labels.push(Label { text, aside: Some(format!("the same bytes as {label}")) });
         }
+    }
+    if left > 0 {
+        labels.push(Label { text: String::new(), aside: Some(format!("and {left} more members")) });
     }
     // Without labels only the entry with the key 0 would be seen.
     if labels.is_empty() && slot.is_none() { by_size(map) } else { labels }
@@ -231,7 +246,7 @@ fn decoder(word: &str, member: &Member, others: &[&Member]) -> Option<String> {
         "cgroup_id" | "cgroup" | "cgid" | "cgrp_id" if whole && member.size == 8 => "cgroup",
         "ifindex" if whole && member.size == 4 => "ifname",
         _ if word.ends_with("_ifindex") && whole && member.size == 4 => "ifname",
-        "dev" | "device" if whole && member.size == 4 => "majorminor",
+        "dev" | "rdev" | "device" if whole && member.size == 4 => "majorminor",
         "errno" | "err" if number => "errno",
         "syscall" | "syscall_nr" | "syscall_id" if number => "syscall",
         "proto" | "protocol" if number && !member.type_name.contains("be16") => "proto",
@@ -239,7 +254,14 @@ fn decoder(word: &str, member: &Member, others: &[&Member]) -> Option<String> {
         "signal" | "sig" | "signo" if number => "signal",
         _ if word.ends_with("port") && member.type_name.ends_with("be16") && whole => "port",
         _ if address && whole && member.size == 4 => "inet_ip",
-        _ if address && bytes && member.size == 16 && or_v4() => "inet_union",
+        // What is one number of 16 bytes holds addresses of both families, those of IPv4 in its first 4.
+        _ if address
+            && bytes
+            && member.size == 16
+            && (or_v4() || matches!(member.kind, MemberKind::Scalar(_))) =>
+        {
+            "inet_union"
+        }
         _ if address && bytes && matches!(member.size, 4 | 16) => "inet_ip",
         "family" | "sa_family" | "af" if number => FAMILIES,
         _ if word.ends_with("mac") && lone && member.size == 6 && element_bytes == Some(1) => "mac",

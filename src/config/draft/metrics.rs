@@ -3,10 +3,11 @@
 use std::collections::HashSet;
 
 use super::labels::{self, is_integer};
+use super::variables::{self, Shown};
 use super::words::{bare, leaf, metric_name, name, quoted};
-use super::{scratch, variables};
-use crate::btf::{Kind, Layout, Member, MemberKind, ScalarKind, TypeId};
-use crate::elf::{MapInfo, MapKind, ObjectInfo, Variable};
+use super::{scratch, words};
+use crate::btf::{Btf, Kind, Layout, Member, MemberKind, ScalarKind, TypeId};
+use crate::elf::{MapInfo, MapKind, ObjectInfo};
 use crate::spec::Owner;
 
 /// Metrics that one map makes at most.
@@ -60,8 +61,9 @@ pub(super) fn of(object: &ObjectInfo) -> (Vec<Metric>, Vec<String>) {
         }
     }
     draft.aside = None;
-    for (variable, index) in variables::shown(object) {
-        draft.variable(variable, index);
+    for shown in variables::shown(object) {
+        draft.aside = shown.aside.clone();
+        draft.variable(&shown);
     }
     (draft.metrics, left_out)
 }
@@ -102,17 +104,14 @@ impl Draft<'_> {
             return self.single(map, only);
         }
         let reached = |member: &&Member| labels::reaches(self.object, layout, member);
-        let slots = layout.members.iter().filter(|member| self.is_slots(map, member)).find(reached);
+        let slots = layout
+            .members
+            .iter()
+            .filter(|member| is_slots(&self.object.btf, &map.name, member))
+            .find(reached);
         let mut beside: Vec<&str> = Vec::new();
         if let Some(slots) = slots {
-            let sibling = |is: fn(&str) -> bool| {
-                layout
-                    .members
-                    .iter()
-                    .filter(|member| is_integer(member) && is(leaf(&member.path)))
-                    .find(reached)
-            };
-            let (sum, count) = (sibling(is_sum), sibling(is_count));
+            let [sum, count] = siblings(self.object, layout);
             beside.extend([sum, count].into_iter().flatten().map(|member| member.path.as_str()));
             self.slots(map, slots, sum, count);
         }
@@ -165,18 +164,8 @@ impl Draft<'_> {
     }
 
     fn slots(&mut self, map: &MapInfo, slots: &Member, sum: Option<&Member>, count: Option<&Member>) {
-        let length = match slots.kind {
-            MemberKind::Array { count, .. } => count,
-            _ => 0,
-        };
-        let kind = if length > 512 { "linear" } else { "log2" };
-        let mut own = format!("      bucket_type: {kind} # or exp2, linear, fixed: as the program counts\n");
-        own += &format!("      slots: {}\n", bare(&slots.path));
-        for (key, member) in [("sum", sum), ("count", count)] {
-            if let Some(member) = member {
-                own += &format!("      {key}: {}\n", bare(&member.path));
-            }
-        }
+        let path = |member: &Member| member.path.clone();
+        let own = slots_text(slots, &[sum.map(path), count.map(path)]);
         self.push(map, &map.name, "histograms", &own, None);
     }
 
@@ -201,9 +190,10 @@ impl Draft<'_> {
             text += "      labels:\n";
         }
         for label in &labels {
-            text += &match &label.instead_of {
+            text += &match &label.aside {
                 None => format!("        - {}\n", label.text),
-                Some(other) => format!("        # - {} # the same bytes as {other}\n", label.text),
+                Some(why) if label.text.is_empty() => format!("        # {why}\n"),
+                Some(why) => format!("        # - {} # {why}\n", label.text),
             };
         }
         text += match group {
@@ -217,20 +207,48 @@ impl Draft<'_> {
         self.metrics.push(Metric { group, text, aside: self.aside.clone() });
     }
 
-    /// A variable, or the elements of an array.
-    fn variable(&mut self, variable: &Variable, is_array: bool) {
-        let group = group(&variable.name);
-        let metric = self.free_name(&variable.name, group);
-        let help = quoted(&format!("From the variable {}, not described yet", variable.name));
-        let labels = if is_array { "      labels:\n        - index\n" } else { "" };
-        let text = format!(
-            "    - name: {}\n      global: {}\n      help: {help}\n{labels}      # scale: 0.000001 # from microseconds to seconds\n",
+    /// A variable, the elements of an array, or a histogram of either.
+    fn variable(&mut self, shown: &Shown<'_>) {
+        let name = &shown.variable.name;
+        let group = if shown.slots.is_some() { "histograms" } else { member_group(name, &shown.member) };
+        let group = match shown.member.kind {
+            MemberKind::Scalar(ScalarKind::Signed) if shown.aside.is_some() => "gauges",
+            _ if group == "histograms" && shown.slots.is_none() => "counters",
+            _ => group,
+        };
+        let wanted = match shown.member.path.as_str() {
+            path if !path.is_empty() && shown.slots.is_none() => {
+                format!("{}_{}", name.strip_suffix("_total").unwrap_or(name), words::name(path))
+            }
+            _ => name.clone(),
+        };
+        let metric = self.free_name(&wanted, group);
+        let mut text = format!(
+            "    - name: {}\n      global: {}\n      help: {}\n",
             bare(&metric),
-            bare(&variable.name),
+            bare(name),
+            quoted(&format!("From the variable {name}, not described yet")),
         );
+        match &shown.slots {
+            Some(slots) => text += &slots_text(&shown.member, slots),
+            None if !shown.member.path.is_empty() => {
+                text += &format!("      value: {}\n", bare(&shown.member.path));
+            }
+            None => {}
+        }
+        if shown.is_array {
+            let label =
+                name.rsplit_once("_by_").map(|(_, by)| by).filter(|by| *by != "le").unwrap_or("index");
+            text += &format!("      labels:\n        - {}\n", bare(&words::name(label)));
+        }
+        text += if shown.slots.is_some() {
+            "      # bucket_multiplier: 0.000001 # from microseconds to seconds\n"
+        } else {
+            "      # scale: 0.000001 # from microseconds to seconds\n"
+        };
         self.room = self.room.saturating_sub(text.len());
         if self.room > 0 {
-            self.metrics.push(Metric { group, text, aside: None });
+            self.metrics.push(Metric { group, text, aside: self.aside.clone() });
         }
     }
 
@@ -259,28 +277,14 @@ impl Draft<'_> {
         base
     }
 
-    fn is_slots(&self, map: &MapInfo, member: &Member) -> bool {
-        let MemberKind::Array { element, count } = member.kind else { return false };
-        let integer = self.is_integer_type(element);
-        let named = matches!(leaf(&member.path), "slots" | "buckets" | "hist" | "histogram");
-        let alone = member.path.is_empty() && (count > MAX_ELEMENTS || group(&map.name) == "histograms");
-        integer && (2..=65_536).contains(&count) && (named || alone)
-    }
-
-    /// Whether elements of an array count something: addresses are no numbers to show.
-    fn is_integer_type(&self, id: TypeId) -> bool {
-        let btf = &self.object.btf;
-        let is_pointer = btf.resolve(id).is_ok_and(|found| found.kind() == Kind::Ptr);
-        let scalar = btf.scalar(id);
-        !is_pointer && matches!(scalar, Some((1 | 2 | 4 | 8, ScalarKind::Signed | ScalarKind::Unsigned)))
-    }
-
     /// Paths of the numbers in a member: itself, or the elements of a short array.
     fn numbers(&self, member: &Member) -> Vec<String> {
         match member.kind {
             MemberKind::Array { element, count } if count <= MAX_ELEMENTS => {
                 let elements = (0..count).map(|index| format!("{}[{index}]", member.path));
-                if self.is_integer_type(element) { elements.collect() } else { Vec::new() }
+                // Single bytes are an address or a name.
+                let counts = integer_size(&self.object.btf, element).is_some_and(|size| size > 1);
+                if counts { elements.collect() } else { Vec::new() }
             }
             _ if is_number(member) => vec![member.path.clone()],
             _ => Vec::new(),
@@ -288,7 +292,55 @@ impl Draft<'_> {
     }
 }
 
-fn is_number(member: &Member) -> bool {
+/// What says that an array is a histogram's slots, with the paths of its sum and its count.
+fn slots_text(slots: &Member, [sum, count]: &[Option<String>; 2]) -> String {
+    let length = match slots.kind {
+        MemberKind::Array { count, .. } => count,
+        _ => 0,
+    };
+    let kind = if length > 512 { "linear" } else { "log2" };
+    let mut text = format!("      bucket_type: {kind} # or exp2, linear, fixed: as the program counts\n");
+    text += &format!("      slots: {}\n", bare(&slots.path));
+    for (key, path) in [("sum", sum), ("count", count)] {
+        if let Some(path) = path {
+            text += &format!("      {key}: {}\n", bare(path));
+        }
+    }
+    text
+}
+
+/// Whether a member is the array of a histogram's slots: by its own name, or as the whole of what has this one.
+pub(super) fn is_slots(btf: &Btf, name: &str, member: &Member) -> bool {
+    let MemberKind::Array { element, count } = member.kind else { return false };
+    let Some(size) = integer_size(btf, element) else { return false };
+    let named = matches!(leaf(&member.path), "slots" | "buckets" | "hist" | "histogram");
+    // Bytes without a word on them are a buffer rather than counts.
+    let says_so = group(name) == "histograms" || (count > MAX_ELEMENTS && size > 1);
+    (2..=65_536).contains(&count) && (named || (member.path.is_empty() && says_so))
+}
+
+/// The size of an array's elements, if they count something: addresses are no numbers to show.
+fn integer_size(btf: &Btf, id: TypeId) -> Option<usize> {
+    let is_pointer = btf.resolve(id).is_ok_and(|found| found.kind() == Kind::Ptr);
+    match btf.scalar(id) {
+        Some((size @ (1 | 2 | 4 | 8), ScalarKind::Signed | ScalarKind::Unsigned)) if !is_pointer => {
+            Some(size)
+        }
+        _ => None,
+    }
+}
+
+/// The members beside the slots that are their sum and their count.
+pub(super) fn siblings<'l>(object: &ObjectInfo, layout: &'l Layout) -> [Option<&'l Member>; 2] {
+    let sibling = |is: fn(&str) -> bool| {
+        layout.members.iter().find(|member| {
+            is_integer(member) && is(leaf(&member.path)) && labels::reaches(object, layout, member)
+        })
+    };
+    [sibling(is_sum), sibling(is_count)]
+}
+
+pub(super) fn is_number(member: &Member) -> bool {
     match member.kind {
         MemberKind::Scalar(ScalarKind::Char) => false,
         MemberKind::Scalar(ScalarKind::Float) => matches!(member.size, 4 | 8),
@@ -318,7 +370,7 @@ fn is_count(name: &str) -> bool {
 }
 
 /// The type that a map's name suggests.
-fn group(name: &str) -> &'static str {
+pub(super) fn group(name: &str) -> &'static str {
     let name = name.to_ascii_lowercase();
     if name.ends_with("_total") || name.starts_with("counter_") {
         return "counters";
@@ -326,10 +378,12 @@ fn group(name: &str) -> &'static str {
     if name.starts_with("gauge_") || name.ends_with("_gauge") {
         return "gauges";
     }
-    if name.starts_with("hist") || name.ends_with("_hist") || name.ends_with("_histogram") {
+    let ends =
+        ["_hist", "_histogram", "_latency", "_latency_seconds", "_latency_us", "_latency_ns", "_latency_ms"];
+    if name.starts_with("hist") || ends.iter().any(|end| name.ends_with(end)) {
         return "histograms";
     }
-    if words(&name).any(is_state) { "gauges" } else { "counters" }
+    if words_of(&name).any(is_state) { "gauges" } else { "counters" }
 }
 
 /// The same with what the member says: what names a state, a time or an extreme does not add up.
@@ -339,8 +393,9 @@ fn member_group(map: &str, member: &Member) -> &'static str {
         member.kind,
         MemberKind::Enum { .. } | MemberKind::Scalar(ScalarKind::Bool | ScalarKind::Float)
     );
-    let names = words(&member.path).any(is_state) || scratch::is_time(word) || scratch::is_identity(word);
-    if names || state { "gauges" } else { group(map) }
+    let is_flag = member.bits.is_some_and(|bits| bits.width == 1);
+    let names = words_of(&member.path).any(is_state) || scratch::is_time(word) || scratch::is_identity(word);
+    if names || state || is_flag { "gauges" } else { group(map) }
 }
 
 /// How the CPUs' numbers become one where they do not add up.
@@ -348,7 +403,10 @@ fn reduction(map: &MapInfo, member: &Member) -> &'static str {
     if !map.kind.is_per_cpu() {
         return "";
     }
-    match words(&map.name).chain(words(&member.path)).find(|word| matches!(*word, "min" | "max" | "last")) {
+    match words_of(&map.name)
+        .chain(words_of(&member.path))
+        .find(|word| matches!(*word, "min" | "max" | "last"))
+    {
         Some("min") => "      reduce: min\n",
         None if !scratch::is_time(leaf(&member.path)) && !scratch::is_identity(leaf(&member.path)) => "",
         _ => "      reduce: max\n",
@@ -361,6 +419,6 @@ fn is_state(word: &str) -> bool {
 }
 
 /// The words of a path: `last.rx_max` has three.
-fn words(path: &str) -> impl Iterator<Item = &str> {
+fn words_of(path: &str) -> impl Iterator<Item = &str> {
     path.split(['.', '_', '[', ']']).filter(|word| !word.is_empty())
 }

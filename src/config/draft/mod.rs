@@ -54,7 +54,7 @@ pub fn draft(object: &ObjectInfo, file_name: &str) -> String {
 /// why, unless that was `told` of the one before.
 fn as_comment(metric: &Metric, told: Option<&str>) -> String {
     let reason = metric.aside.as_deref().filter(|reason| told != Some(*reason));
-    let mut text = reason.map(|reason| format!("    # {reason}:\n")).unwrap_or_default();
+    let mut text = reason.map(|reason| format!("    # {}:\n", commented(reason))).unwrap_or_default();
     for line in metric.text.lines() {
         text += &format!("    # {}\n", line.get(4..).unwrap_or(line));
     }
@@ -73,5 +73,13 @@ mod tests {
         assert!(text.len() < 2 << 20, "{}", text.len());
         assert!(text.contains("name: map_0_number_0_total"));
         assert!(text.contains("# - map_3999: the config is too long already"));
+    }
+
+    #[test]
+    fn a_reason_ends_where_its_line_does() {
+        let aside = Some("start\n\u{1f}x: is for the programs".to_owned());
+        let metric = Metric { group: "counters", text: "    - name: x\n".to_owned(), aside };
+        let expected = "    # start\\u{a}\\u{1f}x: is for the programs:\n    # - name: x\n";
+        assert_eq!(as_comment(&metric, None), expected);
     }
 }

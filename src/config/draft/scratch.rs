@@ -61,7 +61,20 @@ pub(super) fn is_identity(name: &str) -> bool {
     let last = name.rsplit('_').next().unwrap_or_default();
     matches!(
         last,
-        "pid" | "tid" | "tgid" | "ppid" | "uid" | "gid" | "port" | "ifindex" | "addr" | "address" | "inode"
+        "pid"
+            | "tid"
+            | "tgid"
+            | "ppid"
+            | "uid"
+            | "gid"
+            | "id"
+            | "port"
+            | "ifindex"
+            | "index"
+            | "addr"
+            | "address"
+            | "inode"
+            | "flags"
     )
 }
 

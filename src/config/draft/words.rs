@@ -69,9 +69,9 @@ pub(super) fn leaf(path: &str) -> &str {
 /// Whether the last member of a path is there for the layout's sake, or for the kernel alone.
 pub(super) fn is_filler(path: &str) -> bool {
     let last = leaf(path).trim_start_matches('_');
-    let rest = last.strip_prefix("pad").or_else(|| last.strip_prefix("padding"));
-    rest.is_some_and(|rest| rest.bytes().all(|byte| byte.is_ascii_digit()))
-        || matches!(last, "padding" | "reserved" | "unused" | "opaque")
+    let numbered = last.trim_end_matches(|letter: char| letter.is_ascii_digit()).trim_end_matches('_');
+    matches!(numbered, "pad" | "padding" | "reserved" | "rsvd" | "unused")
+        || last == "opaque"
         || path == "lock.val"
 }
 

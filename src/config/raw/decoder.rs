@@ -54,6 +54,14 @@ pub(super) fn decoder(reader: &mut Reader, node: &Node, path: &str) -> RawDecode
         raw.name = reader.text(node, path);
         return raw;
     }
+    if let Some(name) = name_as_key(node) {
+        let problem = Problem::error("missing-name", Place::default(), "a decoder without a `name`");
+        let text = name.key_text().unwrap_or_default();
+        let how = format!("`{text}` alone, or `{{name: {text}, ...}}`");
+        reader.report(&spot(name, path), problem.expected("its name as a value").help(how));
+        raw.broken = true;
+        return raw;
+    }
     let mut known = HashMap::new();
     for field in reader.fields(node, path, &KEYS) {
         let path = join(path, field.name);
@@ -81,6 +89,19 @@ pub(super) fn decoder(reader: &mut Reader, node: &Node, path: &str) -> RawDecode
     }
     raw.broken = reader.mark().1 > mark.1;
     raw
+}
+
+/// The key of a mapping without a `name` that is a decoder's name, as in `{uint: }`.
+fn name_as_key(node: &Node) -> Option<&Node> {
+    let Kind::Mapping(entries) = &node.kind else { return None };
+    let mut keys = entries.iter().map(|entry| &entry.key);
+    if keys.clone().any(|key| matches!(key.key_text(), Some("name" | "<<"))) {
+        return None;
+    }
+    let is_name = |key: &&Node| {
+        key.key_text().is_some_and(|text| DECODERS.iter().any(|entry| entry.name == text) && !KEYS.has(text))
+    };
+    keys.find(is_name)
 }
 
 /// The texts of an enum.

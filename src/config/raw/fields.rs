@@ -131,7 +131,16 @@ impl Reader {
             Place::default(),
             format!("unknown key `{}` in {} is ignored", field.name, keys.what),
         );
-        if is_told {
+        let is_misnamed = self.is_misnamed && matches!(path, "" | "metrics");
+        if is_misnamed {
+            let message =
+                format!("unknown key `{}` in {}, and nothing defines metrics", field.name, keys.what);
+            problem = Problem::error("unknown-key", Place::default(), message);
+            problem.expected = Some(super::top::WANTED.to_owned());
+        }
+        if is_misnamed && super::top::is_group(field.name) {
+            problem.help = Some(format!("metrics: {{{}: [...]}}", field.name));
+        } else if is_told {
             problem.help = suggest::help("keys there are", field.name, keys.all().map(|key| key.name));
         }
         self.report(&at, problem);

@@ -9,6 +9,7 @@ use super::keys::{Key, Keys, Shape};
 use super::reader::{Reader, spot};
 use crate::config::findings::Spot;
 use crate::config::yaml::{Kind, Node, Scalar};
+use crate::problem::{Place, Problem};
 
 pub(super) const PROGRAM: Keys = Keys {
     what: "a program's options",
@@ -248,6 +249,21 @@ pub(super) fn programs(reader: &mut Reader, node: &Node, path: &str) -> Vec<RawP
 pub(super) fn choices(reader: &mut Reader, node: &Node, path: &str) -> Vec<RawChoice> {
     let items =
         reader.list(node, path, "lists of programs, such as [[new_hook, old_hook]]").unwrap_or_default();
+    // One choice without the brackets around it is one mistake.
+    if let [_, _, ..] = items
+        && let Some(names) = items.iter().map(Node::key_text).collect::<Option<Vec<&str>>>()
+    {
+        let problem =
+            Problem::error("wrong-type", Place::default(), "`choose` lists programs in place of choices");
+        reader.report(
+            &spot(node, path),
+            problem
+                .expected("a list of lists of programs, such as [[new_hook, old_hook]]")
+                .found(node.describe())
+                .help(format!("choose: [[{}]]", names.join(", "))),
+        );
+        return Vec::new();
+    }
     let choice = |(index, item): (usize, &Node)| {
         let path = format!("{path}[{index}]");
         let mark = reader.mark();

@@ -13,12 +13,14 @@ pub(crate) struct Reader {
     findings: Findings,
     /// How many things of later versions were met.
     pub(super) later: usize,
+    /// Whether keys that nobody knows stand where those should be that a config cannot do without.
+    pub(super) is_misnamed: bool,
 }
 
 impl Reader {
     /// A reader for the config at a place (its name and file).
     pub(crate) fn new(place: Place) -> Self {
-        Self { findings: Findings::new(place), later: 0 }
+        Self { findings: Findings::new(place), later: 0, is_misnamed: false }
     }
 
     /// What was wrong.

@@ -5,6 +5,7 @@ use super::keys::{Key, Keys, Shape};
 use super::metric::{self, metric};
 use super::reader::spot;
 use super::{Group, RawConfig, Reader, load, span};
+use crate::config::suggest;
 use crate::config::yaml::{Kind, Node};
 use crate::problem::{Place, Problem};
 
@@ -53,12 +54,51 @@ const METRICS: Keys = Keys {
     later: &[],
 };
 
+/// What no config does without.
+pub(super) const WANTED: &str =
+    "`counters`, `gauges` or `histograms` below `metrics`, or `spans` below `tracing`";
+
+/// Whether a key is that of a list of metrics.
+pub(super) fn is_group(name: &str) -> bool {
+    matches!(name, "counters" | "gauges" | "histograms")
+}
+
+/// Whether a config has no lists of metrics because their keys, or those above them, have other names.
+fn is_misnamed(root: &Node) -> bool {
+    let known = |name: &str| matches!(name, "metrics" | "tracing" | "<<");
+    let meant = |name: &str| {
+        is_group(name) || name == "spans" || suggest::closest(name, ["metrics", "tracing"]).is_some()
+    };
+    let Some(top) = names(root) else { return false };
+    if !top.iter().any(|name| known(name)) {
+        return top.iter().any(|name| meant(name) && !TOP.has(name));
+    }
+    let Kind::Mapping(entries) = &root.kind else { return false };
+    let [metrics] =
+        entries.iter().filter(|entry| entry.key.key_text().is_some_and(known)).collect::<Vec<_>>()[..]
+    else {
+        return false;
+    };
+    let below = names(&metrics.value).unwrap_or_default();
+    let other = |name: &&str| !name.starts_with("x-") && *name != "<<";
+    metrics.key.key_text() == Some("metrics")
+        && !below.is_empty()
+        && below.iter().all(|name| other(name) && !is_group(name))
+}
+
+/// The keys of a mapping.
+fn names(node: &Node) -> Option<Vec<&str>> {
+    let Kind::Mapping(entries) = &node.kind else { return None };
+    Some(entries.iter().filter_map(|entry| entry.key.key_text()).collect())
+}
+
 /// Reads a whole config.
 pub(crate) fn config(reader: &mut Reader, root: &Node) -> RawConfig {
     let mut raw = RawConfig::default();
     if v1(reader, root) {
         return raw;
     }
+    reader.is_misnamed = is_misnamed(root);
     for field in reader.fields(root, "", &TOP) {
         let (node, path) = (field.value, field.name);
         match field.name {
@@ -88,7 +128,7 @@ pub(crate) fn config(reader: &mut Reader, root: &Node) -> RawConfig {
         reader.report(
             &at,
             problem
-                .expected("`counters`, `gauges` or `histograms` below `metrics`, or `spans` below `tracing`")
+                .expected(WANTED)
                 .help("a config that only loads its object says `metrics: {counters: []}`"),
         );
     }

@@ -5,11 +5,13 @@
 //! What a scalar *means* depends on the field that it is for: [`scalar`] says how
 //! the reference's parser would see it. Only [`read`](mod@read) names `serde_yaml`.
 
+mod advice;
 mod read;
 pub(crate) mod scalar;
 
 use crate::problem::Position;
 
+pub(crate) use advice::advice;
 pub(crate) use read::{Refused, locate, read};
 
 /// A node of the tree.

@@ -91,9 +91,28 @@ impl Walk {
         // The parser gives no place to what it does not even begin to parse.
         let position =
             if text.starts_with("control characters") { forbidden(source) } else { position(error) };
+        if let Some((message, position)) = begun(&text, position, source) {
+            return Refused::Syntax { message, position: Some(position) };
+        }
         let message = if position.is_some() { without_place(&text) } else { text };
         Refused::Syntax { message, position }
     }
+}
+
+/// The message and place of what is missed only far behind where it was forgotten: the end of a quote or a bracket at the
+/// end of the text, a key's colon at the next one.
+fn begun(text: &str, position: Option<Position>, source: &str) -> Option<(String, Position)> {
+    let (what, context) = text.split_once(", while ")?;
+    let at_end = || position.is_none_or(|position| source.lines().nth(position.line - 1).is_none());
+    let is_open = what.starts_with("found unexpected end of stream")
+        || (what.starts_with("did not find expected ',' or") && at_end());
+    if !is_open && !what.starts_with("could not find expected ':'") {
+        return None;
+    }
+    let (context, place) = context.split_once(" at line ").unwrap_or((context, "1 column 1"));
+    let (line, column) = place.split_once(" column ")?;
+    let position = Position { line: line.parse().ok()?, column: column.parse().ok()? };
+    Some((format!("{}, while {context}", without_place(what)), position))
 }
 
 /// A message of the parser without its first "at line 1 column 2": every problem tells its place alike.

@@ -143,7 +143,26 @@ fn targets_that_the_kernel_lacks_are_told() {
     // A kernel that was named is what the object is for.
     check_object(&program("tp_btf/sched_swich"), &[VMLINUX], &["!missing-target -"]);
     check_object(&program("fentry/no_such_function"), &[VMLINUX], &["!missing-target -"]);
+    let found = check_object(&program("fentry/do_unlinkatt"), &[VMLINUX], &["!missing-target -"]);
+    assert_eq!(found[0]["help"], "did you mean `do_unlinkat`?");
     check_object(&program("?fentry/no_such_function"), &[VMLINUX], &[]);
+    for section in [
+        "tracepoint/sched/sched_switch",
+        "tp/syscalls/sys_enter_openat",
+        "tp/syscalls/sys_exit_newfstat",
+        "tp/raw_syscalls/sys_enter",
+        "tp/kprobes/my_own",
+        "tp/ftrace/function",
+    ] {
+        check_object(&program(section), &[VMLINUX], &[]);
+    }
+    // A module may have it.
+    let found = check_object(&program("tp/sched/sched_swich"), &[VMLINUX], &["?missing-target -"]);
+    assert_eq!(found[0]["help"], "did you mean `sched_switch`?");
+    let found = check_object(&program("tp/syscalls/sys_enter_opnat"), &[VMLINUX], &["!missing-target -"]);
+    assert_eq!(found[0]["help"], "did you mean `openat`?");
+    check_object(&program("ksyscall/unlinkat"), &[VMLINUX], &[]);
+    check_object(&program("ksyscall/unlinkatt"), &[VMLINUX], &["!missing-target -"]);
 }
 
 #[test]
@@ -169,6 +188,53 @@ fn patterns_of_functions_are_held_against_the_kernel() {
         assert!(said.contains("at most 512") && said.contains("kprobe.multi"), "{said}");
     }
     check("kprobe.multi", "*", &[]);
+}
+
+/// The configuration of a kernel says more than its types.
+#[test]
+fn options_that_the_kernel_was_built_without_are_told() {
+    #[track_caller]
+    fn check(section: &str, set: &str, options: &str, expected: &[&str]) -> Outcome {
+        let folder = Folder::new(&[]);
+        let source = format!("{OBJECT}SEC(\"{section}\") int probe(void *ctx) {{ return 0; }}");
+        let text = format!("{set}metrics: {{gauges: [{{name: queue_tasks, help: h}}]}}\n");
+        folder.add("a", &text, &source);
+        std::fs::write(folder.0.path().join("config"), options).unwrap();
+        assert_eq!(folder.brief(&[".", VMLINUX, "--kconfig=config"]), expected, "{section} {options}");
+        folder.check(&[".", VMLINUX, "--kconfig=config"])
+    }
+    let with = |options: &str| format!("CONFIG_BPF_SYSCALL=y\nCONFIG_BPF_EVENTS=y\n{options}");
+    let lacks = ["!kernel-option -"];
+    let said = check("kprobe/do_exit", "", &with("# CONFIG_KPROBES is not set\n"), &lacks);
+    assert_eq!(said.code, 1);
+    let expected = "error[kernel-option]: `probe` needs CONFIG_KPROBES, which the kernel of /sys/kernel/btf/vmlinux is built \
+                    without\n  program: probe\n  expected: CONFIG_KPROBES=y for SEC(\"kprobe/do_exit\")\n  found: config does \
+                    not set it\n";
+    assert!(said.stdout.contains(expected), "{}", said.stdout);
+    check("kprobe/do_exit", "", &with("CONFIG_KPROBES=y\nCONFIG_KPROBE_EVENTS=y\n"), &[]);
+    check("lsm/file_open", "", &with("CONFIG_DEBUG_INFO_BTF=y\n"), &lacks);
+    // Nor is its target worth a word.
+    check("fentry/no_such_function", "", &with(""), &lacks);
+    check("tp_btf/sched_switch", "", &with("CONFIG_DEBUG_INFO_BTF=y\n"), &[]);
+    check("?kprobe/do_exit", "", &with(""), &[]);
+    check("kprobe/do_exit", "programs: {probe: {optional: true}}\n", &with(""), &[".kernel-option -"]);
+}
+
+#[test]
+fn what_is_no_configuration_of_a_kernel_is_refused() {
+    let folder = Folder::new(&[("a", GOOD)]);
+    std::fs::write(folder.0.path().join("part"), "CONFIG_HZ=250\n").unwrap();
+    for (file, said) in [("part", "CONFIG_BPF_SYSCALL is not set in it"), ("none", "No such file")] {
+        let outcome = folder.check(&[".", &format!("--kconfig={file}")]);
+        assert_eq!((outcome.code, outcome.stdout.as_str()), (2, ""), "{file}");
+        let beginning =
+            format!("error: --kconfig={file}: the kernel's configuration cannot be used: reading {file}: ");
+        assert!(
+            outcome.stderr.starts_with(&beginning) && outcome.stderr.contains(said),
+            "{}",
+            outcome.stderr
+        );
+    }
 }
 
 /// Reads of a kernel struct, as the object thinks that it is.

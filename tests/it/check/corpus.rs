@@ -85,6 +85,33 @@ const MISTAKES: &[Mistake] = &[
         "unknown-key",
         "  gauges:\n    - {name: a, map: latency_seconds, help: h, ^bucket_max: 3, labels: [id]}",
     ),
+    (
+        "missing-slots",
+        "  histograms:\n    - {name: a, map: ^hists, help: h, bucket_type: log2, labels: [id]}",
+    ),
+    (
+        "missing-name",
+        "  gauges:\n    - {name: a, map: latency_seconds, help: h, labels: [{name: id, decoders: [{^uint: }]}]}",
+    ),
+    (
+        "missing-name",
+        "  gauges:\n    - {name: a, map: latency_seconds, help: h, labels: [{name: id, decoders: [^{static_map: {1: a}}]}]}",
+    ),
+    ("invalid-label-name", "  gauges:\n    - {name: a, map: requests_total, help: h, labels: [device, ^5]}"),
+    (
+        "empty-static-map",
+        "  gauges:\n    - {name: a, map: latency_seconds, help: h, labels: [{name: id, decoders: [^static_map]}]}",
+    ),
+    (
+        "static-map-never-matches",
+        "  gauges:\n    - {name: a, map: latency_seconds, help: h, labels: [{name: id, decoders: [{name: static_map, static_map: ^{read: 0}}]}]}",
+    ),
+    (
+        "field-size",
+        "  gauges:\n    - {name: a, map: requests_total, help: h, labels: [{name: operation, decoders: [^inet_ip]}]}",
+    ),
+    ("wrong-type", "choose: ^[probe, other]"),
+    ("missing-member", "globals: {^'levels[2]': 1}"),
     ("bad-limit", "  gauges:\n    - {name: a, map: latency_seconds, help: h, max_series: ^-1, labels: [id]}"),
     (
         "bad-limit",

@@ -330,7 +330,8 @@ fn programs_and_choices_are_checked() {
         ("choose: [[first, second], [third, first]]", &["chosen-twice 1:35"], "choose[0][0]"),
         ("choose: [[first, first]]", &["chosen-twice 1:18"], "choose[0][0]"),
         ("choose: [[first]]", &["short-choice 1:10"], "two programs"),
-        ("choose: [first, second]", &["wrong-type 1:10", "wrong-type 1:17"], "a list of programs"),
+        ("choose: [first, second]", &["wrong-type 1:9"], "choose: [[first, second]]"),
+        ("choose: [first, [second, third]]", &["wrong-type 1:10"], "a list of programs"),
     ] {
         bad(text, problems, words);
     }

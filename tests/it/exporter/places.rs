@@ -22,6 +22,16 @@ fn wait_for(exporter: &Exporter, series: &str, expected: f64) {
     }
 }
 
+/// Waits until something was logged.
+#[track_caller]
+fn wait_for_log(exporter: &Exporter, expected: &str) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !exporter.log().contains(expected) {
+        assert!(Instant::now() < deadline, "{expected} in {}", exporter.log());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
 fn add(name: &str) {
     run("ip", &["link", "add", name, "type", "veth", "peer", "name", &format!("far-{name}")]);
 }
@@ -60,6 +70,39 @@ fn interfaces_that_come_are_followed_and_told() {
         assert!(status.success(), "{log}");
         assert!(log.contains("place=\"the interface `late1`\""), "{log}");
         assert!(!run("ip", &["link", "show"]).contains("xdp"));
+    });
+}
+
+/// Places for more programs than there are descriptors: those that are attached stay, and files and pages can still be read.
+#[test]
+fn more_places_than_descriptors_leave_the_rest_at_work() {
+    with_network(|| {
+        let folder = Folder::new();
+        let place = "programs: {packets: {attach: {xdp: {interface: \"late*\", mode: generic}}}}\n";
+        let source = SOURCE.replace("SECTION", "xdp");
+        folder.compiled_pair("late", &format!("{place}{METRICS}"), &source);
+        let exporter = Exporter::launch_after("ulimit -n 128", &[&folder.argument()]);
+        let places = "ebpf_exporter_program_places{config=\"late\",program=\"packets\"}";
+        wait_for(&exporter, places, 0.0);
+        for number in 0..140 {
+            add(&format!("late{number}"));
+        }
+        wait_for_log(&exporter, "LimitNOFILE");
+        let held = exporter.value(places).unwrap();
+        assert!((40.0..128.0).contains(&held), "{held} {}", exporter.log());
+        // A config that comes now is read, whether there is room for it or not.
+        folder.compiled_pair("other", METRICS, &SOURCE.replace("SECTION", "?xdp"));
+        wait_for_log(&exporter, "config=other");
+        for _ in 0..5 {
+            assert!(exporter.value(places).unwrap() >= held);
+        }
+        for number in 10..140 {
+            run("ip", &["link", "delete", &format!("late{number}")]);
+        }
+        wait_for(&exporter, places, 10.0);
+        let (status, log) = exporter.stop();
+        assert!(status.success(), "{log}");
+        assert!(!log.contains("cannot be read"), "{log}");
     });
 }
 

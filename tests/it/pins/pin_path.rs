@@ -140,7 +140,7 @@ fn each_difference_of_a_pin_is_named() {
                 .map(|problem| {
                     assert_eq!(problem.code, "pin-layout");
                     assert!(problem.help.as_ref().unwrap().contains(&format!("rm {}", pin.display())));
-                    let what = problem.message.rsplit_once(": another ").unwrap().1;
+                    let what = problem.message.rsplit_once(": it differs in ").unwrap().1;
                     (what, problem.expected.as_deref().unwrap(), problem.found.as_deref().unwrap())
                 })
                 .collect();

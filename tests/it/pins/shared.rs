@@ -99,7 +99,9 @@ fn codes(outcome: Result<Loaded, Vec<bpftally::problem::Problem>>) -> Vec<String
     let problems = outcome.expect_err("it does not fit");
     problems
         .iter()
-        .map(|problem| format!("{} {}", problem.code, problem.message.rsplit_once("another ").unwrap().1))
+        .map(|problem| {
+            format!("{} {}", problem.code, problem.message.rsplit_once("it differs in ").unwrap().1)
+        })
         .collect()
 }
 

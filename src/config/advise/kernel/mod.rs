@@ -1,6 +1,7 @@
 //! The kernel that the objects are meant for: what it lacks of what they ask.
 
 mod core;
+mod options;
 mod supports;
 mod targets;
 
@@ -11,7 +12,7 @@ use super::Subject;
 use super::roles::Roles;
 use crate::btf::{Kind, TypeId};
 use crate::elf::ProgramInfo;
-use crate::host::KernelTypes;
+use crate::host::{KernelBuild, KernelTypes};
 use crate::problem::{Place, Problem, Severity};
 
 /// The types of a kernel, found by their names.
@@ -23,6 +24,17 @@ pub struct Kernel {
     /// What to call it.
     name: String,
     by_name: HashMap<Box<str>, Vec<TypeId>>,
+    built: Option<Built>,
+}
+
+/// What the kernel was built with.
+#[derive(Debug)]
+struct Built {
+    build: KernelBuild,
+    /// Whether its configuration was named: then what it lacks is an error.
+    given: bool,
+    /// What to call the kernel.
+    name: String,
 }
 
 impl Kernel {
@@ -37,7 +49,14 @@ impl Kernel {
                 by_name.entry(essential(found.name()).into()).or_default().push(id);
             }
         }
-        Self { types, given, name, by_name }
+        Self { types, given, name, by_name, built: None }
+    }
+
+    /// The same with what it was built with. `name` is what to call the kernel; `given` says that its configuration was
+    /// asked for.
+    #[must_use]
+    pub fn built(self, build: KernelBuild, name: String, given: bool) -> Self {
+        Self { built: Some(Built { build, given, name }), ..self }
     }
 
     /// Types of a name, whatever follows `___` in it.
@@ -45,10 +64,11 @@ impl Kernel {
         self.by_name.get(essential(name)).map_or(&[], Vec::as_slice)
     }
 
+    /// Whether it, or a module that is loaded, has a type. The index holds all of the kernel's own.
     fn has(&self, name: &str, kind: Kind) -> bool {
         let is_of_kind =
             |id: &TypeId| self.types.btf().type_by_id(*id).is_ok_and(|found| found.kind() == kind);
-        self.named(name).iter().any(is_of_kind) || self.types.has(name, kind)
+        self.named(name).iter().any(is_of_kind) || self.types.modules_have(name, kind)
     }
 
     /// The values of an enum; none when the kernel's types do not have it.
@@ -97,8 +117,10 @@ pub(super) fn advise(subject: &Subject<'_>) -> Vec<Problem> {
 
 /// What the kernel lacks of what the object and some of its programs ask.
 fn of_programs(subject: &Subject<'_>, kernel: &Kernel, programs: &[&ProgramInfo]) -> Vec<Problem> {
-    let mut problems = supports::advise(subject, kernel, programs);
-    problems.extend(targets::advise(subject, kernel, programs));
+    // Where a hook cannot be, nothing else that it wants is worth a word.
+    let (mut problems, whole) = options::advise(subject, kernel, programs);
+    problems.extend(supports::advise(subject, kernel, &whole));
+    problems.extend(targets::advise(subject, kernel, &whole));
     problems.extend(core::advise(subject, kernel, programs));
     problems
 }

@@ -7,7 +7,6 @@ use crate::spec::{Attach, Tc, TcMode};
 
 pub(super) fn advise(subject: &Subject<'_>, kernel: &Kernel, programs: &[&ProgramInfo]) -> Vec<Problem> {
     let info = subject.info;
-    let settings = subject.spec.map_or(&[][..], |spec| &spec.load.programs);
     // A program that asks which helpers there are does without those that are not.
     let asks = super::core::asked(info).contains("bpf_func_id");
     let maps = info.maps.iter().filter_map(|map| {
@@ -21,9 +20,7 @@ pub(super) fn advise(subject: &Subject<'_>, kernel: &Kernel, programs: &[&Progra
         ))
     });
     let programs = programs.iter().filter_map(|program| {
-        let setting = settings.iter().find(|setting| setting.name == program.name);
-        let attach = setting.and_then(|setting| setting.attach.as_ref());
-        let missing = missing_program(kernel, program, attach, asks)?;
+        let missing = missing_program(kernel, program, subject.attach(program), asks)?;
         let place = subject.program_place(&program.name);
         let needs = info.program_needs(program);
         Some(problem(kernel, place, &format!("program `{}`", program.name), missing, needs))

@@ -6,7 +6,7 @@ use super::{Kernel, Subject, essential};
 use crate::btf::{Kind, TypeId};
 use crate::config::suggest;
 use crate::elf::{ExternKind, ProgramInfo, SectionKind};
-use crate::host::{MOST_FUNCTIONS, Pattern};
+use crate::host::{MOST_FUNCTIONS, Pattern, pattern_of_functions};
 use crate::problem::Problem;
 use crate::spec::Attach;
 
@@ -17,51 +17,99 @@ pub(super) fn advise(subject: &Subject<'_>, kernel: &Kernel, programs: &[&Progra
     problems
 }
 
+/// Tracepoints that somebody makes while the kernel runs, or that are none: its types do not have them.
+const MADE: [&str; 6] = ["ftrace", "kprobes", "uprobes", "eprobes", "fprobes", "synthetic"];
+
+/// What the functions of system calls begin with, on the architectures that there are.
+const CALLS: [&str; 4] = ["__x64_sys_", "__arm64_sys_", "__se_sys_", "sys_"];
+
 /// What a section's target is in the kernel's types.
-fn wanted(section: &SectionKind, target: &str) -> Option<(&'static str, String, Kind)> {
-    let bare = target.rsplit(':').next().unwrap_or(target);
+struct Wanted<'t> {
+    what: &'static str,
+    /// The part of the target that is its name.
+    name: &'t str,
+    /// What stands before that name in the types: one of these.
+    prefixes: &'static [&'static str],
+    kind: Kind,
+    /// Whether a module that is not loaded may have it.
+    may_be_elsewhere: bool,
+}
+
+fn wanted<'t>(section: &SectionKind, target: &'t str) -> Option<Wanted<'t>> {
+    let name = target.rsplit(':').next().unwrap_or(target);
+    let one = |what, prefixes, kind| Wanted { what, name, prefixes, kind, may_be_elsewhere: false };
     Some(match section.prefix() {
+        "tracepoint" | "tp" => match target.split_once('/')? {
+            (category, _) if MADE.contains(&category) => return None,
+            ("syscalls", call) => {
+                let name = call.strip_prefix("sys_enter_").or_else(|| call.strip_prefix("sys_exit_"))?;
+                Wanted { name, ..one("system call", &CALLS, Kind::Func) }
+            }
+            (_, name) => {
+                Wanted { name, may_be_elsewhere: true, ..one("tracepoint", &["btf_trace_"], Kind::Typedef) }
+            }
+        },
+        "ksyscall" | "kretsyscall" => one("system call", &CALLS, Kind::Func),
         "tp_btf" | "raw_tp" | "raw_tracepoint" | "raw_tp.w" | "raw_tracepoint.w" => {
-            ("tracepoint", format!("btf_trace_{bare}"), Kind::Typedef)
+            one("tracepoint", &["btf_trace_"], Kind::Typedef)
         }
         "fentry" | "fexit" | "fmod_ret" | "fsession" | "fentry.s" | "fexit.s" | "fmod_ret.s"
-        | "fsession.s" => ("function", bare.to_owned(), Kind::Func),
-        "lsm" | "lsm.s" | "lsm_cgroup" => ("LSM hook", format!("bpf_lsm_{bare}"), Kind::Func),
-        "iter" | "iter.s" => ("iterator", format!("bpf_iter_{bare}"), Kind::Func),
+        | "fsession.s" => one("function", &[""], Kind::Func),
+        "lsm" | "lsm.s" | "lsm_cgroup" => one("LSM hook", &["bpf_lsm_"], Kind::Func),
+        "iter" | "iter.s" => one("iterator", &["bpf_iter_"], Kind::Func),
         _ => return None,
     })
 }
 
 fn missing_target(subject: &Subject<'_>, kernel: &Kernel, program: &ProgramInfo) -> Option<Problem> {
     let section = SectionKind::of(&program.section)?;
-    let setting =
-        subject.spec.and_then(|spec| spec.load.programs.iter().find(|set| set.name == program.name));
-    let by_config = setting.and_then(|setting| setting.attach.as_ref()).and_then(Attach::target);
+    let by_config = subject.attach(program).and_then(Attach::target);
     let target = by_config.or_else(|| section.target(&program.section))?;
-    if matches!(section.prefix(), "kprobe" | "kretprobe") && target.contains(['*', '?']) {
-        return matching(subject, kernel, program, target);
+    if let Some(pattern) = pattern_of_functions(&program.section, target) {
+        return matching(subject, kernel, program, &pattern);
     }
-    let (what, name, kind) = wanted(&section, target)?;
-    if kernel.has(&name, kind) {
+    let wanted = wanted(&section, target)?;
+    let has = |prefix: &&str| kernel.has(&format!("{prefix}{}", wanted.name), wanted.kind);
+    if wanted.prefixes.iter().any(has) {
         return None;
     }
-    let message = format!("{} has no {what} `{target}`, where `{}` attaches", kernel.name, program.name);
-    let mut problem = kernel.lacks("missing-target", subject.program_place(&program.name), message);
-    let prefix = name.strip_suffix(target).unwrap_or_default().to_owned();
-    let names = kernel.by_name.keys().filter_map(|known| known.strip_prefix(&prefix));
-    problem.help = suggest::closest(target, names)
-        .filter(|_| !prefix.is_empty())
-        .map(|name| format!("did you mean `{name}`?"))
-        .or_else(|| {
-            Some(format!("use one that it has, or switch the program off with SEC(\"?{}\")", program.section))
-        });
-    Some(problem)
+    let message = format!(
+        "{} has no {} `{}`, where `{}` attaches",
+        kernel.name, wanted.what, wanted.name, program.name
+    );
+    let place = subject.program_place(&program.name);
+    let problem = if wanted.may_be_elsewhere {
+        Problem::warning("missing-target", place, message)
+    } else {
+        kernel.lacks("missing-target", place, message)
+    };
+    // Names without a prefix are those of all types that there are.
+    let is_kind =
+        |id: &TypeId| kernel.types.btf().type_by_id(*id).is_ok_and(|found| found.kind() == wanted.kind);
+    let known = kernel.by_name.iter().filter(|(_, ids)| ids.iter().any(is_kind)).map(|(name, _)| &**name);
+    let behind = |known| wanted.prefixes.iter().find_map(|prefix| str::strip_prefix(known, prefix));
+    let closest = suggest::closest(wanted.name, known.filter_map(behind));
+    let help = match closest {
+        Some(name) => format!("did you mean `{name}`?"),
+        None if wanted.may_be_elsewhere => format!(
+            "load the module that has it, or correct the name: `ls /sys/kernel/tracing/events` shows them; `{}` may be \
+             optional",
+            program.name
+        ),
+        None => format!("use one that it has, or switch the program off with SEC(\"?{}\")", program.section),
+    };
+    Some(problem.help(help))
 }
 
 /// Of a pattern of functions it has none, or more than a program is attached to. Not all that the types describe take
 /// probes, so that more is a guess.
-fn matching(subject: &Subject<'_>, kernel: &Kernel, program: &ProgramInfo, target: &str) -> Option<Problem> {
-    let pattern = Pattern::new(target);
+fn matching(
+    subject: &Subject<'_>,
+    kernel: &Kernel,
+    program: &ProgramInfo,
+    pattern: &Pattern,
+) -> Option<Problem> {
+    let target = pattern.text();
     // The index alone: what it does not have is looked for in all types, once for each name.
     let is_function =
         |id: &TypeId| kernel.types.btf().type_by_id(*id).is_ok_and(|found| found.kind() == Kind::Func);

@@ -2,6 +2,7 @@
 
 use super::{Subject, missing, texts, wrong};
 use crate::config::check::Sink;
+use crate::host::Pattern;
 use crate::spec::{Binaries, Uprobe, Usdt};
 
 pub(super) fn uprobe(sink: &mut Sink<'_>, subject: &Subject<'_>) -> Option<Uprobe> {
@@ -36,7 +37,7 @@ pub(super) fn usdt(sink: &mut Sink<'_>, subject: &Subject<'_>) -> Option<Usdt> {
 pub(super) fn kprobe(sink: &mut Sink<'_>, subject: &Subject<'_>) -> Option<String> {
     let function = text(sink, subject, "function", "the name of a function of the kernel")?;
     let is_of_calls = subject.section.is_some_and(|section| section.prefix().ends_with("syscall"));
-    if function.contains(['*', '?']) && is_of_calls {
+    if is_of_calls && !Pattern::new(&*function).is_exact() {
         let expected = "one system call: SEC(\"kprobe\") and SEC(\"kprobe.multi\") take patterns";
         wrong(sink, subject, "function", expected, &function);
         return None;

@@ -146,7 +146,7 @@ impl Writer<'_, '_> {
                 );
                 problem.help = suggest::help("members there are", name, known.iter().map(String::as_str));
                 if problem.help.is_none() {
-                    problem = problem.expected("the name of the variable alone");
+                    problem = problem.expected(suggest::instead(within));
                 }
                 problem
             }

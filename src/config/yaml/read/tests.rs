@@ -178,8 +178,13 @@ fn check_refused(text: &str, line: usize, column: usize) {
 fn syntax_errors_have_a_position() {
     check_refused("a: b: c\n", 1, 5);
     check_refused("a:\n\t- b\n", 2, 1);
-    check_refused("a: [1, 2\n", 2, 1);
-    check_refused("a: \"open\n", 2, 1);
+    check_refused("a: [1, 2\n", 1, 4);
+    check_refused("a: 1\nb: {c: [1, 2],\n  d: 3\n", 2, 4);
+    check_refused("[1, 2", 1, 1);
+    check_refused("a: {b: c[1]}\n", 1, 9);
+    check_refused("a: \"open\n", 1, 4);
+    check_refused("a: 1\nb: 'open\nc: 2\n", 2, 4);
+    check_refused("a: 1\nb:2\nc: 3\n", 2, 1);
     check_refused("a: *nowhere\n", 1, 4);
     check_refused("@", 1, 1);
     check_refused("a: 1\n b: 2\n", 2, 3);

@@ -6,7 +6,8 @@ use bpftally::host::CgroupPattern;
 use bpftally::spec::{Attach, Cgroups, Direction};
 
 use super::{load_placed, placed};
-use crate::common::kernel::{host, load, rows, total};
+use crate::common::kernel::{host, load, rows, run, total, with_bpffs};
+use crate::common::objects;
 
 /// Counts calls of connect(2) for IPv4.
 const CONNECTS: &str = r#"
@@ -212,4 +213,25 @@ fn a_cgroup_that_is_not_there_is_named_with_the_closest() {
     assert!(problem.message.contains(&format!("the cgroup `{}`", cgroup.below("/servce"))), "{problem:#?}");
     let help = format!("did you mean `{}`?", cgroup.below("/service"));
     assert_eq!(problem.help.as_deref(), Some(help.as_str()));
+}
+
+/// Somebody's program that wants no other beside it is the reason, not a capability.
+#[test]
+fn a_cgroup_whose_program_is_alone_is_told_from_what_is_not_permitted() {
+    let cgroup = Cgroup::new("alone");
+    cgroup.create("below");
+    with_bpffs(|folder| {
+        let pin = folder.join("alone").display().to_string();
+        let object = objects::compile(&PACKETS.replace("SECTION", "cgroup_skb/egress"));
+        run("bpftool", &["prog", "load", &object.display().to_string(), &pin]);
+        run("bpftool", &["cgroup", "attach", &cgroup.path.display().to_string(), "egress", "pinned", &pin]);
+        for name in ["", "/below"] {
+            let place = [("packets", at(&[&cgroup.below(name)]))];
+            let spec = placed("places", &PACKETS.replace("SECTION", "cgroup_skb/egress"), &place);
+            let loaded = bpf::load(&spec, &host(), &bpf::Options::default()).unwrap();
+            let [problem] = loaded.problems() else { panic!("{:#?}", loaded.problems()) };
+            let help = problem.help.as_deref().unwrap_or_default();
+            assert!(help.contains("BPF_F_ALLOW_MULTI") && !help.contains("CAP_"), "{problem:#?}");
+        }
+    });
 }

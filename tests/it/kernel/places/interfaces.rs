@@ -94,6 +94,29 @@ fn xdp_sees_what_comes_in_in_every_mode() {
     }
 }
 
+/// What a driver does not take as its interface is, the network stack does.
+#[test]
+fn a_driver_that_takes_no_packets_so_large_is_passed_by() {
+    with_network(|| {
+        add("large0");
+        for name in ["large0", "far-large0"] {
+            run("ip", &["link", "set", name, "mtu", "9000"]);
+        }
+        let load = |mode| {
+            let spec = placed("places", &source(XDP), &[("packets", xdp(&["large0"], mode))]);
+            bpf::load(&spec, &host(), &bpf::Options::default()).unwrap()
+        };
+        let loaded = load(XdpMode::Auto);
+        assert_eq!(loaded.problems(), []);
+        assert!(link("large0").contains("xdpgeneric "), "{}", link("large0"));
+        loaded.retire();
+        wait_until_no_xdp();
+        let loaded = load(XdpMode::Native);
+        let [problem] = loaded.problems() else { panic!("{:#?}", loaded.problems()) };
+        assert!(problem.help.as_deref().unwrap_or_default().contains("a large MTU"), "{problem:#?}");
+    });
+}
+
 #[test]
 fn interfaces_are_chosen_by_patterns_once_each() {
     with_network(|| {
@@ -230,6 +253,49 @@ fn qdiscs_of_others_stay() {
         second.retire();
         assert_eq!(qdiscs(), 1, "the one that was there before");
         assert_eq!(run("tc", &["filter", "show", "dev", "one0", "ingress"]), "");
+    });
+}
+
+/// The qdisc `ingress` would take a filter for what goes out, and run it for what comes in.
+#[test]
+fn a_qdisc_for_what_comes_in_sees_nothing_that_goes_out() {
+    with_network(|| {
+        add("one0");
+        run("tc", &["qdisc", "add", "dev", "one0", "ingress"]);
+        let source = source(&format!("{TC}{}", TC.replace("packets", "other")));
+        let place = |direction| tc(&["one0"], direction, TcMode::Classic);
+        let places = [("packets", place(Direction::Ingress)), ("other", place(Direction::Egress))];
+        let loaded =
+            bpf::load(&placed("places", &source, &places), &host(), &bpf::Options::default()).unwrap();
+        let [problem] = loaded.problems() else { panic!("{:#?}", loaded.problems()) };
+        assert!(problem.message.contains("qdisc `ingress`"), "{problem:#?}");
+        assert_eq!((problem.place.program.as_deref(), loaded.link_count()), (Some("other"), 1));
+        loaded.retire();
+        assert!(run("tc", &["qdisc", "show", "dev", "one0"]).contains("qdisc ingress"), "it is not ours");
+    });
+}
+
+/// Nobody is told when somebody takes off the qdisc with all that is in it.
+#[test]
+fn filters_that_others_took_off_are_attached_anew() {
+    with_wire(|far| {
+        let load = || {
+            let place = tc(&["near0"], Direction::Ingress, TcMode::Classic);
+            load_placed(&source(TC), &[("packets", place)])
+        };
+        let mut first = load();
+        let before = count(&first, far.send(10));
+        run("tc", &["qdisc", "delete", "dev", "near0", "clsact"]);
+        assert_eq!((before, count(&first, far.send(10))), (10, 0));
+        assert!(first.follow(&host()) && !first.follow(&host()));
+        assert_eq!((count(&first, far.send(10)), first.link_count()), (10, 1));
+        // One of somebody else at the very place is not taken for it.
+        run("tc", &["qdisc", "delete", "dev", "near0", "clsact"]);
+        let second = load();
+        first.retire();
+        assert_eq!(count(&second, far.send(10)), 10);
+        second.retire();
+        assert_eq!(qdiscs(), 0);
     });
 }
 

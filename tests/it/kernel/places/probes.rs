@@ -5,7 +5,7 @@ use bpftally::bpf::{self, Loaded};
 use bpftally::spec::{Attach, Binaries, Uprobe, Usdt};
 
 use super::{load_placed, placed};
-use crate::common::kernel::{host, load_spec, total, with_tracefs};
+use crate::common::kernel::{host, load_spec, run, total, with_mounts, with_tracefs};
 
 /// A library with two functions and a probe, and a program that calls each so many times as it is told.
 const LIBRARY: &str = r#"
@@ -204,6 +204,50 @@ fn containers_are_looked_into_by_their_roots() {
     check(&loaded, 8);
 }
 
+/// Containers of one image have the same file in overlays of their own, and a probe of it counts in all of them.
+#[test]
+fn a_file_below_several_overlays_is_one_file() {
+    let target = Target::new();
+    with_mounts(|| {
+        let layers = target.text("layers");
+        std::fs::create_dir(&layers).unwrap();
+        run("mount", &["-t", "tmpfs", "tmpfs", &layers]);
+        target.build("layers/image/usr/lib/libprobed.so");
+        for name in ["one", "two", "three"] {
+            for kind in ["upper", "work", "root"] {
+                std::fs::create_dir_all(target.path(&format!("layers/{kind}/{name}"))).unwrap();
+            }
+            let options = format!(
+                "lowerdir={layers}/image,upperdir={layers}/upper/{name},workdir={layers}/work/{name}"
+            );
+            let root = target.text(&format!("layers/root/{name}"));
+            run("mount", &["-t", "overlay", "overlay", "-o", &options, &root]);
+        }
+        // One of them has a file of its own.
+        target.build("layers/root/three/usr/lib/libprobed.so");
+        let binaries = || binaries(&["libprobed.so"], &[&format!("{layers}/root/*")]);
+        let function =
+            |name: &str| Attach::Uprobe(Uprobe { binaries: binaries(), function: name.into(), offset: 0 });
+        let probe =
+            Attach::Usdt(Usdt { binaries: binaries(), provider: "bpftally".into(), name: "twice".into() });
+        for (section, place) in [
+            ("uprobe", function("probed_one")),
+            ("uretprobe", function("probed_one")),
+            ("uprobe.multi", function("probed_o*")),
+            ("usdt", probe),
+        ] {
+            let mut loaded = load_placed(&counter(section), &[("called", place)]);
+            assert_eq!(loaded.link_count(), 2, "{section}");
+            assert!(!loaded.follow(&host()), "{section}");
+            for name in ["one", "two", "three"] {
+                target.call_of(Path::new(&format!("layers/root/{name}/usr/lib")), 10);
+            }
+            check(&loaded, 30);
+            loaded.retire();
+        }
+    });
+}
+
 #[test]
 fn probes_of_several_files_are_counted() {
     let target = Target::new();
@@ -234,7 +278,22 @@ fn what_is_not_there_is_said() {
     };
     check(uprobe("/no/such/file", "main"), "uprobe", "`/no/such/file`", "/proc/*/root");
     check(uprobe("libno-such.so.6", "main"), "uprobe", "`libno-such.so.6`", "/proc/*/root");
-    check(uprobe(&target.text("libprobed.so"), "no_such"), "uprobe", "libprobed.so", "symbol");
+    let library = target.text("libprobed.so");
+    check(uprobe(&library, "probed_noe"), "uprobe", "no function `probed_noe`", "did you mean `probed_one`?");
+    check(uprobe(&library, "zz*"), "uprobe.multi", "none of its functions matches `zz*`", "`nm -D`");
+    check(uprobe(&target.text("library.c"), "probed_one"), "uprobe", "it is no ELF file", "interpreter");
+    let offset = Uprobe { binaries: binaries(&[&library], &[]), function: String::new(), offset: 1 << 30 };
+    check(Attach::Uprobe(offset), "uprobe", "Invalid argument", "`offset`");
+    let probe = |name: &str| {
+        let binaries = binaries(&[&library], &[]);
+        Attach::Usdt(Usdt { binaries, provider: "bpftally".into(), name: name.into() })
+    };
+    check(probe("twcie"), "usdt", "no probe `bpftally:twcie`", "did you mean `bpftally:twice`?");
+    let section = format!("uprobe/{library}:probed_noe+1");
+    let spec = load_spec("places", &counter(&section));
+    let loaded = bpf::load(&spec, &host(), &bpf::Options::default()).unwrap();
+    let [problem] = loaded.problems() else { panic!("{:#?}", loaded.problems()) };
+    assert_eq!(problem.help.as_deref(), Some("did you mean `probed_one`?"), "{problem:#?}");
 }
 
 #[test]
