@@ -318,7 +318,7 @@ impl Prepared {
             }
             let wanted = Wanted::of(&program, &self.spec);
             if wanted.follows() {
-                followers.push(Follower::new(name, wanted));
+                followers.push(Follower::new(name, wanted, host));
             }
         }
         (explained, followers)

@@ -37,11 +37,24 @@ pub(super) struct Follower {
     retry: Instant,
     /// Whether it was said that there are too many places.
     is_full: bool,
+    /// Of a program at functions of the kernel, which modules there were when these were looked for.
+    modules: Option<String>,
 }
 
 impl Follower {
-    pub(super) fn new(program: String, wanted: Wanted) -> Self {
-        Self { program, wanted, found: Vec::new(), retry: Instant::now() + RETRY, is_full: false }
+    pub(super) fn new(program: String, wanted: Wanted, host: &Host) -> Self {
+        let modules = wanted.is_at_functions().then(|| host.modules()).flatten();
+        Self { program, wanted, found: Vec::new(), retry: Instant::now() + RETRY, is_full: false, modules }
+    }
+
+    /// Whether there can be other functions of the kernel than before: lists of them are too long to be read for nothing.
+    fn has_other_modules(&mut self, host: &Host) -> bool {
+        let modules = host.modules();
+        let is_other = modules.is_some() && modules != self.modules;
+        if is_other {
+            self.modules = modules;
+        }
+        is_other
     }
 }
 
@@ -78,14 +91,25 @@ impl Loaded {
 
     fn follow_one(&mut self, follower: &mut Follower, host: &Host, room: &mut usize) -> bool {
         let now = Instant::now();
-        let is_retry = now >= follower.retry;
+        let mut is_retry = now >= follower.retry;
+        if follower.wanted.is_at_functions() {
+            if !follower.has_other_modules(host) {
+                return false;
+            }
+            is_retry = true;
+        }
         let targets = follower.wanted.targets(host);
+        // Functions that are too many now, or that nobody lists, are no reason to let go of what there is.
+        if targets.iter().any(Target::is_untold) {
+            return false;
+        }
         let is_lost = self.held.links.held.iter().any(|held| is_lost(held, &follower.program));
         if targets == follower.found && !is_retry && !is_lost {
             return false;
         }
         // What others took of descriptors meanwhile, the look could not.
         if !are_left() {
+            follower.modules = None;
             return false;
         }
         if is_retry {
@@ -116,6 +140,9 @@ impl Loaded {
         *room -= new.len();
         for target in new {
             has_changed |= self.attach_one(&follower.program, target, host);
+        }
+        if !is_whole {
+            follower.modules = None;
         }
         follower.found = if is_whole { targets } else { Vec::new() };
         has_changed

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use libbpf_rs::OpenObject;
 
-use crate::elf::MapKind;
+use crate::elf::{MAPS_OF_USDT, MapKind};
 use crate::spec::LoadSpec;
 
 use super::attach::{Attached, Filter, Target};
@@ -46,7 +46,8 @@ impl Left {
         let mut found = Vec::new();
         for map in object.maps_mut() {
             let name = names.name(&map).to_owned();
-            if raw::pin_path(&map).is_some() {
+            // Programs of probes are not kept.
+            if raw::pin_path(&map).is_some() || MAPS_OF_USDT.contains(&name.as_str()) {
                 continue;
             }
             // Of an exporter that crashed while it took over not all are in one folder.

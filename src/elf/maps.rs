@@ -10,6 +10,10 @@ use crate::btf::{Btf, BtfError, Field, Kind, Type, TypeId};
 /// Maps of an object: each is a file descriptor of the process that loads it.
 const MAX_MAPS: usize = 4096;
 
+/// Maps of `usdt.bpf.h`: libbpf writes there where the arguments of an object's probes are, numbered anew for each
+/// object. Programs of another object would read the wrong ones, and before Linux 5.15 libbpf finds them taken.
+pub const MAPS_OF_USDT: &[&str] = &["__bpf_usdt_specs", "__bpf_usdt_ip_to_spec_id"];
+
 /// What clang does with structs that only an inner map's definition names.
 const FORGOTTEN: &str =
     " (clang leaves out members of a struct that only inner maps use: declare a variable of it)";

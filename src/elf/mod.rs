@@ -39,6 +39,7 @@ pub use executable::Executable;
 pub use floors::{Kernel, flag_names, flags_floor};
 pub use helpers::{Helper, is_gpl_compatible};
 pub use kind::MapKind;
+pub use maps::MAPS_OF_USDT;
 pub use memory::Memory;
 pub use needs::Need;
 pub use options::ALWAYS_SET;

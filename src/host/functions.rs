@@ -54,6 +54,19 @@ pub(super) fn select(roots: &Roots, pattern: &Pattern) -> io::Result<Vec<String>
     Ok(found.into_iter().map(str::to_owned).collect())
 }
 
+/// The modules that are whole, each with its size and where it is: not how many use it, which changes all the time.
+pub(super) fn modules(roots: &Roots) -> Option<String> {
+    let text = read_at_most(&roots.procfs.join("modules"), LARGEST).ok()?;
+    let text = String::from_utf8_lossy(&text).into_owned();
+    let module = |line: &str| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let [name, size, state, place] =
+            [0, 1, 4, 5].map(|word| words.get(word).copied().unwrap_or_default());
+        (state == "Live").then(|| format!("{name} {size} {place}"))
+    };
+    Some(text.lines().filter_map(module).collect::<Vec<_>>().join("\n"))
+}
+
 /// The name in a line of tracefs, which may name a module behind it.
 fn traceable(line: &str) -> Option<&str> {
     line.split_whitespace().next()
@@ -111,6 +124,21 @@ mod tests {
         check(&[KALLSYMS, elsewhere], "tcp_*", &["tcp_close"]);
         // A list that shows nothing says nothing.
         check(&[KALLSYMS, (TRACED.0, "")], "tcp_*", &functions);
+    }
+
+    #[test]
+    fn modules_are_the_same_whoever_uses_them() {
+        let of = |text| {
+            let (_folder, roots) = machine(&[("modules", text)]);
+            modules(&roots)
+        };
+        let one = of("loop 40960 2 - Live 0xffffffffc0000000\n");
+        assert!(one.is_some());
+        assert_eq!(of("loop 40960 0 - Live 0xffffffffc0000000\n"), one);
+        assert_eq!(of("loop 40960 1 - Loading 0xffffffffc0000000\n"), of(""));
+        assert_ne!(of("loop 40960 2 - Live 0xffffffffc0400000\n"), one);
+        assert_eq!(of(""), Some(String::new()));
+        assert_eq!(modules(&Roots { procfs: "/nowhere".into(), ..Roots::default() }), None);
     }
 
     #[test]

@@ -231,6 +231,12 @@ impl Host {
         functions::select(&self.roots, pattern)
     }
 
+    /// Which modules are in the kernel, comparable with what there is later; none when the machine does not tell.
+    #[must_use]
+    pub fn modules(&self) -> Option<String> {
+        functions::modules(&self.roots)
+    }
+
     /// Opens the list of the kernel's symbols now, to be read when one is asked for. Who may see addresses is
     /// decided here: to be called before CAP_SYSLOG is given up, when symbols will be asked for.
     ///

@@ -17,7 +17,7 @@ use crate::matrix;
 pub use kinds::{Hook, all};
 
 /// How often each thing happens.
-const TIMES: u64 = 57;
+pub const TIMES: u64 = 57;
 
 /// The control group where it does, from the hierarchy's root on.
 const GROUP: &str = "/hooks";
@@ -76,6 +76,14 @@ pub fn prepare() {
     }
 }
 
+/// Has everything happen that is counted, or what is named.
+#[track_caller]
+pub fn call(what: &[&str]) {
+    let group = format!("/sys/fs/cgroup{GROUP}");
+    let status = Command::new("/bin/called").args(what).args([&group, &TIMES.to_string()]).status().unwrap();
+    assert!(status.success(), "{what:?}: {status}");
+}
+
 /// Attaches hooks, has everything happen, and tells what became of each. Not all have room beside each other.
 #[track_caller]
 pub fn run(more: &[&str]) -> BTreeMap<&'static str, Outcome> {
@@ -88,12 +96,6 @@ pub fn run(more: &[&str]) -> BTreeMap<&'static str, Outcome> {
         flags.extend(more.iter().map(|flag| (*flag).to_owned()));
         let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
         let exporter = Exporter::launch(&flags);
-        let group = format!("/sys/fs/cgroup{GROUP}");
-        let call = |what: &[&str]| {
-            let mut called = Command::new("/bin/called");
-            let status = called.args(what).args([&group, &TIMES.to_string()]).status().unwrap();
-            assert!(status.success(), "{what:?}: {status}");
-        };
         call(&[]);
         if second {
             call(&["streams"]);
@@ -115,7 +117,7 @@ pub fn run(more: &[&str]) -> BTreeMap<&'static str, Outcome> {
 }
 
 /// What was counted, by the number of the hook.
-fn counts(page: &str) -> BTreeMap<usize, u64> {
+pub fn counts(page: &str) -> BTreeMap<usize, u64> {
     let series = values_of(page, "ebpf_exporter_hook_events_total");
     series.into_iter().map(|(labels, value)| (labels["hook"].parse().unwrap(), value as u64)).collect()
 }

@@ -1,7 +1,11 @@
 use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use libbpf_rs::query::ProgInfoIter;
 
 use crate::common::exporter::Exporter;
 use crate::common::kernel::{kernel_since, run};
+use crate::hooks::{self, Hook};
 use crate::{Refused, start};
 
 const PINS: &str = "/sys/fs/bpf/kept";
@@ -54,4 +58,155 @@ fn check(config: &str, series: &str, is_kept: bool) {
 fn restarts_miss_no_call_where_the_kernel_keeps_links() {
     check("kprobe", "ebpf_exporter_kprobe_calls_total{mode=\"0\"}", kernel_since(5, 15));
     check("fentry", "ebpf_exporter_fentry_calls_total{mode=\"0\"}", true);
+}
+
+/// Hooks that the tests on the machine itself do not have, and others that are otherwise on older kernels. All find room
+/// beside each other.
+const HOOKS: &[&str] = &[
+    "kprobe",
+    "kretprobe",
+    "ksyscall",
+    "kprobe.multi",
+    "kretprobe.multi",
+    "kprobe.session",
+    "fentry",
+    "fexit",
+    "fmod_ret",
+    "lsm",
+    "lsm.s",
+    "lsm_cgroup",
+    "tracepoint",
+    "uprobe",
+    "usdt",
+    "perf_event",
+    "tc",
+    "netkit/primary",
+    "netkit/peer",
+    "sockops",
+    "socket",
+];
+
+/// What of a hook stays at work while nobody is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stays {
+    Always,
+    /// What is no link of the kernel's ends with the process that holds it.
+    Never,
+    /// A filter is taken off by an exporter that ends, and stays after a crash.
+    AfterCrash,
+}
+
+fn stays(hook: &Hook) -> Stays {
+    match hook.kind {
+        // Linux makes links of their performance events since 5.15.
+        "kprobe" | "kretprobe" | "ksyscall" | "uprobe" | "tracepoint" | "perf_event"
+            if !kernel_since(5, 15) =>
+        {
+            Stays::Never
+        }
+        "usdt" | "socket" => Stays::Never,
+        "tc" => Stays::AfterCrash,
+        _ => Stays::Always,
+    }
+}
+
+fn loaded() -> BTreeSet<u32> {
+    ProgInfoIter::default().map(|program| program.id).collect()
+}
+
+/// The kernel removes what nobody holds any more a moment later.
+#[track_caller]
+fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !is_so() {
+        assert!(Instant::now() < deadline, "{what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Things happen while the exporter is there and while it is away, after a signal and after a crash.
+#[test]
+fn each_hook_counts_on_or_is_said_to_begin_anew() {
+    hooks::prepare();
+    let before = loaded();
+    let chosen: Vec<&Hook> = hooks::all().iter().filter(|hook| HOOKS.contains(&hook.kind)).collect();
+    assert_eq!(chosen.len(), HOOKS.len());
+    let launch = |hooks: &[&Hook], more: &[String]| {
+        let flags = [hooks::flags(hooks), more.to_vec()].concat();
+        Exporter::launch(&flags.iter().map(String::as_str).collect::<Vec<_>>())
+    };
+    let keeps = [format!("--bpf.pin-path={PINS}")];
+    let crash = |exporter: Exporter| {
+        run("kill", &["-9", &exporter.pid().to_string()]);
+        drop(exporter);
+    };
+    hooks::call(&[]);
+    let exporter = launch(&chosen, &keeps);
+    let page = exporter.page();
+    let is_attached = hooks::attached(&page);
+    let at_work: Vec<&Hook> = chosen.iter().copied().filter(|hook| is_attached(hook)).collect();
+    let expected: Vec<&Hook> =
+        chosen.iter().copied().filter(|hook| hooks::expected(hook) == "true").collect();
+    let names = |hooks: &[&Hook]| hooks.iter().map(|hook| hook.kind).collect::<Vec<_>>();
+    assert_eq!(names(&at_work), names(&expected), "{}", exporter.log());
+    hooks::call(&[]);
+    crash(exporter);
+    hooks::call(&[]);
+    let exporter = launch(&chosen, &keeps);
+    hooks::call(&[]);
+    exporter.stop();
+    hooks::call(&[]);
+    let exporter = launch(&chosen, &keeps);
+    hooks::call(&[]);
+    let (page, log) = (exporter.page(), exporter.log());
+    let counts = hooks::counts(&page);
+    let mut wrong = Vec::new();
+    for hook in &at_work {
+        // Five times, of which two were in between.
+        let times = match stays(hook) {
+            Stays::Always => 5,
+            Stays::AfterCrash => 4,
+            Stays::Never => 3,
+        };
+        let number = hooks::all().iter().position(|other| other.program == hook.program).unwrap();
+        let count = counts.get(&number).copied().unwrap_or_default();
+        // The exporter, too, begins to listen at each start.
+        let own = if ["fmod_ret", "lsm"].contains(&hook.kind) { 2 } else { 0 };
+        if count != hook.seen.of(hooks::TIMES).unwrap() * times + own {
+            wrong.push(format!("{}: {count} counted in {times} times", hook.kind));
+        }
+        let said = format!("it is attached anew by each start\" program={} ", hook.program);
+        if log.contains(&said) == (stays(hook) == Stays::Always) {
+            wrong.push(format!("{}: what is said is not so", hook.kind));
+        }
+    }
+    assert!(wrong.is_empty(), "{}\n{log}", wrong.join("\n"));
+    nothing_stays(exporter, &before, |is_kept| {
+        // A filter is the one thing that a crash leaves.
+        let are_links: Vec<&Hook> = at_work.iter().copied().filter(|hook| hook.kind != "tc").collect();
+        launch(if is_kept { &at_work[..1] } else { &are_links }, if is_kept { &keeps } else { &[] })
+    });
+}
+
+/// What is kept goes with its config, or with its files, and without the flag nothing is kept.
+#[track_caller]
+fn nothing_stays(exporter: Exporter, before: &BTreeSet<u32>, launch: impl Fn(bool) -> Exporter) {
+    let folders = || std::fs::read_dir(PINS).map_or(0, Iterator::count);
+    assert!(folders() > 10);
+    exporter.stop();
+    let exporter = launch(true);
+    assert_eq!(folders(), 1, "{}", exporter.log());
+    let of_one = exporter.values("ebpf_exporter_ebpf_program_info").len();
+    until("of the configs that are gone something stays", || {
+        loaded().difference(before).count() <= of_one * 2
+    });
+    exporter.stop();
+    run("rm", &["-r", PINS]);
+    until("something outlives its files", || loaded() == *before);
+    let exporter = launch(false);
+    hooks::call(&[]);
+    run("kill", &["-9", &exporter.pid().to_string()]);
+    drop(exporter);
+    until("something stays without the flag", || loaded() == *before);
+    assert!(!std::path::Path::new(PINS).exists());
 }

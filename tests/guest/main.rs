@@ -20,6 +20,9 @@ mod places;
 /// Programs that stay at work while the exporter is away.
 mod kept;
 
+/// Programs that the kernel leaves out.
+mod missed;
+
 /// Objects that are replaced while their programs count.
 mod reload;
 

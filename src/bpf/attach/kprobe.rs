@@ -25,6 +25,11 @@ pub(super) fn targets(function: &str, section: &str, host: &Host) -> Vec<Target>
     }
 }
 
+/// Whether a program has a probe of its own for each function.
+pub(super) fn is_of_one(section: &str) -> bool {
+    matches!(section.split('/').next(), Some("kprobe" | "kretprobe"))
+}
+
 pub(super) fn attach(
     program: &ProgramMut<'_>,
     function: &str,

@@ -194,16 +194,18 @@ impl Wanted {
             Err(_) | Ok(None) => false,
             Ok(Some(Attach::Cgroup(wanted))) => cgroup::follows(wanted),
             Ok(Some(Attach::Netns(paths))) => netns::follows(paths),
+            Ok(Some(Attach::Kprobe(_))) => self.is_at_functions(),
             Ok(Some(
-                Attach::Kprobe(_)
-                | Attach::Tracepoint(_)
-                | Attach::Function(_)
-                | Attach::Netfilter(_)
-                | Attach::Sockmap(_),
+                Attach::Tracepoint(_) | Attach::Function(_) | Attach::Netfilter(_) | Attach::Sockmap(_),
             )) => false,
             // Interfaces, CPUs, and files that are replaced.
             Ok(Some(_)) => true,
         }
+    }
+
+    /// Whether its places are functions of the kernel, each by itself: others come with modules.
+    pub(super) fn is_at_functions(&self) -> bool {
+        matches!(self.attach, Ok(Some(Attach::Kprobe(_)))) && kprobe::is_of_one(&self.section)
     }
 
     /// The places that there are now.
@@ -297,6 +299,11 @@ fn refused_by_kernel(error: &std::io::Error) -> AttachError {
 }
 
 impl Target {
+    /// Whether it stands for functions of which nobody can tell which ones they are.
+    pub(super) fn is_untold(&self) -> bool {
+        matches!(self, Self::Missing(Missing::Functions { count, .. }) if *count != Some(0))
+    }
+
     /// The map that it is, of an object.
     pub(super) fn map(&self, object: &LoadedObject) -> Option<OwnedFd> {
         let Self::Sockmap(name) = self else { return None };

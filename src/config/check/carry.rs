@@ -2,7 +2,7 @@
 
 use super::{Context, events};
 use crate::config::raw::RawConfig;
-use crate::elf::{MapInfo, MapKind};
+use crate::elf::{MAPS_OF_USDT, MapInfo, MapKind};
 use crate::spec::{MapDefinition, MapSetting};
 
 /// Every map that may be handed over, unless `carry: false` says otherwise.
@@ -17,7 +17,7 @@ pub(crate) fn carried(context: &Context<'_>, raw: &RawConfig, settings: &[MapSet
 /// Whether a map can serve two objects at a time. A map of programs or of maps is filled while its object is
 /// loaded, before the old programs are gone; a section of variables gets new initial values.
 fn is_portable(map: &MapInfo) -> bool {
-    let is_own = BELONG_TO_ONE.contains(&map.kind) || BELONG_TO_LIBBPF.contains(&map.name.as_str());
+    let is_own = BELONG_TO_ONE.contains(&map.kind) || MAPS_OF_USDT.contains(&map.name.as_str());
     !is_own && !map.kind.is_map_in_map() && !map.name.starts_with('.')
 }
 
@@ -32,10 +32,6 @@ const BELONG_TO_ONE: &[MapKind] = &[
     MapKind::ARENA,
     MapKind::INSN_ARRAY,
 ];
-
-/// Maps of `usdt.bpf.h`: libbpf writes there where the arguments of an object's probes are, numbered anew for each
-/// object. The old programs would read the new object's.
-const BELONG_TO_LIBBPF: &[&str] = &["__bpf_usdt_specs", "__bpf_usdt_ip_to_spec_id"];
 
 /// A map's definition; none when its types cannot be told apart from others.
 fn definition(

@@ -36,9 +36,14 @@ pub enum Seen {
 impl Seen {
     /// Whether that is the count of so many.
     pub fn allows(self, count: u64, times: u64) -> bool {
+        self.of(times).map_or(count > 0, |expected| count == expected)
+    }
+
+    /// The count of so many, where it is known.
+    pub fn of(self, times: u64) -> Option<u64> {
         match self {
-            Self::Times(factor, more) => count == factor * times + more,
-            Self::Some => count > 0,
+            Self::Times(factor, more) => Some(factor * times + more),
+            Self::Some => None,
         }
     }
 }
