@@ -27,6 +27,8 @@ pub struct Executable {
     pub is_whole: bool,
     /// Whether it has more of them than are kept.
     pub has_more: bool,
+    /// Functions of which the program's start takes one of several, none of them by this name: `memcpy`, `strlen`.
+    pub indirect: BTreeSet<String>,
     /// Its USDT probes, as provider and name: `libc:setjmp`.
     pub probes: BTreeSet<String>,
 }
@@ -41,19 +43,28 @@ impl Executable {
         let bytes = ReadCache::new(file);
         let file = object::File::parse(&bytes).ok()?;
         let architecture = file.architecture();
-        let symbols = file.symbols().chain(file.dynamic_symbols());
         // Variables have the same sort of names, and no probe finds them.
-        let is_function = |symbol: &object::Symbol<'_, '_, _>| {
-            symbol.is_definition() && symbol.kind() == SymbolKind::Text && symbol.address() != 0
-        };
-        let symbols = symbols.filter(is_function);
-        let mut symbols = symbols.filter_map(|symbol| symbol.name().ok().map(str::to_owned));
+        let functions = file.symbols().chain(file.dynamic_symbols()).filter(|symbol| {
+            symbol.kind() == SymbolKind::Text && !symbol.is_undefined() && symbol.address() != 0
+        });
+        let (mut symbols, mut indirect, mut has_more) = (BTreeSet::new(), BTreeSet::new(), false);
+        for (count, symbol) in functions.enumerate() {
+            has_more = count >= most;
+            if has_more {
+                break;
+            }
+            let Ok(name) = symbol.name() else { continue };
+            // The library says of those that are indirect that they define nothing.
+            let names = if symbol.is_definition() { &mut symbols } else { &mut indirect };
+            names.insert(name.to_owned());
+        }
         let notes = file.section_by_name(NOTES).and_then(|section| section.data().ok());
         Some(Self {
             foreign: (architecture != OURS).then(|| format!("{architecture:?}")),
-            symbols: symbols.by_ref().take(most).collect(),
-            has_more: symbols.next().is_some(),
+            symbols,
             is_whole: file.symbols().next().is_some(),
+            has_more,
+            indirect,
             probes: probes(notes.unwrap_or_default(), if file.is_64() { 8 } else { 4 }),
         })
     }

@@ -54,6 +54,15 @@ fn no_function(file: &Executable, name: &str) -> Option<Reason> {
     if file.has_more || file.symbols.iter().any(|name| pattern.matches(name)) {
         return None;
     }
+    if file.indirect.contains(plain) {
+        return Some(Reason {
+            message: format!(
+                "`{plain}` has no code of its own: the start of a program takes one of several functions"
+            ),
+            help: "name the one that this machine takes, if it has a symbol (`nm`), or its place by `offset`"
+                .to_owned(),
+        });
+    }
     let message = match pattern.is_exact() {
         true => format!("it has no function `{plain}`"),
         false => format!("none of its functions matches `{plain}`"),
@@ -101,6 +110,8 @@ mod tests {
     fn what_was_not_looked_for_is_not_said_to_be_missing() {
         let mut file = Executable::parse(File::open(std::env::current_exe().unwrap()).unwrap()).unwrap();
         assert!(no_function(&file, "mian").is_some());
+        file.indirect.insert("mian".to_owned());
+        assert!(no_function(&file, "mian").unwrap().message.contains("one of several"));
         file.has_more = true;
         assert_eq!(no_function(&file, "mian"), None);
     }
