@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::io::{Read, Seek};
 
-use object::{Architecture, Object, ObjectSection, ObjectSymbol, ReadCache};
+use object::{Architecture, Object, ObjectSection, ObjectSymbol, ReadCache, SymbolKind};
 
 /// The architecture of this machine, as `object` calls it.
 const OURS: Architecture =
@@ -13,7 +13,7 @@ const OURS: Architecture =
 const OWNER: &[u8] = b"stapsdt\0";
 const NOTES: &str = ".note.stapsdt";
 
-/// The most names that are kept.
+/// The most names of functions that are kept: large programs have millions.
 const MOST_NAMES: usize = 200_000;
 
 /// What an ELF file of user space has.
@@ -21,10 +21,14 @@ const MOST_NAMES: usize = 200_000;
 pub struct Executable {
     /// The architecture that it is for, when that is not this machine's.
     pub foreign: Option<String>,
-    /// What it defines, by the linker's names.
+    /// The functions that it defines, by the linker's names.
     pub symbols: BTreeSet<String>,
     /// Whether those are all that it defines, and not what it exports alone.
     pub is_whole: bool,
+    /// Whether it has more of them than are kept.
+    pub has_more: bool,
+    /// Functions of which the program's start takes one of several, none of them by this name: `memcpy`, `strlen`.
+    pub indirect: BTreeSet<String>,
     /// Its USDT probes, as provider and name: `libc:setjmp`.
     pub probes: BTreeSet<String>,
 }
@@ -32,17 +36,35 @@ pub struct Executable {
 impl Executable {
     /// Reads of a file what is needed, however large it is; none when it is no ELF file.
     pub fn parse(file: impl Read + Seek) -> Option<Self> {
+        Self::with_most(file, MOST_NAMES)
+    }
+
+    fn with_most(file: impl Read + Seek, most: usize) -> Option<Self> {
         let bytes = ReadCache::new(file);
         let file = object::File::parse(&bytes).ok()?;
         let architecture = file.architecture();
-        let symbols = file.symbols().chain(file.dynamic_symbols());
-        let symbols = symbols.filter(|symbol| symbol.is_definition() && symbol.address() != 0);
-        let symbols = symbols.filter_map(|symbol| symbol.name().ok().map(str::to_owned));
+        // Variables have the same sort of names, and no probe finds them.
+        let functions = file.symbols().chain(file.dynamic_symbols()).filter(|symbol| {
+            symbol.kind() == SymbolKind::Text && !symbol.is_undefined() && symbol.address() != 0
+        });
+        let (mut symbols, mut indirect, mut has_more) = (BTreeSet::new(), BTreeSet::new(), false);
+        for (count, symbol) in functions.enumerate() {
+            has_more = count >= most;
+            if has_more {
+                break;
+            }
+            let Ok(name) = symbol.name() else { continue };
+            // The library says of those that are indirect that they define nothing.
+            let names = if symbol.is_definition() { &mut symbols } else { &mut indirect };
+            names.insert(name.to_owned());
+        }
         let notes = file.section_by_name(NOTES).and_then(|section| section.data().ok());
         Some(Self {
             foreign: (architecture != OURS).then(|| format!("{architecture:?}")),
-            symbols: symbols.take(MOST_NAMES).collect(),
+            symbols,
             is_whole: file.symbols().next().is_some(),
+            has_more,
+            indirect,
             probes: probes(notes.unwrap_or_default(), if file.is_64() { 8 } else { 4 }),
         })
     }
@@ -109,9 +131,13 @@ mod tests {
 
     #[test]
     fn an_executable_has_symbols() {
-        let own = std::fs::read(std::env::current_exe().unwrap()).unwrap();
-        let own = Executable::parse(Cursor::new(own)).unwrap();
+        let bytes = std::fs::read(std::env::current_exe().unwrap()).unwrap();
+        let few = Executable::with_most(Cursor::new(&bytes), 10).unwrap();
+        assert!(few.symbols.len() <= 10 && few.has_more);
+        let own = Executable::parse(Cursor::new(bytes)).unwrap();
         assert!(own.is_whole && own.foreign.is_none() && own.symbols.contains("main"));
+        // It is a variable.
+        assert!(!own.symbols.contains("_IO_stdin_used") && !own.has_more);
         assert!(Executable::parse(Cursor::new(b"#!/bin/sh\n")).is_none());
     }
 }

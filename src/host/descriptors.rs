@@ -1,8 +1,9 @@
 //! File descriptors that are left, and some of them kept for HTTP and for files that are read by the way.
 
-use std::fs::File;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 
+use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::io::Errno;
 use rustix::process::{Resource, getrlimit};
 
 /// Descriptors for a few connections and for files that are read by the way.
@@ -14,7 +15,7 @@ const LOOK: usize = 8;
 /// Descriptors that whoever loads objects cannot take.
 #[derive(Debug)]
 pub struct Reserve {
-    files: Vec<File>,
+    files: Vec<OwnedFd>,
 }
 
 impl Drop for Reserve {
@@ -28,8 +29,18 @@ impl Reserve {
     #[must_use]
     pub fn take() -> Self {
         let (_, kept) = limits();
-        Self { files: (0..kept).map_while(|_| File::open("/").ok()).collect() }
+        Self { files: (0..kept).map_while(|_| one().ok()).collect() }
     }
+}
+
+/// One descriptor, for which nobody has to be allowed to read anything.
+fn one() -> rustix::io::Result<OwnedFd> {
+    openat(CWD, "/", OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
+}
+
+/// Whether an answer says that there are no more of them; another one says nothing of that.
+fn is_out(error: Errno) -> bool {
+    matches!(error, Errno::MFILE | Errno::NFILE)
 }
 
 /// How many there can be, and how many of them are kept.
@@ -43,14 +54,17 @@ fn limits() -> (u64, u64) {
 #[must_use]
 pub fn has_room() -> bool {
     let (all, kept) = limits();
-    File::open("/").is_ok_and(|file| u64::try_from(file.as_raw_fd()).is_ok_and(|number| number < all - kept))
+    match one() {
+        Ok(file) => u64::try_from(file.as_raw_fd()).is_ok_and(|number| number < all - kept),
+        Err(error) => !is_out(error),
+    }
 }
 
 /// Whether there are enough to look at the machine: without them it shows nothing, which is not that nothing is there.
 #[must_use]
 pub fn are_left() -> bool {
-    let files: Vec<File> = (0..LOOK).map_while(|_| File::open("/").ok()).collect();
-    files.len() == LOOK
+    let taken: Result<Vec<OwnedFd>, Errno> = (0..LOOK).map(|_| one()).collect();
+    taken.map_or_else(|error| !is_out(error), |_| true)
 }
 
 #[cfg(test)]

@@ -100,11 +100,10 @@ impl Filter {
         }
         // The kernel gives it numbers of its own.
         let place = FilterPlace { interface, is_ingress, handle: 0, priority: 0 };
-        let place = raw::set_filter(program, place, false).map_err(|error| {
+        let (place, program) = raw::set_filter(program, place, false).map_err(|error| {
             remove_unused(&mut made, interface);
             refused_by_kernel(&error)
         })?;
-        let program = raw::program_of_filter(place).map_err(|error| refused_by_kernel(&error))?;
         Ok(Self { place, program, note: None })
     }
 
@@ -150,8 +149,8 @@ impl Filter {
 
     /// Puts another program into its place, at once.
     pub(super) fn update(&mut self, program: &Program<'_>) -> Result<(), AttachError> {
-        self.place = raw::set_filter(program, self.place, true).map_err(|error| refused_by_kernel(&error))?;
-        self.program = raw::program_of_filter(self.place).map_err(|error| refused_by_kernel(&error))?;
+        let set = raw::set_filter(program, self.place, true);
+        (self.place, self.program) = set.map_err(|error| refused_by_kernel(&error))?;
         Ok(())
     }
 }

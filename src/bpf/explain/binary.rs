@@ -50,8 +50,18 @@ fn no_function(file: &Executable, name: &str) -> Option<Reason> {
     // A version may stand behind it.
     let plain = name.split('@').next().unwrap_or(name);
     let pattern = Pattern::new(plain);
-    if file.symbols.iter().any(|name| pattern.matches(name)) {
+    // It may be one of those that were not kept.
+    if file.has_more || file.symbols.iter().any(|name| pattern.matches(name)) {
         return None;
+    }
+    if file.indirect.contains(plain) {
+        return Some(Reason {
+            message: format!(
+                "`{plain}` has no code of its own: the start of a program takes one of several functions"
+            ),
+            help: "name the one that this machine takes, if it has a symbol (`nm`), or its place by `offset`"
+                .to_owned(),
+        });
     }
     let message = match pattern.is_exact() {
         true => format!("it has no function `{plain}`"),
@@ -94,6 +104,17 @@ fn no_probe(file: &Executable, provider: &str, name: &str) -> Option<Reason> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Of a program with very many functions not all are known.
+    #[test]
+    fn what_was_not_looked_for_is_not_said_to_be_missing() {
+        let mut file = Executable::parse(File::open(std::env::current_exe().unwrap()).unwrap()).unwrap();
+        assert!(no_function(&file, "mian").is_some());
+        file.indirect.insert("mian".to_owned());
+        assert!(no_function(&file, "mian").unwrap().message.contains("one of several"));
+        file.has_more = true;
+        assert_eq!(no_function(&file, "mian"), None);
+    }
 
     #[test]
     fn the_reason_is_found_in_the_file() {

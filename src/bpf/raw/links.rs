@@ -114,7 +114,8 @@ pub(in crate::bpf) fn remove_clsact(interface: c_int) -> io::Result<()> {
     succeeded(unsafe { libbpf_sys::bpf_tc_hook_destroy(&raw mut hook) })
 }
 
-/// Makes a filter, or with `replace` puts another program into one. Gives its place with the numbers it got.
+/// Makes a filter, or with `replace` puts another program into one. Gives its place with the numbers it got, and the
+/// kernel's number of the program.
 ///
 /// # Errors
 /// What the kernel answered.
@@ -122,7 +123,7 @@ pub(in crate::bpf) fn set_filter(
     program: &Program<'_>,
     place: FilterPlace,
     replace: bool,
-) -> io::Result<FilterPlace> {
+) -> io::Result<(FilterPlace, u32)> {
     let hook = clsact(place.interface, point(place));
     let mut options = libbpf_sys::bpf_tc_opts {
         sz: size_of::<libbpf_sys::bpf_tc_opts>() as libbpf_sys::size_t,
@@ -135,7 +136,8 @@ pub(in crate::bpf) fn set_filter(
     // SAFETY: both are plain data of the sizes that they announce and outlive the call, in which the program's
     // descriptor is open.
     succeeded(unsafe { libbpf_sys::bpf_tc_attach(&raw const hook, &raw mut options) })?;
-    Ok(FilterPlace { handle: options.handle, priority: options.priority, ..place })
+    let place = FilterPlace { handle: options.handle, priority: options.priority, ..place };
+    Ok((place, options.prog_id))
 }
 
 /// Takes a filter off.

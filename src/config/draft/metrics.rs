@@ -380,7 +380,8 @@ pub(super) fn group(name: &str) -> &'static str {
     }
     let ends =
         ["_hist", "_histogram", "_latency", "_latency_seconds", "_latency_us", "_latency_ns", "_latency_ms"];
-    if name.starts_with("hist") || ends.iter().any(|end| name.ends_with(end)) {
+    let begins = name.starts_with("hist") && !name.starts_with("histor");
+    if begins || ends.iter().any(|end| name.ends_with(end)) {
         return "histograms";
     }
     if words_of(&name).any(is_state) { "gauges" } else { "counters" }

@@ -114,15 +114,23 @@ pub(super) fn shown(object: &ObjectInfo) -> Vec<Shown<'_>> {
         let is_histogram = found.iter().any(|one| one.slots.is_some());
         let counts = counts(&variable.name);
         // What is counted down as well is no counter, whatever its name.
-        let falls = found.iter().any(|one| one.member.kind == MemberKind::Scalar(ScalarKind::Signed));
+        let falls = |one: &Shown<'_>| {
+            one.slots.is_none() && one.member.kind == MemberKind::Scalar(ScalarKind::Signed)
+        };
+        let all_fall = found.iter().all(falls);
         let named = says_so(&variable.name) || (counts && object.initial_value(variable).is_zero());
-        if is_histogram || (named && !falls) {
-            shown.extend(found);
+        if is_histogram || (named && !all_fall) {
+            shown.extend(found.into_iter().map(|one| {
+                let path = format!("{}.{}", variable.name, one.member.path);
+                let why =
+                    || format!("{path} may be for the programs alone (it is signed, as what falls again)");
+                Shown { aside: falls(&one).then(why), ..one }
+            }));
         } else if !variable.is_static
             && aside.len() < MOST
             && found.iter().all(|one| one.member.path.is_empty())
         {
-            let why = match (falls, counts) {
+            let why = match (all_fall, counts) {
                 (true, _) => "it is signed, as what falls again",
                 (false, true) => "it does not begin with 0",
                 (false, false) => "its name does not say that it counts",

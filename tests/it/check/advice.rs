@@ -178,6 +178,11 @@ fn targets_that_the_kernel_lacks_are_told() {
         "tp/raw_syscalls/sys_enter",
         "tp/kprobes/my_own",
         "tp/ftrace/function",
+        "tp/user_events/my_own",
+        "tp/probe_libc/malloc",
+        // Calls without arguments.
+        "tp/syscalls/sys_enter_getpid",
+        "ksyscall/fork",
     ] {
         check_object(&program(section), &[VMLINUX], &[]);
     }
@@ -188,6 +193,21 @@ fn targets_that_the_kernel_lacks_are_told() {
     assert_eq!(found[0]["help"], "did you mean `openat`?");
     check_object(&program("ksyscall/unlinkat"), &[VMLINUX], &[]);
     check_object(&program("ksyscall/unlinkatt"), &[VMLINUX], &["!missing-target -"]);
+}
+
+/// Those of kernels before Linux 5.5, and those that were tailored to an object, have neither functions nor tracepoints.
+#[test]
+fn types_of_data_alone_say_nothing_of_targets() {
+    let types = objects::compile("struct task_struct { int pid; }; struct task_struct known;\n");
+    let types = format!("--btf={}", types.display());
+    let program = |section: &str| format!("SEC(\"{section}\") int probe(void *ctx) {{ return 0; }}");
+    for section in
+        ["tp/sched/sched_switch", "raw_tp/sched_switch", "tp/syscalls/sys_enter_openat", "ksyscall/openat"]
+    {
+        check_object(&program(section), &[&types], &[]);
+    }
+    // This one the kernel looks up in them.
+    check_object(&program("tp_btf/sched_switch"), &[&types], &["!missing-target -"]);
 }
 
 #[test]

@@ -62,6 +62,10 @@ fn serve(example: &Example, is_whole: impl Fn(&str) -> bool) -> String {
             return page;
         }
         assert!(Instant::now() < deadline, "{}: {page}\n{}", example.place, example.yaml);
+        // Some count processes that end, of ten one, and no other may do that now.
+        for _ in 0..10 {
+            kernel::run("true", &[]);
+        }
         std::thread::sleep(Duration::from_millis(50));
     }
 }

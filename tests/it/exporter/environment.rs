@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use super::{Workload, good_yaml};
 use crate::common::exporter::Exporter;
 use crate::common::folder::Folder;
+use crate::common::kernel::with_mounts;
 
 /// More configs than a process with few descriptors can load.
 fn many(calls: Workload) -> Folder {
@@ -126,4 +127,21 @@ fn a_capability_that_is_missing_is_named() {
         assert_eq!(output.status.code(), Some(2), "{said}");
         assert!(said.contains(missing), "{said}");
     }
+}
+
+/// What may not be read is not what there is no descriptor for.
+#[test]
+fn descriptors_are_there_where_the_root_may_not_be_read() {
+    use caps::{CapSet, Capability};
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o711)).unwrap();
+    std::os::unix::fs::chown(folder.path(), Some(1), Some(1)).unwrap();
+    with_mounts(|| {
+        std::os::unix::fs::chroot(folder.path()).unwrap();
+        for capability in [Capability::CAP_DAC_OVERRIDE, Capability::CAP_DAC_READ_SEARCH] {
+            caps::drop(None, CapSet::Effective, capability).unwrap();
+        }
+        assert!(std::fs::read_dir("/").is_err());
+        assert!(bpftally::host::has_room() && bpftally::host::are_left());
+    });
 }

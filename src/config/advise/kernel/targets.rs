@@ -17,11 +17,23 @@ pub(super) fn advise(subject: &Subject<'_>, kernel: &Kernel, programs: &[&Progra
     problems
 }
 
-/// Tracepoints that somebody makes while the kernel runs, or that are none: its types do not have them.
-const MADE: [&str; 6] = ["ftrace", "kprobes", "uprobes", "eprobes", "fprobes", "synthetic"];
+/// Tracepoints that somebody makes while the kernel runs, or that are none: its types do not have them. Those of
+/// `perf probe` are in `probe`, and in one for each file.
+const MADE: [&str; 9] = [
+    "ftrace",
+    "kprobes",
+    "uprobes",
+    "eprobes",
+    "fprobes",
+    "tracepoints",
+    "synthetic",
+    "user_events",
+    "probe",
+];
 
-/// What the functions of system calls begin with, on the architectures that there are.
-const CALLS: [&str; 4] = ["__x64_sys_", "__arm64_sys_", "__se_sys_", "sys_"];
+/// What the functions of system calls begin with, on the architectures that there are. Of one without arguments x86 has
+/// the last one alone: the others are further names of it.
+const CALLS: [&str; 5] = ["__x64_sys_", "__arm64_sys_", "__se_sys_", "sys_", "__do_sys_"];
 
 /// What a section's target is in the kernel's types.
 struct Wanted<'t> {
@@ -33,26 +45,37 @@ struct Wanted<'t> {
     kind: Kind,
     /// Whether a module that is not loaded may have it.
     may_be_elsewhere: bool,
+    /// Whether the kernel attaches it without a look at its types, so that they may have none of this sort at all: before
+    /// Linux 5.5, or where they were tailored to an object.
+    without_types: bool,
 }
 
 fn wanted<'t>(section: &SectionKind, target: &'t str) -> Option<Wanted<'t>> {
     let name = target.rsplit(':').next().unwrap_or(target);
-    let one = |what, prefixes, kind| Wanted { what, name, prefixes, kind, may_be_elsewhere: false };
+    let one = |what, prefixes, kind| Wanted {
+        what,
+        name,
+        prefixes,
+        kind,
+        may_be_elsewhere: false,
+        without_types: false,
+    };
+    let call = || Wanted { without_types: true, ..one("system call", &CALLS, Kind::Func) };
+    let tracepoint = || one("tracepoint", &["btf_trace_"], Kind::Typedef);
     Some(match section.prefix() {
         "tracepoint" | "tp" => match target.split_once('/')? {
-            (category, _) if MADE.contains(&category) => return None,
-            ("syscalls", call) => {
-                let name = call.strip_prefix("sys_enter_").or_else(|| call.strip_prefix("sys_exit_"))?;
-                Wanted { name, ..one("system call", &CALLS, Kind::Func) }
+            (category, _) if MADE.contains(&category) || category.starts_with("probe_") => return None,
+            ("syscalls", traced) => {
+                let name = traced.strip_prefix("sys_enter_").or_else(|| traced.strip_prefix("sys_exit_"))?;
+                Wanted { name, ..call() }
             }
-            (_, name) => {
-                Wanted { name, may_be_elsewhere: true, ..one("tracepoint", &["btf_trace_"], Kind::Typedef) }
-            }
+            (_, name) => Wanted { name, may_be_elsewhere: true, without_types: true, ..tracepoint() },
         },
-        "ksyscall" | "kretsyscall" => one("system call", &CALLS, Kind::Func),
-        "tp_btf" | "raw_tp" | "raw_tracepoint" | "raw_tp.w" | "raw_tracepoint.w" => {
-            one("tracepoint", &["btf_trace_"], Kind::Typedef)
+        "ksyscall" | "kretsyscall" => call(),
+        "raw_tp" | "raw_tracepoint" | "raw_tp.w" | "raw_tracepoint.w" => {
+            Wanted { without_types: true, ..tracepoint() }
         }
+        "tp_btf" => tracepoint(),
         "fentry" | "fexit" | "fmod_ret" | "fsession" | "fentry.s" | "fexit.s" | "fmod_ret.s"
         | "fsession.s" => one("function", &[""], Kind::Func),
         "lsm" | "lsm.s" | "lsm_cgroup" => one("LSM hook", &["bpf_lsm_"], Kind::Func),
@@ -73,6 +96,15 @@ fn missing_target(subject: &Subject<'_>, kernel: &Kernel, program: &ProgramInfo)
     if wanted.prefixes.iter().any(has) {
         return None;
     }
+    // Names without a prefix are those of all types that there are.
+    let is_kind =
+        |id: &TypeId| kernel.types.btf().type_by_id(*id).is_ok_and(|found| found.kind() == wanted.kind);
+    let known = kernel.by_name.iter().filter(|(_, ids)| ids.iter().any(is_kind)).map(|(name, _)| &**name);
+    let behind = |known| wanted.prefixes.iter().find_map(|prefix| str::strip_prefix(known, prefix));
+    let mut known = known.filter_map(behind).peekable();
+    if wanted.without_types && known.peek().is_none() {
+        return None;
+    }
     let message = format!(
         "{} has no {} `{}`, where `{}` attaches",
         kernel.name, wanted.what, wanted.name, program.name
@@ -83,12 +115,7 @@ fn missing_target(subject: &Subject<'_>, kernel: &Kernel, program: &ProgramInfo)
     } else {
         kernel.lacks("missing-target", place, message)
     };
-    // Names without a prefix are those of all types that there are.
-    let is_kind =
-        |id: &TypeId| kernel.types.btf().type_by_id(*id).is_ok_and(|found| found.kind() == wanted.kind);
-    let known = kernel.by_name.iter().filter(|(_, ids)| ids.iter().any(is_kind)).map(|(name, _)| &**name);
-    let behind = |known| wanted.prefixes.iter().find_map(|prefix| str::strip_prefix(known, prefix));
-    let closest = suggest::closest(wanted.name, known.filter_map(behind));
+    let closest = suggest::closest(wanted.name, known);
     let help = match closest {
         Some(name) => format!("did you mean `{name}`?"),
         None if wanted.may_be_elsewhere => format!(
