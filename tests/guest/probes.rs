@@ -73,7 +73,9 @@ fn sigterm_detaches_all_of_them() {
     let programs = || libbpf_rs::query::ProgInfoIter::default().count();
     let kprobes = || std::fs::read_to_string("/sys/kernel/debug/kprobes/list").unwrap();
     let traced = || std::fs::read_to_string("/sys/kernel/tracing/enabled_functions").unwrap();
-    assert_eq!((programs(), kprobes(), traced()), (0, String::new(), String::new()), "before");
+    // Linux 5.10 traces a function still whose module came anew after it was probed.
+    let before = (0, String::new(), traced());
+    assert_eq!((programs(), kprobes()), (0, String::new()), "before");
 
     let exporter = start("fentry,kaddrs,kprobe,maps", &["--config.strict"]);
     assert_eq!(programs(), 6);
@@ -83,7 +85,7 @@ fn sigterm_detaches_all_of_them() {
     assert!(status.success(), "{log}");
     // The kernel frees programs and traces of them a moment after the process is gone.
     let deadline = Instant::now() + Duration::from_secs(60);
-    while (programs(), kprobes(), traced()) != (0, String::new(), String::new()) {
+    while (programs(), kprobes(), traced()) != before {
         assert!(
             Instant::now() < deadline,
             "{} programs stay, probes {:?}, traces {:?}",
