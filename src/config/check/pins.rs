@@ -28,11 +28,8 @@ pub(super) fn pin_path(sink: &mut Sink<'_>, map: &MapInfo, raw: &RawMap) -> Opti
 
 /// A path that can be one of a pin.
 fn path(sink: &mut Sink<'_>, written: &Found<String>) -> Option<PathBuf> {
-    let path = Path::new(&written.value);
-    let is_plain = |part: Component<'_>| matches!(part, Component::RootDir | Component::Normal(_));
-    let has_dot = path.file_name().is_none_or(|name| name.as_encoded_bytes().contains(&b'.'));
-    if path.is_absolute() && path.components().all(is_plain) && !has_dot {
-        return Some(path.to_owned());
+    if let Some(path) = of_a_pin(Path::new(&written.value)) {
+        return Some(path);
     }
     let message = format!("{:?} can be no pin", written.value);
     let problem = Problem::error("bad-pin", Place::default(), message)
@@ -40,6 +37,14 @@ fn path(sink: &mut Sink<'_>, written: &Found<String>) -> Option<PathBuf> {
         .help("names there have no dot, which the kernel keeps for itself");
     sink.report(&written.spot, problem);
     None
+}
+
+/// The path without slashes that say nothing: with one at its end the kernel looks for a folder.
+fn of_a_pin(path: &Path) -> Option<PathBuf> {
+    let is_plain = |part: Component<'_>| matches!(part, Component::RootDir | Component::Normal(_));
+    let has_dot = path.file_name().is_none_or(|name| name.as_encoded_bytes().contains(&b'.'));
+    let is_good = path.is_absolute() && path.components().all(is_plain) && !has_dot;
+    is_good.then(|| path.components().collect())
 }
 
 /// A map that somebody else loaded.
@@ -208,4 +213,23 @@ fn described(name: &str, map: &PinnedMap) -> Result<ObjectInfo, crate::btf::BtfE
         ..MapInfo::default()
     };
     Ok(ObjectInfo::of_maps(vec![info], btf))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slashes_that_say_nothing_are_left_out() {
+        #[track_caller]
+        fn check(path: &str, expected: Option<&str>) {
+            let found = of_a_pin(Path::new(path)).map(PathBuf::into_os_string);
+            assert_eq!(found.as_deref(), expected.map(AsRef::as_ref));
+        }
+        check("/sys/fs/bpf/flows", Some("/sys/fs/bpf/flows"));
+        check("/sys/fs//bpf/flows/", Some("/sys/fs/bpf/flows"));
+        check("/sys/fs/bpf/a.b/", None);
+        check("/", None);
+        check("flows", None);
+    }
 }
