@@ -4,7 +4,7 @@
 mod cgroups;
 
 /// XDP, tc and netkit: network interfaces.
-mod interfaces;
+pub mod interfaces;
 
 /// Performance events of CPUs.
 mod events;

@@ -4,12 +4,13 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use bpftally::bpf::{Attaching, Loaded};
-use bpftally::spec::LoadSpec;
+use bpftally::spec::{LoadSpec, ProgramSetting, XdpMode};
 
 use super::{
     at_work, begin, hand_over, maps, programs, programs_are_gone, refused, spec, try_hand_over, wait_for,
 };
 use crate::common::kernel::{run, total, with_network};
+use crate::kernel::places::interfaces::xdp;
 use crate::kernel::retire::links;
 
 const HANDOVERS: u32 = 20;
@@ -168,22 +169,29 @@ fn in_a_driver_no_packet_is_missed_or_counted_twice() {
     });
 }
 
-/// Packets of this length come in fragments, and the kernel refuses programs that do not know them. Whether
-/// it would take them where no program is can only be tried: that takes the old one off for a moment.
+/// The same that is to be in the driver of `near` and nowhere else.
+fn in_driver(section: &str, name: &str) -> LoadSpec {
+    let attach = Some(xdp(&["near"], XdpMode::Native));
+    let setting = ProgramSetting { name: name.to_owned(), attach, ..ProgramSetting::default() };
+    LoadSpec { programs: vec![setting], ..counter(section, name) }
+}
+
+/// Packets of this length come in fragments, and drivers refuse programs that do not know them. Whether
+/// one would take them where no program is can only be tried: that takes the old one off for a moment.
 #[test]
 fn a_program_that_the_interface_refuses_leaves_the_old_one() {
     with_pair("9000", |within| {
-        let mut running = begin(&counter("xdp.frags/near", "count"));
+        let mut running = begin(&in_driver("xdp.frags", "count"));
         let receivers = receivers("192.0.2.1");
         let send = || with_packets(&receivers, within, || std::thread::sleep(Duration::from_millis(50))).1;
         let (first, map) = (send(), maps(&running));
-        let wrong = counter("xdp/near", "count");
+        let wrong = in_driver("xdp", "count");
         let problems = refused(&mut running, &wrong, Attaching::AsFarAsPossible);
         assert_eq!(problems[0].place.program.as_deref(), Some("count"), "{problems:#?}");
         assert_eq!(maps(&running), map);
         let second = send();
         assert_eq!(total(&running, "packets"), first + second, "it goes on");
-        hand_over(&mut running, &counter("xdp.frags/near", "other"));
+        hand_over(&mut running, &in_driver("xdp.frags", "other"));
     });
 }
 
