@@ -24,17 +24,22 @@ fn block_requests_are_exact() {
         std::mem::replace(&mut last, count(&exporter, &reads)) == count(&exporter, &reads)
     });
 
-    let (reads_before, seconds_before) = (count(&exporter, &reads), count(&exporter, &read_seconds));
+    let seconds_before = count(&exporter, &read_seconds);
     let begin = Instant::now();
-    device.read(500);
+    check_rounds(500.0, || {
+        let before = count(&exporter, &reads);
+        device.read(500);
+        count(&exporter, &reads) - before
+    });
     let took = begin.elapsed().as_secs_f64();
-    check_events(count(&exporter, &reads) - reads_before, 500.0);
     let seconds = count(&exporter, &read_seconds) - seconds_before;
     assert!(0.0 < seconds && seconds <= took, "{seconds} s of reads in {took} s");
 
-    let writes_before = count(&exporter, &writes);
-    device.write(100);
-    check_events(count(&exporter, &writes) - writes_before, 100.0);
+    check_rounds(100.0, || {
+        let before = count(&exporter, &writes);
+        device.write(100);
+        count(&exporter, &writes) - before
+    });
 
     let buckets = exporter.values("ebpf_exporter_block_io_latency_seconds_bucket");
     let name = device.name();
@@ -62,12 +67,26 @@ fn block_requests_that_fail_are_counted() {
 /// kernel counts. On a machine with other disks at work that happens.
 #[track_caller]
 fn check_events(counted: f64, events: f64) {
-    let missed: u64 = libbpf_rs::query::ProgInfoIter::default()
-        .filter(|program| program.name.to_string_lossy().starts_with("block_rq_"))
-        .map(|program| program.recursion_misses)
-        .sum();
+    let missed = not_shown();
     let range = events - missed as f64..=events;
     assert!(range.contains(&counted), "{counted} of {events} events, {missed} of them not shown");
+}
+
+/// The same of what can be done again. Linux 6.18 has hidden one event of 500 in one of many hundred rounds, where
+/// no program counted a miss; so one round of three has to be exact, and none counts what has not happened.
+#[track_caller]
+fn check_rounds(events: f64, round: impl FnMut() -> f64) {
+    let rounds: Vec<f64> = std::iter::repeat_with(round).take(3).collect();
+    let is_exact = |counted: &f64| *counted >= events - not_shown() as f64;
+    assert!(rounds.iter().all(|counted| *counted <= events), "{rounds:?} of {events} events");
+    assert!(rounds.iter().any(is_exact), "{rounds:?} of {events} events, {} not shown", not_shown());
+}
+
+fn not_shown() -> u64 {
+    libbpf_rs::query::ProgInfoIter::default()
+        .filter(|program| program.name.to_string_lossy().starts_with("block_rq_"))
+        .map(|program| program.recursion_misses)
+        .sum()
 }
 
 /// A block device of our own, backed by a file on a small file system that may not hold all of it.
