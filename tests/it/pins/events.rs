@@ -1,6 +1,6 @@
 //! Events that wait in ring buffers while the exporter is away.
 
-use super::kept::crash;
+use super::kept::end;
 use crate::common::exporter::{Exporter, value_of};
 use crate::common::folder::Folder;
 use crate::common::kernel;
@@ -57,12 +57,7 @@ fn check(change: &Change, crashes: bool) {
         let exporter = Exporter::start(&flags);
         calls.fire(7, 30);
         assert_eq!(exporter.value(SEEN), Some(30.0), "{what}: {}", exporter.log());
-        if crashes {
-            crash(&exporter);
-            drop(exporter);
-        } else {
-            exporter.stop();
-        }
+        end(exporter, crashes);
         calls.fire(7, 100);
         write(&folder, calls, change);
         let exporter = Exporter::start(&flags);
@@ -118,12 +113,7 @@ fn what_an_array_refuses_meanwhile_is_told_by_its_program() {
             let page = exporter.page();
             assert_eq!(value_of(&page, SEEN), Some(30.0), "{}", exporter.log());
             assert_eq!(value_of(&page, refused), Some(lost), "{}", exporter.log());
-            if crashes {
-                crash(&exporter);
-                drop(exporter);
-            } else {
-                exporter.stop();
-            }
+            end(exporter, crashes);
             calls.fire(7, 100);
             lost += 100.0;
         }

@@ -34,6 +34,16 @@ pub fn crash(exporter: &Exporter) {
     kernel::run("kill", &["-9", &exporter.pid().to_string()]);
 }
 
+/// An exporter that crashes, or ends as it is told to.
+pub fn end(exporter: Exporter, crashes: bool) {
+    if crashes {
+        crash(&exporter);
+        drop(exporter);
+    } else {
+        exporter.stop();
+    }
+}
+
 /// The kernel's numbers of the programs of a config.
 pub fn programs(exporter: &Exporter) -> BTreeSet<String> {
     let found = exporter.values("ebpf_exporter_ebpf_program_info");

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::eventually;
-use super::kept::{MAP, SERIES, YAML, are_loaded, body, crash, files, programs};
+use super::kept::{MAP, SERIES, YAML, are_loaded, body, crash, end, files, programs};
 use crate::common::exporter::Exporter;
 use crate::common::folder::Folder;
 use crate::common::kernel::{self, run};
@@ -190,12 +190,7 @@ fn leaves_nothing(kind: &Kind, folder: &Folder, bpffs: &Path) {
         let loaded = programs(&exporter);
         (kind.fire)(3);
         assert_eq!(exporter.value(SERIES), Some(3.0), "{}: {}", kind.name, exporter.log());
-        if crashes {
-            crash(&exporter);
-            drop(exporter);
-        } else {
-            exporter.stop();
-        }
+        end(exporter, crashes);
         eventually("nothing stays", || !are_loaded(&loaded));
         assert!(!bpffs.join("kept").exists(), "{}: {:?}", kind.name, files(bpffs));
     }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::eventually;
-use super::kept::{MAP, SERIES, YAML, are_loaded, body, crash, files, programs};
+use super::kept::{MAP, SERIES, YAML, are_loaded, body, crash, end, files, programs};
 use crate::common::exporter::Exporter;
 use crate::common::folder::Folder;
 use crate::common::kernel::{self, run};
@@ -91,12 +91,7 @@ fn a_config_that_was_renamed_meanwhile_goes_on() {
         for (crashes, from, to) in
             [(false, "m", "other"), (true, "other", "with.dots"), (false, "with.dots", "m")]
         {
-            if crashes {
-                crash(&exporter);
-                drop(exporter);
-            } else {
-                exporter.stop();
-            }
+            end(exporter, crashes);
             renamed.rename(from, to);
             fire();
             exporter = renamed.start();
@@ -122,12 +117,7 @@ fn a_config_that_is_renamed_while_it_runs_is_found_by_the_next_start() {
             reload(&exporter);
             assert_eq!(renamed.configs(), [to], "{}", exporter.log());
             assert_eq!(programs(&exporter), before, "{}", exporter.log());
-            if crashes {
-                crash(&exporter);
-                drop(exporter);
-            } else {
-                exporter.stop();
-            }
+            end(exporter, crashes);
             renamed.calls.fire(7, 10);
             exporter = renamed.start();
             assert_eq!(programs(&exporter), before, "{to}: {}", exporter.log());
