@@ -109,8 +109,8 @@ impl Btf {
         let Some(own) = id.0.checked_sub(self.first_id()) else {
             return self.base.as_deref().ok_or(BtfError::NoSuchType(id))?.type_by_id(id);
         };
-        let start = *self.starts.get(own as usize).ok_or(BtfError::NoSuchType(id))?;
-        Type::read(self, id, self.types.start + start as usize)
+        let Some(start) = self.starts.get(own as usize) else { return Err(BtfError::NoSuchType(id)) };
+        Type::read(self, id, self.types.start + *start as usize)
     }
 
     /// The text at an offset of the string section. An offset that lies outside
@@ -234,6 +234,14 @@ impl Btf {
         starts.shrink_to_fit();
         self.starts = starts;
         Ok(())
+    }
+
+    /// The three 32-bit numbers that each type begins with, at an offset of the whole BTF, inside the type section.
+    fn record(&self, at: usize) -> Option<[u32; 3]> {
+        let end = at.checked_add(12).filter(|end| *end <= self.types.end)?;
+        let (words, _) = self.data.get(at..end)?.as_chunks::<4>();
+        let [name, info, rest] = words else { return None };
+        Some([name, info, rest].map(|word| to_u32(word, self.big_endian)))
     }
 
     /// The 32-bit number at an offset of the whole BTF, inside the type section.

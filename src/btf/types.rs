@@ -166,8 +166,9 @@ impl<'a> Type<'a> {
 
     /// Reads the record at an offset of the whole BTF; its body is known to be there.
     pub(super) fn read(btf: &'a Btf, id: TypeId, at: usize) -> Result<Self, BtfError> {
-        let word = |index: usize| btf.word(at.saturating_add(4 * index)).ok_or(BtfError::TypeTruncated(id));
-        let (name_offset, info, size_or_type) = (word(0)?, word(1)?, word(2)?);
+        let Some([name_offset, info, size_or_type]) = btf.record(at) else {
+            return Err(BtfError::TypeTruncated(id));
+        };
         let number = (info >> 24) & 0x1f;
         let kind = match Kind::ALL.get(number as usize) {
             Some(Kind::Void) | None => return Err(BtfError::UnknownKind { id, kind: number }),
