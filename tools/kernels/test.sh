@@ -13,9 +13,9 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-# What runs at a time; each guest has two virtual CPUs in one thread, and 1 GiB. One more than there are processors:
-# a fifth of a guest's time are waits.
-GUESTS_AT_A_TIME=${GUESTS_AT_A_TIME:-$(($(nproc) + 1))}
+# What runs at a time; each guest has two virtual CPUs in one thread, and 1 GiB. More than there are processors: a
+# quarter of a guest's time are waits, for timers and for what the kernel puts off.
+GUESTS_AT_A_TIME=${GUESTS_AT_A_TIME:-$((2 * $(nproc) + 1))}
 
 architecture=$(uname -m)
 if [ "$architecture" != x86_64 ]; then
