@@ -101,8 +101,8 @@ tables() {
             whole("Shipped configs", "config", "pairs, plain")
             whole("Hooks", "hook", "hooks, plain")
             whole("Reading maps", "kind", "reads")
-            n = split("no BTF;no IPv6;lockdown=integrity;lockdown=confidentiality", places, ";")
-            split("Without BTF;Without IPv6;Locked down (integrity);Locked down (confidentiality)", titles, ";")
+            n = split("no BTF;no IPv6, integrity;lockdown=confidentiality", places, ";")
+            split("Without BTF;Without IPv6, locked down (integrity);Locked down (confidentiality)", titles, ";")
             for (i = 1; i <= n; i++) {
                 differing(places[i], titles[i], "hooks", "hook")
                 differing(places[i], titles[i], "pairs", "config")
