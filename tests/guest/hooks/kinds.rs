@@ -54,6 +54,8 @@ const TWICE: Seen = Seen::Times(2, 0);
 const AND_RECEIVER: Seen = Seen::Times(0, 1);
 const AND_LISTENER: Seen = Seen::Times(0, 2);
 
+const OF_PACKETS: &[&str] = &["xdp", "tc", "netkit", "socket", "sk_lookup", "flow_dissector"];
+
 impl Hook {
     fn new(kind: &'static str, place: Option<String>, seen: Seen) -> Self {
         let object = match kind {
@@ -64,7 +66,10 @@ impl Hook {
             "struct_ops.s" => "operations-sleepable",
             "sk_msg" => "sockets",
             _ if kind.starts_with("sk_skb/") => "sockets",
-            _ => "hooks",
+            _ if kind.starts_with("cgroup") || kind == "sockops" => "hooks-groups",
+            _ if kind.starts_with("uprobe") || kind.starts_with("uretprobe") => "hooks-user",
+            _ if OF_PACKETS.iter().any(|start| kind.starts_with(start)) => "hooks-packets",
+            _ => "hooks-kernel",
         };
         let name = kind.trim_start_matches('.').replace(['.', '/'], "_");
         let mut helpers = Vec::new();
