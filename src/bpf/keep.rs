@@ -75,18 +75,22 @@ impl Keep {
     /// # Errors
     /// When it is not below a BPF file system, or another exporter has it.
     pub fn open(root: &Path) -> Result<Self, Box<Problem>> {
-        let refuse = |found: io::Error, help: &str| {
+        let refuse_with = |found: io::Error, help: &str| {
             let message = format!("{} cannot keep programs and maps", root.display());
             Box::new(
                 Problem::error("pin-path", Place::default(), message).found(found.to_string()).help(help),
             )
         };
         let mount = "it has to be below a BPF file system: mount -t bpf bpf /sys/fs/bpf";
-        let room = pinning::make_room(&root.join("any"));
-        room.map_err(|error| refuse(error, mount))?;
-        let lock = std::fs::File::open(root).map_err(|error| refuse(error, mount))?;
+        let write = "the exporter has to be able to write there";
+        let refuse = |error: io::Error| match error.kind() {
+            io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied => refuse_with(error, write),
+            _ => refuse_with(error, mount),
+        };
+        pinning::make_room(&root.join("any")).map_err(refuse)?;
+        let lock = std::fs::File::open(root).map_err(refuse)?;
         rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive).map_err(|error| {
-            refuse(error.into(), "another exporter has it: give each a --bpf.pin-path of its own")
+            refuse_with(error.into(), "another exporter has it: give each a --bpf.pin-path of its own")
         })?;
         Ok(Self { root: root.to_owned(), _lock: lock })
     }
