@@ -8,6 +8,8 @@ use std::sync::atomic::AtomicBool;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::{flag, iterator};
 
+use crate::bpf;
+
 /// What a signal asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signal {
@@ -40,7 +42,8 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// Takes the signals over; from now on none of them ends the process by itself.
+    /// Takes the signals over; from now on none of them ends the process by itself. Called before threads start,
+    /// which have of the calling one which signals reach them.
     ///
     /// # Errors
     /// When the kernel refuses.
@@ -50,6 +53,7 @@ impl Signals {
         for signal in [SIGTERM, SIGINT] {
             flag::register(signal, Arc::clone(&stop))?;
         }
+        bpf::let_through(&[SIGTERM, SIGINT, SIGHUP])?;
         Ok(Self { iterator, waiting: VecDeque::new(), stop })
     }
 

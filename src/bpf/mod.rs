@@ -56,7 +56,7 @@ pub use loaded::{Loaded, leave_all, retire_all};
 pub use mark::mark_attached;
 pub use opener::{MapOpener, Opening};
 pub use pins::Pins;
-pub use raw::{give_memory_back, share_memory};
+pub use raw::{give_memory_back, let_through, share_memory};
 pub use read::{MapSource, Method};
 pub use shared::SharedMaps;
 pub use statistics::{StatisticsGuard, enable_statistics, statistics_enabled};

@@ -89,6 +89,24 @@ pub fn give_memory_back() {
     }
 }
 
+/// Lets signals through that this thread's creator held back, which is inherited: who waits for them would wait for ever.
+///
+/// # Errors
+/// When the kernel does not know one of them.
+pub fn let_through(signals: &[c_int]) -> io::Result<()> {
+    // SAFETY: a set of signals is plain bytes, which are made an empty set before anything reads them, and are this
+    // function's own.
+    let outcome = unsafe {
+        let mut set: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&raw mut set);
+        for signal in signals {
+            libc::sigaddset(&raw mut set, *signal);
+        }
+        libc::pthread_sigmask(libc::SIG_UNBLOCK, &raw const set, std::ptr::null_mut())
+    };
+    if outcome == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(outcome)) }
+}
+
 /// Looks up to `rows` entries up; returns how many came and whether these were the last.
 ///
 /// A token is as long as a key, and at least four bytes. `entry` is the bytes of one key and

@@ -145,3 +145,13 @@ fn descriptors_are_there_where_the_root_may_not_be_read() {
         assert!(bpftally::host::has_room() && bpftally::host::are_left());
     });
 }
+
+/// Signals that its creator held back are held back for it as well.
+#[test]
+fn sigterm_ends_it_also_when_it_was_held_back() {
+    let folder = good();
+    let held = "exec env --block-signal=TERM --block-signal=INT --block-signal=HUP \"$0\" \"$@\"";
+    let exporter = Exporter::launch_after(held, &[&folder.argument()]);
+    let (status, log) = exporter.stop();
+    assert_eq!(status.code(), Some(0), "{log}");
+}
