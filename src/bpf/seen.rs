@@ -47,7 +47,8 @@ fn unopened(spec: &LoadSpec, map: &str, reason: String) -> Problem {
     let place = Place { config, map: Some(map.to_owned()), ..Place::default() };
     Problem::error("buffer", place, format!("the events of `{map}` cannot be read"))
         .found(reason)
-        .help("performance events take CAP_PERFMON; both kinds of buffers take memory (docs/config.md)")
+        .help("performance events take CAP_PERFMON and the system call perf_event_open, which a seccomp filter may refuse; both \
+             kinds of buffers take memory (docs/config.md)")
 }
 
 /// Sources for all maps that can be read whole.

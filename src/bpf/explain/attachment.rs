@@ -212,7 +212,11 @@ fn kprobes() -> bool {
 
 fn advice(section: &str, errno: i32, program: &Program<'_>, kernel: &Kernel) -> Option<String> {
     if matches!(errno, libc::EPERM | libc::EACCES) {
-        return Some(permission(program, kernel));
+        let needed = kernel.machine.needed(std::iter::once(program.prog_type()));
+        return Some(permission(errno, &needed, &kernel.machine));
+    }
+    if errno == libc::ENOSYS {
+        return Some(kernel.machine.unknown_call("CONFIG_PERF_EVENTS"));
     }
     if let Some(help) = exhausted(errno) {
         return Some(help.to_owned());
@@ -334,16 +338,24 @@ fn came_later(section: &str, machine: &Machine) -> Option<String> {
     if matches!(kind, "tc" | "tcx") { None } else { machine.came_later(section) }
 }
 
-fn permission(program: &Program<'_>, kernel: &Kernel) -> String {
-    let needed = kernel.machine.needed(std::iter::once(program.prog_type()));
-    let missing = kernel.machine.missing(&needed);
+/// Why it is not permitted. Files of tracefs, which only say where a tracepoint is, are refused by EACCES.
+fn permission(errno: i32, needed: &[&'static str], machine: &Machine) -> String {
+    let missing = machine.missing(needed);
     if !missing.is_empty() {
-        return format!("{} missing: {}", missing.join(", "), kernel.machine.privilege_advice());
+        return format!("{} missing: {}", missing.join(", "), machine.privilege_advice());
     }
-    format!(
-        "CAP_SYS_ADMIN may be missing (kernel.perf_event_paranoid), or files in tracefs are not readable{}",
-        kernel.machine.lockdown_note()
-    )
+    let note = machine.lockdown_note();
+    if !machine.has_all() {
+        let filter = if machine.filtered { ", or a seccomp filter refuses perf_event_open" } else { "" };
+        return format!(
+            "CAP_SYS_ADMIN may be missing (kernel.perf_event_paranoid), or files in tracefs are not readable{filter}{note}"
+        );
+    }
+    match errno {
+        _ if !note.is_empty() => format!("no capability is missing{note}"),
+        libc::EPERM => machine.refusal(),
+        _ => "files in tracefs are not readable: CAP_DAC_READ_SEARCH may be missing".to_owned(),
+    }
 }
 
 fn tracepoint(target: &str, kernel: &Kernel) -> Option<String> {
@@ -407,12 +419,7 @@ mod tests {
     fn kinds_that_the_kernel_does_not_know_are_told_from_missing_functions() {
         #[track_caller]
         fn check(kind: &str, errno: i32, release: &str, expected: Option<&str>) {
-            let machine = Machine {
-                release: release.into(),
-                effective: caps::CapsHashSet::new(),
-                lockdown: None,
-                user_namespace: false,
-            };
+            let machine = Machine { release: release.into(), ..Machine::default() };
             let advice = unknown_kind(kind, errno, &machine);
             assert_eq!(advice.is_some(), expected.is_some(), "{advice:?}");
             assert!(advice.unwrap_or_default().contains(expected.unwrap_or_default()), "{kind} {release}");
@@ -427,6 +434,26 @@ mod tests {
         check("uprobe.multi.s", libc::EINVAL, "6.1.0", Some("6.6"));
         check("uprobe.session", libc::EINVAL, "6.12.0", Some("6.13"));
         check("kprobe", libc::EOPNOTSUPP, "5.10.0", None);
+    }
+
+    #[test]
+    fn who_refuses_follows_from_what_the_process_has() {
+        use caps::Capability::{CAP_BPF, CAP_PERFMON, CAP_SYS_ADMIN};
+        #[track_caller]
+        fn check(errno: i32, has: &[caps::Capability], filtered: bool, expected: &str, never: &str) {
+            let effective = has.iter().copied().collect();
+            let machine = Machine { release: "6.1.0".into(), effective, filtered, ..Machine::default() };
+            let said = permission(errno, &["CAP_BPF", "CAP_PERFMON"], &machine);
+            assert!(said.contains(expected) && !said.contains(never), "{said}");
+        }
+        let filter = "no capability is missing, so something else refuses: the seccomp filter";
+        check(libc::EPERM, &[CAP_SYS_ADMIN], true, filter, "CAP_");
+        check(libc::EPERM, &[CAP_SYS_ADMIN], false, "a security module such as SELinux", "CAP_");
+        check(libc::EACCES, &[CAP_SYS_ADMIN], true, "CAP_DAC_READ_SEARCH", "CAP_SYS_ADMIN");
+        check(libc::EPERM, &[CAP_BPF], true, "CAP_PERFMON missing", "seccomp");
+        let few = [CAP_BPF, CAP_PERFMON];
+        check(libc::EPERM, &few, true, "tracefs are not readable, or a seccomp filter", "locked");
+        check(libc::EPERM, &few, false, "CAP_SYS_ADMIN may be missing", "seccomp");
     }
 
     #[test]

@@ -2,12 +2,14 @@
 
 use caps::{CapSet, Capability, CapsHashSet};
 use libbpf_rs::ProgramType;
+use rustix::io::Errno;
+use rustix::thread::{SecureComputingMode, secure_computing_mode};
 
 use crate::elf::SectionKind;
 use crate::host::Host;
 
 /// The facts; looked at only when something failed.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(in crate::bpf) struct Machine {
     /// The kernel's release, as `uname -r` says it.
     pub(super) release: String,
@@ -17,6 +19,8 @@ pub(in crate::bpf) struct Machine {
     pub(super) lockdown: Option<String>,
     /// Whether this process lives in a user namespace other than the machine's own.
     pub(super) user_namespace: bool,
+    /// Whether its system calls go through a seccomp filter.
+    pub(super) filtered: bool,
 }
 
 impl Machine {
@@ -33,6 +37,11 @@ impl Machine {
             effective: caps::read(None, CapSet::Effective).unwrap_or_default(),
             lockdown: lockdown.filter(|mode| *mode != "none").map(str::to_owned),
             user_namespace: !map.is_empty() && !identity,
+            // Kernels without seccomp do not know the question; a filter that does not allow it is one.
+            filtered: !matches!(
+                secure_computing_mode(),
+                Ok(SecureComputingMode::Disabled) | Err(Errno::INVAL)
+            ),
         }
     }
 
@@ -71,8 +80,11 @@ impl Machine {
         needed
     }
 
-    /// Those of them that this thread does not have.
+    /// Those of them that this thread does not have. Those of a user namespace do not count.
     pub(in crate::bpf) fn missing(&self, needed: &[&'static str]) -> Vec<&'static str> {
+        if self.user_namespace {
+            return needed.to_vec();
+        }
         if self.effective.contains(&Capability::CAP_SYS_ADMIN) {
             return Vec::new();
         }
@@ -81,17 +93,43 @@ impl Machine {
     }
 
     /// How to get capabilities.
-    pub(super) fn privilege_advice(&self) -> String {
-        let mut advice = String::from(
-            "run as root, or with AmbientCapabilities= in the systemd unit, --cap-add in Docker, \
-             capabilities.add in Kubernetes",
-        );
+    pub(super) fn privilege_advice(&self) -> &'static str {
         if self.user_namespace {
-            advice.push_str(
-                "; this process lives in a user namespace, whose capabilities do not count for BPF",
-            );
+            return "this process lives in a user namespace, whose capabilities do not count for BPF: run it outside \
+                    (no rootless container, --userns=host in Docker, no hostUsers: false in Kubernetes)";
         }
-        advice
+        "run as root, or with AmbientCapabilities= in the systemd unit, --cap-add in Docker, \
+         capabilities.add in Kubernetes"
+    }
+
+    /// Whether this thread may do all that root may, as far as capabilities go.
+    pub(super) fn has_all(&self) -> bool {
+        self.missing(&["CAP_SYS_ADMIN"]).is_empty()
+    }
+
+    /// Who else refuses what the capabilities allow, and what to do.
+    pub(super) fn refusal(&self) -> String {
+        let memory = self.memlock_advice();
+        let filter = self.filter_advice().unwrap_or(
+            "a security module such as SELinux or AppArmor (`dmesg | grep -i denied` tells which), as no seccomp filter \
+             is at work",
+        );
+        format!("no capability is missing, so something else refuses: {filter}{memory}")
+    }
+
+    /// What to do about a system call that is not there: `option` is what the kernel has it by.
+    pub(super) fn unknown_call(&self, option: &str) -> String {
+        match self.filter_advice() {
+            Some(filter) => format!("if not the kernel ({option}), it is {filter}"),
+            None => format!("this kernel is built without {option}"),
+        }
+    }
+
+    fn filter_advice(&self) -> Option<&'static str> {
+        self.filtered.then_some(
+            "the seccomp filter that this process runs under, which has to let bpf and perf_event_open through \
+             (SystemCallFilter= in the systemd unit, --security-opt seccomp= in Docker, seccompProfile in Kubernetes)",
+        )
     }
 
     /// What to do about locked memory, where that matters.
@@ -156,8 +194,7 @@ mod tests {
         let machine = Machine {
             release: release.into(),
             effective: has.iter().copied().collect(),
-            lockdown: None,
-            user_namespace: false,
+            ..Machine::default()
         };
         let actual = machine.needed(kinds.iter().copied());
         assert_eq!(actual, needed, "needed");
@@ -168,12 +205,7 @@ mod tests {
     fn kinds_that_came_later_are_known() {
         #[track_caller]
         fn check(release: &str, section: &str, expected: Option<&str>) {
-            let machine = Machine {
-                release: release.into(),
-                effective: CapsHashSet::new(),
-                lockdown: None,
-                user_namespace: false,
-            };
+            let machine = Machine { release: release.into(), ..Machine::default() };
             let found = machine.came_later(section);
             assert_eq!(found.is_some(), expected.is_some(), "{section} on {release}: {found:?}");
             assert!(
@@ -210,5 +242,14 @@ mod tests {
         check("5.10.0", &[CAP_BPF, CAP_NET_ADMIN], &[SocketFilter], &["CAP_BPF"], &[]);
         check("5.4.0-1-generic", &[CAP_BPF], &[Kprobe], &["CAP_SYS_ADMIN"], &["CAP_SYS_ADMIN"]);
         check("4.18.0", &[CAP_SYS_ADMIN], &[Kprobe], &["CAP_SYS_ADMIN"], &[]);
+    }
+
+    #[test]
+    fn capabilities_of_a_user_namespace_do_not_count() {
+        let effective = [Capability::CAP_SYS_ADMIN, Capability::CAP_BPF].into_iter().collect();
+        let machine = Machine { effective, user_namespace: true, ..Machine::default() };
+        assert_eq!(machine.missing(&["CAP_BPF"]), ["CAP_BPF"]);
+        assert!(!machine.has_all());
+        assert!(machine.privilege_advice().contains("user namespace"));
     }
 }

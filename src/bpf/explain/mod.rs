@@ -111,6 +111,7 @@ impl Load<'_> {
         }
         self.map()
             .or_else(|| self.privilege())
+            .or_else(|| self.everything())
             .or_else(|| self.verifier())
             .or_else(|| self.kernel_btf())
             .or_else(|| self.target())
@@ -153,9 +154,7 @@ impl Load<'_> {
                 "it is too large for this machine: lower its max_entries or the size of its values{}",
                 self.machine.memlock_advice()
             )),
-            libc::EPERM => {
-                problem.help(format!("the kernel refuses it all the same{}", self.machine.memlock_advice()))
-            }
+            libc::EPERM => problem.help(self.machine.refusal()),
             libc::EINVAL if self.linked.contains(&map) && self.machine.version() < (6, 4) => {
                 problem.help(format!(
                     "`.struct_ops.link` came with Linux 6.4, and this is {}: SEC(\".struct_ops\") is for older kernels, too",
@@ -194,17 +193,36 @@ impl Load<'_> {
         if missing.is_empty() {
             return None;
         }
+        let of_the_machine =
+            if self.machine.user_namespace { " of the machine's own user namespace" } else { "" };
         let problem = self
             .problem(
                 "privilege",
                 format!("not enough privilege to load the object: {} missing", missing.join(", ")),
             )
-            .expected(format!("{} (or CAP_SYS_ADMIN alone) in the effective set", needed.join(", ")))
+            .expected(format!(
+                "{} (or CAP_SYS_ADMIN alone) in the effective set{of_the_machine}",
+                needed.join(", ")
+            ))
             .help(self.machine.privilege_advice());
         Some(match self.log.verifier() {
             Some((_, text)) => problem.found(verifier::tail(text)),
             None => problem.found(words(self.log, self.errno)),
         })
+    }
+
+    /// Not even an empty program is taken, by which libbpf begins: the object is not the reason.
+    fn everything(&self) -> Option<Problem> {
+        if !self.log.has("Couldn't load trivial BPF program") {
+            return None;
+        }
+        let help = match self.errno {
+            libc::EPERM | libc::EACCES => self.machine.refusal(),
+            libc::ENOSYS => self.machine.unknown_call("CONFIG_BPF_SYSCALL"),
+            _ => return None,
+        };
+        let message = format!("no program can be loaded here: {}", errno_text(self.errno));
+        Some(self.problem("bpf-refused", message).expected("the system call bpf").help(help))
     }
 
     fn verifier(&self) -> Option<Problem> {
@@ -376,8 +394,13 @@ pub(super) fn exhausted(errno: i32) -> Option<&'static str> {
 pub(super) fn words(log: &Log, errno: i32) -> String {
     /// Later warnings only say that it failed.
     const MOST: usize = 6;
-    // The last of these blames `ulimit -l` whatever the reason; where that matters, the help says it.
-    let noise = ["failed to load object", "permission error while running as root"];
+    // All but the first blame `ulimit -l` whatever the reason; where that matters, the help says it.
+    let noise = [
+        "failed to load object",
+        "permission error while running as root",
+        "Failed to bump RLIMIT_MEMLOCK",
+        "Error in bpf_object__probe_loading()",
+    ];
     let says_more = |reason: &&str| !noise.iter().any(|start| reason.starts_with(start));
     let reasons: Vec<&str> = log.reasons().filter(says_more).collect();
     let first = reasons.len().saturating_sub(MOST);

@@ -17,7 +17,7 @@ fn spec() -> LoadSpec {
 }
 
 fn machine(capabilities: CapsHashSet) -> Machine {
-    Machine { release: "6.1.0".into(), effective: capabilities, lockdown: None, user_namespace: false }
+    Machine { release: "6.1.0".into(), effective: capabilities, ..Machine::default() }
 }
 
 fn explain(errno: i32, messages: &[&str], effective: &[Capability]) -> Problem {
@@ -150,6 +150,34 @@ fn what_is_not_permitted_names_the_capabilities_that_are_missing() {
     let problem = explain(libc::EPERM, &[create], &[]);
     assert_eq!(problem.code, "privilege", "{problem:?}");
     assert!(problem.message.ends_with("CAP_BPF, CAP_PERFMON missing"), "{problem:?}");
+}
+
+/// What libbpf says when the kernel takes not even an empty program.
+const TRIVIAL: &str = "libbpf: Error in bpf_object__probe_loading(): -EPERM. Couldn't load trivial BPF program. Make sure your \
+                       kernel supports BPF (CONFIG_BPF_SYSCALL=y) and/or that RLIMIT_MEMLOCK is set to big enough value.\n";
+
+#[test]
+fn what_refuses_in_spite_of_all_capabilities_is_told() {
+    #[track_caller]
+    fn check(errno: i32, machine: Machine, code: &str, expected: &str, never: &str) {
+        let load = Failure::Load { errno, programs: vec![], linked: vec![], btf_path: None };
+        let machine = Machine { release: "6.1.0".into(), ..machine };
+        let problem = failure(&load, &Log::of(&[TRIVIAL]), &spec(), &machine);
+        assert_eq!(problem.code, code, "{problem:?}");
+        let said = format!("{problem:?}");
+        assert!(said.contains(expected) && !said.contains(never) && !said.contains("RLIMIT"), "{problem:?}");
+    }
+    let effective: CapsHashSet = [Capability::CAP_SYS_ADMIN].into_iter().collect();
+    let free = Machine { effective, ..Machine::default() };
+    let filtered = Machine { filtered: true, ..free.clone() };
+    let nested = Machine { user_namespace: true, ..free.clone() };
+    let none = Machine { filtered: true, ..Machine::default() };
+    check(libc::EPERM, filtered.clone(), "bpf-refused", "the seccomp filter", "CAP_");
+    check(libc::EPERM, free.clone(), "bpf-refused", "SELinux", "the seccomp filter");
+    check(libc::ENOSYS, filtered, "bpf-refused", "the seccomp filter", "CAP_");
+    check(libc::ENOSYS, free, "bpf-refused", "built without CONFIG_BPF_SYSCALL", "seccomp");
+    check(libc::EPERM, nested, "privilege", "run it outside", "run as root");
+    check(libc::EPERM, none, "privilege", "CAP_BPF missing", "seccomp");
 }
 
 #[test]

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use super::{Workload, good_yaml};
 use crate::common::exporter::Exporter;
 use crate::common::folder::Folder;
-use crate::common::kernel::with_mounts;
+use crate::common::kernel::{run, with_mounts};
+use crate::common::objects::compile;
 
 /// More configs than a process with few descriptors can load.
 fn many(calls: Workload) -> Folder {
@@ -144,6 +145,56 @@ fn descriptors_are_there_where_the_root_may_not_be_read() {
         assert!(std::fs::read_dir("/").is_err());
         assert!(bpftally::host::has_room() && bpftally::host::are_left());
     });
+}
+
+/// A program at a performance event.
+fn sampled() -> Folder {
+    let source = "DECLARE_MAP(samples, HASH, 64, u32, u64);
+        SEC(\"perf_event/type=1,config=0,frequency=9\") int sample(void *context) { return 0; }";
+    let folder = Folder::new();
+    folder.pair("sampled", &good_yaml("samples"), &compile(source));
+    folder
+}
+
+/// Who holds every capability is not told to get one.
+#[test]
+fn a_seccomp_filter_that_refuses_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/exporter/refuse.c");
+    let refuse = folder.path().join("refuse").display().to_string();
+    run("gcc", &["-Wall", "-o", &refuse, source]);
+    let check = |call: &str, errno: i32, folder: &Folder, expected: [&str; 2]| {
+        let commands = format!("exec {refuse} {call} {errno} \"$0\" \"$@\"");
+        let exporter = Exporter::launch_after(&commands, &[&folder.argument()]);
+        assert_eq!(exporter.get("/").status, 200);
+        let log = exporter.log();
+        for expected in expected.iter().chain(&["the seccomp filter that this process runs under"]) {
+            assert!(log.contains(expected), "{call} {errno}: {log}");
+        }
+        // The kernel is not blamed either.
+        assert!(!log.contains("CAP_") && !log.contains("takes no programs"), "{call} {errno}: {log}");
+    };
+    let optional = good();
+    let yaml = good_yaml("good_total") + "programs: {count_calls: {optional: true}}\n";
+    optional.file("good.yaml", yaml);
+    let because = "no capability is missing, so something else refuses";
+    for folder in [&good(), &optional] {
+        check("bpf", libc::EPERM, folder, ["code=bpf-refused", because]);
+        check("bpf", libc::ENOSYS, folder, ["code=bpf-refused", "if not the kernel (CONFIG_BPF_SYSCALL)"]);
+    }
+    check("perf_event_open", libc::EPERM, &sampled(), ["code=attach-failed", because]);
+    let unknown = "if not the kernel (CONFIG_PERF_EVENTS)";
+    check("perf_event_open", libc::ENOSYS, &sampled(), ["code=attach-failed", unknown]);
+}
+
+/// Whoever is root there alone has its capabilities, and they do not count.
+#[test]
+fn the_root_of_a_user_namespace_is_told_that_it_is_none() {
+    let folder = good();
+    let exporter = Exporter::launch_after("exec unshare -Ur \"$0\" \"$@\"", &[&folder.argument()]);
+    let log = exporter.log();
+    assert!(log.contains("code=privilege") && log.contains("lives in a user namespace"), "{log}");
+    assert!(!log.contains("run as root"), "{log}");
 }
 
 /// Signals that its creator held back are held back for it as well.
