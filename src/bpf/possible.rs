@@ -131,7 +131,12 @@ fn typed(host: &Host, name: &str, kind: Kind, what: &str, target: &str) -> Resul
         Ok(false) if !target.is_empty() && host.kernel_has_type(ALWAYS, Kind::Typedef).ok() == Some(true) => {
             Err(format!("this kernel has no {what} `{target}`"))
         }
-        Err(error) if error.kind() == ErrorKind::NotFound => Err("this kernel brings no BTF".to_owned()),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            Err(match host.roots.sysfs.join("kernel").exists() {
+                true => "this kernel brings no BTF".to_owned(),
+                false => "/sys is not mounted, where the kernel's BTF is".to_owned(),
+            })
+        }
         _ => Ok(()),
     }
 }

@@ -21,6 +21,8 @@ pub(in crate::bpf) struct Machine {
     pub(super) user_namespace: bool,
     /// Whether its system calls go through a seccomp filter.
     pub(super) filtered: bool,
+    /// Whether there is nothing where `/sys` should be.
+    pub(super) without_sysfs: bool,
 }
 
 impl Machine {
@@ -42,6 +44,7 @@ impl Machine {
                 secure_computing_mode(),
                 Ok(SecureComputingMode::Disabled) | Err(Errno::INVAL)
             ),
+            without_sysfs: !host.roots.sysfs.join("kernel").exists(),
         }
     }
 

@@ -120,7 +120,10 @@ impl Load<'_> {
             .unwrap_or_else(|| {
                 let message = format!("the object cannot be loaded: {}", errno_text(self.errno));
                 let problem = self.problem("load-failed", message).found(words(self.log, self.errno));
-                match exhausted(self.errno) {
+                let without_symbols = self.log.has("failed to open /proc/kallsyms").then_some(
+                    "the object names symbols of the kernel: all of /proc has to be mounted (without subset=pid)",
+                );
+                match exhausted(self.errno).or(without_symbols) {
                     Some(help) => problem.help(help),
                     None => problem,
                 }
@@ -150,7 +153,12 @@ impl Load<'_> {
             return Some(problem.help(help));
         }
         Some(match self.errno {
-            libc::ENOMEM | libc::E2BIG => problem.help(format!(
+            libc::ENOMEM => problem.help(format!(
+                "lower its max_entries or the size of its values, or raise the memory limit, which maps count towards \
+                 (MemoryMax= in the systemd unit, --memory in Docker, limits.memory in Kubernetes){}",
+                self.machine.memlock_advice()
+            )),
+            libc::E2BIG => problem.help(format!(
                 "it is too large for this machine: lower its max_entries or the size of its values{}",
                 self.machine.memlock_advice()
             )),
@@ -292,8 +300,12 @@ impl Load<'_> {
         }
         let says_so =
             ["kernel BTF is missing", "failed to find valid kernel BTF", "Error loading vmlinux BTF"];
+        let lacks = match self.machine.without_sysfs {
+            true => "/sys is not mounted",
+            false => "this kernel brings none",
+        };
         says_so.iter().any(|text| self.log.has(text)).then(|| {
-            self.problem("kernel-btf", "the object needs the kernel's BTF, and this kernel brings none")
+            self.problem("kernel-btf", format!("the object needs the kernel's BTF, and {lacks}"))
                 .expected("/sys/kernel/btf/vmlinux (CONFIG_DEBUG_INFO_BTF)")
                 .found(found)
                 .help(

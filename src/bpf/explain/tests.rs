@@ -181,6 +181,18 @@ fn what_refuses_in_spite_of_all_capabilities_is_told() {
 }
 
 #[test]
+fn memory_that_is_not_there_may_be_a_limit() {
+    let problem = explain(libc::ENOMEM, &["libbpf: map 'm': failed to create: -ENOMEM\n"], &[]);
+    assert!(problem.help.is_some_and(|help| help.contains("MemoryMax=")));
+}
+
+#[test]
+fn symbols_need_all_of_proc() {
+    let problem = explain(libc::EINVAL, &["libbpf: failed to open /proc/kallsyms: -ENOENT\n"], &[]);
+    assert!(problem.help.is_some_and(|help| help.contains("/proc has to be mounted")));
+}
+
+#[test]
 fn an_object_that_cannot_be_opened_says_so() {
     let log = Log::of(&["libbpf: elf: failed to get section(3) header from test\n"]);
     let problem = failure(&Failure::Open(libc::EINVAL), &log, &spec(), &machine(CapsHashSet::new()));

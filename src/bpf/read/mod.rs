@@ -224,7 +224,8 @@ fn lanes(kind: MapKind, value_size: usize) -> io::Result<(usize, usize)> {
 }
 
 fn possible_cpus() -> io::Result<usize> {
-    libbpf_rs::num_possible_cpus().map_err(|error| io::Error::other(error.to_string()))
+    let told = |error| io::Error::other(format!("reading /sys/devices/system/cpu/possible: {error}"));
+    libbpf_rs::num_possible_cpus().map_err(told)
 }
 
 fn refused(operation: &'static str, error: &io::Error) -> ReadError {
