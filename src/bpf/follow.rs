@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 
 use libbpf_rs::ProgramMut;
 
-use crate::host::{Host, are_left};
+use crate::host::{Host, Modules, are_left};
 
-use super::attach::{self, AttachError, Attached, Target, Wanted};
+use super::attach::{self, AttachError, Attached, Functions, Target, Wanted};
 use super::exchange::{Attachment, Planned};
 use super::explain;
 use super::judge::{Failure, judge};
@@ -38,23 +38,21 @@ pub(super) struct Follower {
     /// Whether it was said that there are too many places.
     is_full: bool,
     /// Of a program at functions of the kernel, which modules there were when these were looked for.
-    modules: Option<String>,
+    modules: Option<Modules>,
+    /// Whether the next look attaches what the last one had no room for.
+    is_unfinished: bool,
 }
 
 impl Follower {
     pub(super) fn new(program: String, wanted: Wanted, host: &Host) -> Self {
-        let modules = wanted.is_at_functions().then(|| host.modules()).flatten();
-        Self { program, wanted, found: Vec::new(), retry: Instant::now() + RETRY, is_full: false, modules }
+        let modules = wanted.functions().and_then(|_| host.modules());
+        let retry = Instant::now() + RETRY;
+        Self { program, wanted, found: Vec::new(), retry, is_full: false, modules, is_unfinished: false }
     }
 
     /// Whether there can be other functions of the kernel than before: lists of them are too long to be read for nothing.
-    fn has_other_modules(&mut self, host: &Host) -> bool {
-        let modules = host.modules();
-        let is_other = modules.is_some() && modules != self.modules;
-        if is_other {
-            self.modules = modules;
-        }
-        is_other
+    fn has_other_functions(&self, modules: Option<&Modules>) -> bool {
+        self.is_unfinished || modules.is_some() && modules != self.modules.as_ref()
     }
 }
 
@@ -74,7 +72,17 @@ impl Loaded {
         let mut followers = std::mem::take(&mut self.followers);
         let mut has_changed = false;
         let mut room = MOST_AT_ONCE;
+        let names = followers.iter().filter_map(|follower| follower.wanted.functions());
+        let names: HashSet<String> = names.map(str::to_owned).collect();
+        let modules = if names.is_empty() { None } else { host.modules() };
+        let functions = Functions::new(host, names);
         for follower in &mut followers {
+            if follower.wanted.functions().is_some() {
+                if !follower.has_other_functions(modules.as_ref()) {
+                    continue;
+                }
+                has_changed |= self.let_go_of_modules(follower, &functions, modules.as_ref());
+            }
             has_changed |= self.follow_one(follower, host, &mut room);
         }
         self.followers = followers;
@@ -91,13 +99,8 @@ impl Loaded {
 
     fn follow_one(&mut self, follower: &mut Follower, host: &Host, room: &mut usize) -> bool {
         let now = Instant::now();
-        let mut is_retry = now >= follower.retry;
-        if follower.wanted.is_at_functions() {
-            if !follower.has_other_modules(host) {
-                return false;
-            }
-            is_retry = true;
-        }
+        // Functions are looked for when something is otherwise.
+        let is_retry = now >= follower.retry || follower.wanted.functions().is_some();
         let targets = follower.wanted.targets(host);
         // Functions that are too many now, or that nobody lists, are no reason to let go of what there is.
         if targets.iter().any(Target::is_untold) {
@@ -108,8 +111,8 @@ impl Loaded {
             return false;
         }
         // What others took of descriptors meanwhile, the look could not.
-        if !are_left() {
-            follower.modules = None;
+        follower.is_unfinished = !are_left();
+        if follower.is_unfinished {
             return false;
         }
         if is_retry {
@@ -141,9 +144,7 @@ impl Loaded {
         for target in new {
             has_changed |= self.attach_one(&follower.program, target, host);
         }
-        if !is_whole {
-            follower.modules = None;
-        }
+        follower.is_unfinished = !is_whole;
         follower.found = if is_whole { targets } else { Vec::new() };
         has_changed
     }
@@ -166,6 +167,28 @@ impl Loaded {
             }
         }
         has_changed
+    }
+
+    /// Lets go of functions that went with their modules, also of those that are there again: the kernel took the probes off.
+    fn let_go_of_modules(
+        &mut self,
+        follower: &mut Follower,
+        functions: &Functions<'_>,
+        modules: Option<&Modules>,
+    ) -> bool {
+        let Some(now) = modules else { return false };
+        let Some(before) = follower.modules.replace(now.clone()) else { return false };
+        let held: Vec<Target> = places(&self.held.links.held, &follower.program).cloned().collect();
+        let gone = follower.wanted.gone(&held, functions, &before, now);
+        if gone.is_empty() {
+            return false;
+        }
+        let failed = self.failures.iter().map(|failure| &failure.planned);
+        let failed =
+            failed.filter(|planned| planned.program == follower.program).map(|planned| &planned.place);
+        let stay = held.iter().filter(|place| !gone.contains(place)).chain(failed).cloned();
+        let stay: Vec<Target> = stay.collect();
+        self.let_go(&follower.program, &stay)
     }
 
     /// Lets go of what others took off its place, so that the program is attached there anew.

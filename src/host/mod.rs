@@ -5,6 +5,7 @@
 //! bounded and forgets, because what an interface, cgroup, device or symbol
 //! number means can change.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 
@@ -16,7 +17,7 @@ pub use cgroups::select::{CgroupPattern, SelectedCgroup};
 pub use cgroups::{Cgroup, CgroupFollower, CgroupFollowing, CgroupListener};
 pub use clock::Clock;
 pub use descriptors::{Reserve, are_left, has_room};
-pub use functions::{MOST_FUNCTIONS, pattern_of_functions};
+pub use functions::{Function, MOST_FUNCTIONS, Modules, pattern_of_functions};
 pub use interfaces::Interface;
 pub use kernel_configuration::{KernelBuild, KernelConfiguration};
 pub use kernel_types::KernelTypes;
@@ -227,13 +228,21 @@ impl Host {
     ///
     /// # Errors
     /// When the machine shows no list of them.
-    pub fn select_functions(&self, pattern: &Pattern) -> std::io::Result<Vec<String>> {
+    pub fn select_functions(&self, pattern: &Pattern) -> std::io::Result<Vec<Function>> {
         functions::select(&self.roots, pattern)
+    }
+
+    /// The functions of the kernel that have these names now, the first one of each.
+    ///
+    /// # Errors
+    /// When the machine does not show its symbols.
+    pub fn find_functions(&self, names: &HashSet<String>) -> std::io::Result<Vec<Function>> {
+        functions::find(&self.roots, names)
     }
 
     /// Which modules are in the kernel, comparable with what there is later; none when the machine does not tell.
     #[must_use]
-    pub fn modules(&self) -> Option<String> {
+    pub fn modules(&self) -> Option<Modules> {
         functions::modules(&self.roots)
     }
 

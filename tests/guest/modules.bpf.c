@@ -21,3 +21,9 @@ int by_name(struct pt_regs *context)
 {
     return count(2);
 }
+
+SEC("kprobe/lo_ioctl")
+int by_section(struct pt_regs *context)
+{
+    return count(3);
+}

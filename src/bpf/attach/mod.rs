@@ -18,6 +18,7 @@ mod tc;
 mod tracepoint;
 mod uprobe;
 mod usdt;
+mod wanted;
 mod xdp;
 
 use std::fmt::{Display, Formatter};
@@ -26,7 +27,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use libbpf_rs::query::LinkTypeInfo;
 use libbpf_rs::{Link, OpenObject, Program, ProgramMut};
 
-use crate::host::{self, Host};
+use crate::host;
 use crate::spec::{Attach, LoadSpec, Netfilter};
 
 use super::ending::{self, Ending};
@@ -36,8 +37,10 @@ use super::log::{self, Log};
 use super::object::LoadedObject;
 use super::raw::{self, LinkFacts};
 
+pub(super) use kprobe::Functions;
 pub(super) use tc::Filter;
 pub(super) use tracepoint::tracefs;
+pub(super) use wanted::Wanted;
 
 /// One place where a program can be attached. Equal ones of two programs are the same place.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -165,89 +168,6 @@ pub(super) fn set_functions(object: &mut OpenObject, spec: &LoadSpec) -> Result<
         }
     }
     Ok(())
-}
-
-/// What a program is to be attached to.
-#[derive(Clone, Debug)]
-pub(super) struct Wanted {
-    section: String,
-    attach: Result<Option<Attach>, Missing>,
-    attach_type: u32,
-}
-
-impl Wanted {
-    /// What the config says, or else the section.
-    pub(super) fn of(program: &Program<'_>, spec: &LoadSpec) -> Self {
-        let section = section(program);
-        let name = program.name();
-        let setting = spec.programs.iter().find(|setting| name.to_str() == Some(&setting.name));
-        let attach = match setting.and_then(|setting| setting.attach.clone()) {
-            Some(attach) => Ok(Some(attach)),
-            None => by_section(&section),
-        };
-        Self { section, attach, attach_type: program.attach_type() as u32 }
-    }
-
-    /// Whether its places can come and go.
-    pub(super) fn follows(&self) -> bool {
-        match &self.attach {
-            Err(_) | Ok(None) => false,
-            Ok(Some(Attach::Cgroup(wanted))) => cgroup::follows(wanted),
-            Ok(Some(Attach::Netns(paths))) => netns::follows(paths),
-            Ok(Some(Attach::Kprobe(_))) => self.is_at_functions(),
-            Ok(Some(
-                Attach::Tracepoint(_) | Attach::Function(_) | Attach::Netfilter(_) | Attach::Sockmap(_),
-            )) => false,
-            // Interfaces, CPUs, and files that are replaced.
-            Ok(Some(_)) => true,
-        }
-    }
-
-    /// Whether its places are functions of the kernel, each by itself: others come with modules.
-    pub(super) fn is_at_functions(&self) -> bool {
-        matches!(self.attach, Ok(Some(Attach::Kprobe(_)))) && kprobe::is_of_one(&self.section)
-    }
-
-    /// The places that there are now.
-    pub(super) fn targets(&self, host: &Host) -> Vec<Target> {
-        match &self.attach {
-            Err(missing) => vec![Target::Missing(missing.clone())],
-            // A function was set before the load: libbpf attaches it as one of its section.
-            Ok(None | Some(Attach::Function(_))) => vec![Target::Section(self.section.clone())],
-            Ok(Some(Attach::Cgroup(wanted))) => cgroup::targets(wanted, self.attach_type, host),
-            Ok(Some(Attach::Xdp(wanted))) => xdp::targets(wanted, host),
-            Ok(Some(Attach::Tc(wanted))) => tc::targets(wanted, host),
-            Ok(Some(Attach::Netkit(wanted))) => netkit::targets(wanted, self.attach_type, host),
-            Ok(Some(Attach::PerfEvent(wanted))) => perf_event::targets(wanted, host),
-            Ok(Some(Attach::Uprobe(wanted))) => uprobe::targets(wanted, host),
-            Ok(Some(Attach::Usdt(wanted))) => usdt::targets(wanted, host),
-            Ok(Some(Attach::Kprobe(function))) => kprobe::targets(function, &self.section, host),
-            // The type of such a program was loaded with its tracepoint.
-            Ok(Some(Attach::Tracepoint(_))) if self.section.starts_with("tp_btf") => {
-                vec![Target::Section(self.section.clone())]
-            }
-            Ok(Some(Attach::Tracepoint(name))) => vec![Target::Tracepoint(name.clone())],
-            Ok(Some(Attach::Netns(paths))) => netns::targets(paths, self.attach_type, host),
-            Ok(Some(Attach::Netfilter(at))) => vec![Target::Netfilter(*at)],
-            Ok(Some(Attach::Socket(interfaces))) => socket::targets(interfaces, host),
-            Ok(Some(Attach::Sockmap(map))) => vec![Target::Sockmap(map.clone())],
-        }
-    }
-}
-
-/// What a section says that libbpf does not attach.
-fn by_section(section: &str) -> Result<Option<Attach>, Missing> {
-    if let Some(interface) = xdp::interface(section) {
-        return Ok(Some(Attach::Xdp(xdp::one(interface))));
-    }
-    if perf_event::is_section(section) {
-        return perf_event::wanted(section).map(|wanted| Some(Attach::PerfEvent(wanted)));
-    }
-    if let Some(wanted) = usdt::by_section(section) {
-        return wanted.map(|wanted| Some(Attach::Usdt(wanted)));
-    }
-    let cgroups = || cgroup::by_section(section).map(Attach::Cgroup);
-    Ok(netns::by_section(section).map(Attach::Netns).or_else(cgroups))
 }
 
 /// Attaches one loaded program to one place. `map` is the one that the place names.

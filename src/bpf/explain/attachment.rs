@@ -179,7 +179,7 @@ fn no_functions(
         Some(0) => {
             let problem = failed("no function of this kernel that takes probes matches".to_owned());
             let names = host.select_functions(&Pattern::new("*")).unwrap_or_default();
-            match suggest(&pattern.replace(['*', '?'], ""), names.iter().map(String::as_str)) {
+            match suggest(&pattern.replace(['*', '?'], ""), names.iter().map(|function| &*function.name)) {
                 Some(name) => problem.help(format!("the closest one is `{name}`")),
                 None => problem.help("/sys/kernel/tracing/available_filter_functions has their names"),
             }
