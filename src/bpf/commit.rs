@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use libbpf_rs::{OpenObject, ProgramMut};
 
-use crate::host::Host;
+use crate::host::{Host, Modules};
 use crate::problem::{Place, Problem};
 use crate::snapshot::{CgroupTally, NamedSource, View};
 use crate::spec::LoadSpec;
 
 use super::attach::{AttachError, Attached, Target, Wanted};
 use super::cgroups::Following;
-use super::exchange::{Attachment, Exchanged, Hooks, Planned, PutBack, exchange};
+use super::exchange::{Attachment, Hooks, Planned, PutBack, exchange};
 use super::follow::{Follower, MOST_PLACES};
 use super::given_up::GivenUp;
 use super::judge::{Failure, judge};
@@ -176,13 +176,15 @@ impl Prepared {
         let following = Following::start(&self.spec, &self.object, host, &self.tally);
         let following = following.map_err(|problem| Refused::ForGood(vec![*problem]))?;
         let operations = self.operations(attaching, running.as_deref_mut())?;
+        // Before functions are looked for: one that comes or goes meanwhile is followed then.
+        let modules = host.modules();
         let mut planned: Vec<Planned<Target>> =
             self.object.progs_mut().flat_map(|program| planned(&program, &self.spec, host)).collect();
         let (keep, left) = self.keep.take().unzip();
         let mut left = left.flatten();
         let given_up = left.as_ref().map(|left| GivenUp::find(left, &self.object));
         let (mut at_work, mut was_there) =
-            left.as_mut().map(|left| left.at_work(&mut planned)).unwrap_or_default();
+            left.as_mut().map(|left| left.at_work(&mut planned, host)).unwrap_or_default();
         let kept = keep.as_ref().and_then(|keep| Kept::begin(keep, &self.object, &self.spec));
         let selection = &self.selection;
         let may_go_on = |name: &str, was_attached: bool| {
@@ -218,7 +220,8 @@ impl Prepared {
                     let old = running.following.take();
                     cgroups::hand_over(old, following.as_ref(), &running.spec, &self.spec, &self.tally);
                 }
-                Ok(self.loaded(host, exchanged, operations, following, kept))
+                let (failures, followers) = self.left_over(host, exchanged.failures, modules.as_ref());
+                Ok(self.loaded(exchanged.attachments, (failures, followers), operations, following, kept))
             }
             Err(put_back) => {
                 left.iter().for_each(Left::stay);
@@ -255,14 +258,12 @@ impl Prepared {
     /// What is at work now.
     fn loaded(
         self,
-        host: &Host,
-        exchanged: Exchanged<Attached, Target, AttachError>,
+        attachments: Vec<Attachment<Attached, Target>>,
+        (failures, followers): (Vec<Failure>, Vec<Follower>),
         operations: Operations,
         following: Option<Following>,
         kept: Option<Kept>,
     ) -> Loaded {
-        let Exchanged { attachments, failures } = exchanged;
-        let (failures, followers) = self.left_over(host, failures);
         let not_kept = kept.as_ref().map_or(&[][..], |kept| &kept.not_kept);
         let held = (attachments.as_slice(), &operations);
         let judged = judge(&self.spec, &self.selection, &self.object, held, &failures, not_kept);
@@ -303,6 +304,7 @@ impl Prepared {
         &self,
         host: &Host,
         failures: Vec<(Planned<Target>, AttachError)>,
+        modules: Option<&Arc<Modules>>,
     ) -> (Vec<Failure>, Vec<Follower>) {
         let (mut explained, mut followers) = (Vec::new(), Vec::new());
         let mut failures = failures;
@@ -318,7 +320,7 @@ impl Prepared {
             }
             let wanted = Wanted::of(&program, &self.spec);
             if wanted.follows() {
-                followers.push(Follower::new(name, wanted, host));
+                followers.push(Follower::new(name, wanted, modules));
             }
         }
         (explained, followers)

@@ -1,10 +1,11 @@
-//! Places that come and go while programs are at work: interfaces, cgroups, CPUs, files.
+//! Places that come and go while programs are at work: interfaces, cgroups, CPUs, files, functions of modules.
 //!
 //! They are looked for again and again, by whoever owns what is loaded. Interfaces and cgroups could tell
 //! of themselves, each in a way of its own, with a queue that overflows just when many come at once; CPUs
 //! and files could not. A look finds what is there, however much was missed before, and is the same for all.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use libbpf_rs::ProgramMut;
@@ -38,20 +39,21 @@ pub(super) struct Follower {
     /// Whether it was said that there are too many places.
     is_full: bool,
     /// Of a program at functions of the kernel, which modules there were when these were looked for.
-    modules: Option<Modules>,
+    modules: Option<Arc<Modules>>,
     /// Whether the next look attaches what the last one had no room for.
     is_unfinished: bool,
 }
 
 impl Follower {
-    pub(super) fn new(program: String, wanted: Wanted, host: &Host) -> Self {
-        let modules = wanted.functions().and_then(|_| host.modules());
+    /// `modules` are those that there were before its places were looked for.
+    pub(super) fn new(program: String, wanted: Wanted, modules: Option<&Arc<Modules>>) -> Self {
+        let modules = modules.cloned();
         let retry = Instant::now() + RETRY;
         Self { program, wanted, found: Vec::new(), retry, is_full: false, modules, is_unfinished: false }
     }
 
     /// Whether there can be other functions of the kernel than before: lists of them are too long to be read for nothing.
-    fn has_other_functions(&self, modules: Option<&Modules>) -> bool {
+    fn has_other_functions(&self, modules: Option<&Arc<Modules>>) -> bool {
         self.is_unfinished || modules.is_some() && modules != self.modules.as_ref()
     }
 }
@@ -78,7 +80,9 @@ impl Loaded {
         let functions = Functions::new(host, names);
         for follower in &mut followers {
             if follower.wanted.functions().is_some() {
-                if !follower.has_other_functions(modules.as_ref()) {
+                let is_again =
+                    Instant::now() >= follower.retry && self.is_refused_somewhere(&follower.program);
+                if !is_again && !follower.has_other_functions(modules.as_ref()) {
                     continue;
                 }
                 has_changed |= self.let_go_of_modules(follower, &functions, modules.as_ref());
@@ -99,6 +103,7 @@ impl Loaded {
 
     fn follow_one(&mut self, follower: &mut Follower, host: &Host, room: &mut usize) -> bool {
         let now = Instant::now();
+        follower.is_unfinished = false;
         // Functions are looked for when something is otherwise.
         let is_retry = now >= follower.retry || follower.wanted.functions().is_some();
         let targets = follower.wanted.targets(host);
@@ -169,15 +174,21 @@ impl Loaded {
         has_changed
     }
 
+    /// Whether a place that is there refused a program.
+    fn is_refused_somewhere(&self, program: &str) -> bool {
+        let failed = self.failures.iter().map(|failure| &failure.planned);
+        failed.filter(|failed| failed.program == program).any(|failed| !failed.place.is_missing())
+    }
+
     /// Lets go of functions that went with their modules, also of those that are there again: the kernel took the probes off.
     fn let_go_of_modules(
         &mut self,
         follower: &mut Follower,
         functions: &Functions<'_>,
-        modules: Option<&Modules>,
+        modules: Option<&Arc<Modules>>,
     ) -> bool {
         let Some(now) = modules else { return false };
-        let Some(before) = follower.modules.replace(now.clone()) else { return false };
+        let Some(before) = follower.modules.replace(Arc::clone(now)) else { return false };
         let held: Vec<Target> = places(&self.held.links.held, &follower.program).cloned().collect();
         let gone = follower.wanted.gone(&held, functions, &before, now);
         if gone.is_empty() {

@@ -8,9 +8,10 @@ use std::sync::Arc;
 use libbpf_rs::OpenObject;
 
 use crate::elf::{MAPS_OF_USDT, MapKind};
+use crate::host::Host;
 use crate::spec::LoadSpec;
 
-use super::attach::{Attached, Filter, Target};
+use super::attach::{self, Attached, Filter, Target};
 use super::exchange::{Attachment, Planned};
 use super::keep::{
     Folder, Pin, entries, events_of, is_link, is_note, link_name, map_name, note_name, remove,
@@ -73,10 +74,17 @@ impl Left {
 
     /// What of the places that are planned has a program: what goes on as it is, which needs not be attached any more,
     /// and what is to be taken over from.
-    pub(super) fn at_work(&mut self, planned: &mut Vec<Planned<Target>>) -> (Links, Links) {
+    pub(super) fn at_work(&mut self, planned: &mut Vec<Planned<Target>>, host: &Host) -> (Links, Links) {
         let (mut goes_on, mut was_there) = (Vec::new(), Vec::new());
+        // A module may have been loaded anew meanwhile: it took the probes at its functions with it.
+        let may_have_ended = if self.is_same && self.files().any(|path| is_link(&path)) {
+            attach::of_modules(planned.iter().map(|planned| &planned.place), host)
+        } else {
+            HashSet::new()
+        };
         planned.retain(|planned| {
             let Some((link, is_same)) = self.take_link(planned) else { return true };
+            let is_same = is_same && !may_have_ended.contains(&planned.place);
             let Planned { program, place } = planned.clone();
             let attachment = Attachment { program, place, link };
             if is_same {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ffi::OsStr;
+use std::fs::DirEntry;
 use std::io;
 use std::os::unix::fs::DirEntryExt;
 use std::path::Path;
@@ -33,6 +34,12 @@ pub struct Function {
 pub struct Modules(BTreeMap<String, String>);
 
 impl Modules {
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Whether each module of these is still the same one later.
     #[must_use]
     pub fn all_stay(&self, later: &Self) -> bool {
@@ -82,14 +89,13 @@ pub(super) fn select(roots: &Roots, pattern: &Pattern) -> io::Result<Vec<Functio
     Ok(found.into_iter().map(owned).collect())
 }
 
-/// The functions of these names that there are now, be they ones that are not traced; the first one of each name.
+/// All functions of these names that there are now, be they ones that are not traced.
 ///
 /// # Errors
 /// When the machine does not show its symbols.
 pub(super) fn find(roots: &Roots, names: &HashSet<String>) -> io::Result<Vec<Function>> {
     let list = text(&roots.procfs.join("kallsyms"))?;
-    let mut left: HashSet<&str> = names.iter().map(String::as_str).collect();
-    let found = list.lines().filter_map(of_text).filter(|(name, _)| left.remove(name));
+    let found = list.lines().filter_map(of_text).filter(|(name, _)| names.contains(*name));
     Ok(found.map(owned).collect())
 }
 
@@ -99,23 +105,27 @@ fn owned((name, module): (&str, Option<&str>)) -> Function {
 
 /// A list, which shows something where it says something.
 fn text(path: &Path) -> io::Result<String> {
-    let text = String::from_utf8_lossy(&read_at_most(path, LARGEST)?).into_owned();
+    let text = String::from_utf8(read_at_most(path, LARGEST)?);
+    let text = text.unwrap_or_else(|bytes| String::from_utf8_lossy(bytes.as_bytes()).into_owned());
     if text.is_empty() { Err(io::Error::other("it is empty")) } else { Ok(text) }
 }
 
-/// The modules that are whole, each with its size, where it is, and its folder's number, which is never the same again:
-/// not how many use it, which changes all the time.
+/// The modules that are whole, each with its folder's number in sysfs, which is never the same again. How many use it
+/// changes all the time, and where it is depends on who asks.
 pub(super) fn modules(roots: &Roots) -> Option<Modules> {
     let text = read_at_most(&roots.procfs.join("modules"), LARGEST).ok()?;
     let text = String::from_utf8_lossy(&text);
-    let folders = std::fs::read_dir(roots.sysfs.join("module")).into_iter().flatten().filter_map(Result::ok);
-    let numbers: HashMap<_, u64> = folders.map(|folder| (folder.file_name(), folder.ino())).collect();
+    let number = |folder: io::Result<DirEntry>| folder.map(|folder| (folder.file_name(), folder.ino()));
+    let numbers: HashMap<_, u64> = match std::fs::read_dir(roots.sysfs.join("module")) {
+        Ok(folders) => folders.map(number).collect::<Result<_, _>>().ok()?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => HashMap::new(),
+        Err(_) => return None,
+    };
     let module = |line: &str| {
         let words: Vec<&str> = line.split_whitespace().collect();
-        let [name, size, state, place] =
-            [0, 1, 4, 5].map(|word| words.get(word).copied().unwrap_or_default());
-        let number = numbers.get(OsStr::new(name)).copied().unwrap_or_default();
-        (state == "Live").then(|| (name.to_owned(), format!("{size} {place} {number}")))
+        let [name, size, state] = [0, 1, 4].map(|word| words.get(word).copied().unwrap_or_default());
+        let mark = numbers.get(OsStr::new(name)).map_or_else(|| format!("{size} bytes"), u64::to_string);
+        (state == "Live").then(|| (name.to_owned(), mark))
     };
     Some(Modules(text.lines().filter_map(module).collect()))
 }
@@ -205,7 +215,8 @@ mod tests {
         let names = ["tcp_of_module", "tcp_ack", "tcp_hashinfo", "tcp_program", "tcp", ""];
         let names = names.into_iter().map(str::to_owned).collect();
         let ack = Function { name: "tcp_ack".to_owned(), module: None };
-        assert_eq!(find(&roots, &names).unwrap(), [ack, of(Some("nf"))]);
+        // A name can stand for more than one.
+        assert_eq!(find(&roots, &names).unwrap(), [ack.clone(), ack, of(Some("nf"))]);
         find(&machine(&[]).1, &names).unwrap_err();
     }
 
@@ -219,13 +230,17 @@ mod tests {
         let one = modules_of("loop 40960 2 - Live 0xffffffffc0000000\n");
         assert!(one.is_some());
         assert_eq!(modules_of("loop 40960 0 - Live 0xffffffffc0000000\n"), one);
+        // Addresses are shown to some only, and to nobody when a setting says so.
+        assert_eq!(modules_of("loop 40960 0 - Live 0x0000000000000000\n"), one);
         assert_eq!(modules_of("loop 40960 1 - Loading 0xffffffffc0000000\n"), modules_of(""));
-        assert_ne!(modules_of("loop 40960 2 - Live 0xffffffffc0400000\n"), one);
+        assert_ne!(modules_of("loop 45056 2 - Live 0xffffffffc0000000\n"), one);
         assert_eq!(modules_of(""), Some(Modules::default()));
         assert_eq!(modules(&Roots { procfs: "/nowhere".into(), ..Roots::default() }), None);
+        // What cannot be looked at says nothing.
+        let (_folder, roots) = machine(&[("modules", "loop 40960 0 - Live 0x0\n"), ("module", "no folder")]);
+        assert_eq!(modules(&roots), None);
     }
 
-    /// Who may not see addresses is shown none of them.
     #[test]
     fn modules_that_are_loaded_anew_are_others() {
         let (folder, roots) =

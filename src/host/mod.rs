@@ -8,6 +8,7 @@
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
+use std::time::Duration;
 
 use crate::btf::Kind;
 
@@ -88,6 +89,8 @@ pub struct Host {
     pub roots: Roots,
     clock: Clock,
     kallsyms: Mutex<kallsyms::Kallsyms>,
+    /// With when they are read again.
+    modules: Mutex<Option<(Duration, Option<Arc<Modules>>)>>,
     cgroups: Arc<Mutex<cgroups::Cgroups>>,
     cgroup_watch: Once,
     interfaces: Mutex<interfaces::Interfaces>,
@@ -113,6 +116,7 @@ impl Host {
         Self {
             roots,
             kallsyms: Mutex::new(kallsyms),
+            modules: Mutex::default(),
             cgroups: Arc::new(Mutex::new(cgroups::Cgroups::new(clock.clone()))),
             cgroup_watch: Once::new(),
             interfaces: Mutex::new(interfaces::Interfaces::new()),
@@ -240,10 +244,21 @@ impl Host {
         functions::find(&self.roots, names)
     }
 
-    /// Which modules are in the kernel, comparable with what there is later; none when the machine does not tell.
+    /// Which modules are in the kernel, comparable with what there is later; none when the machine does not tell. All who ask
+    /// within half a second are told the same.
     #[must_use]
-    pub fn modules(&self) -> Option<Modules> {
-        functions::modules(&self.roots)
+    pub fn modules(&self) -> Option<Arc<Modules>> {
+        const GOOD_FOR: Duration = Duration::from_millis(500);
+        let mut known = lock(&self.modules);
+        let now = self.clock.now();
+        match &*known {
+            Some((until, modules)) if now < *until => modules.clone(),
+            _ => {
+                let modules = functions::modules(&self.roots).map(Arc::new);
+                *known = Some((now + GOOD_FOR, modules.clone()));
+                modules
+            }
+        }
     }
 
     /// Opens the list of the kernel's symbols now, to be read when one is asked for. Who may see addresses is

@@ -60,6 +60,37 @@ fn restarts_miss_no_call_where_the_kernel_keeps_links() {
     check("fentry", "ebpf_exporter_fentry_calls_total{mode=\"0\"}", true);
 }
 
+/// A module that is loaded anew while nobody is there takes the probes at its functions with it, whoever keeps their links.
+#[test]
+fn functions_of_modules_are_probed_anew() {
+    const CALLS: u32 = 57;
+    let launch = || start("modules", &[&format!("--bpf.pin-path={PINS}"), "--config.strict"]);
+    let check = |exporter: &Exporter, times: u32| {
+        let device = std::fs::File::open("/dev/loop0").unwrap();
+        for _ in 0..CALLS {
+            assert!(rustix::io::ioctl_fionread(&device).is_err());
+        }
+        for program in 1..=3 {
+            let series = format!("ebpf_exporter_module_calls_total{{program=\"{program}\"}}");
+            let expected = f64::from(CALLS * times);
+            assert_eq!(exporter.value(&series), Some(expected), "{program}: {}", exporter.log());
+        }
+    };
+    let exporter = launch();
+    check(&exporter, 1);
+    exporter.stop();
+    run("rmmod", &["loop"]);
+    run("insmod", &["/modules/loop.ko"]);
+    let exporter = launch();
+    check(&exporter, 2);
+    exporter.stop();
+    // The older probes do not count beside the newer ones.
+    let exporter = launch();
+    check(&exporter, 3);
+    exporter.stop();
+    run("rm", &["-r", PINS]);
+}
+
 /// Hooks that the tests on the machine itself do not have, and others that are otherwise on older kernels. All find room
 /// beside each other.
 const HOOKS: &[&str] = &[

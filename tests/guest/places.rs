@@ -28,7 +28,7 @@ fn functions_of_the_kernel_are_named_by_the_config() {
 const BY: [&str; 3] = ["by_pattern", "by_name", "by_section"];
 
 /// Functions of a module that is loaded while the exporter runs, and loaded anew, which takes the probes off. The oldest
-/// kernel shows it gone in between; on the others it is there again before the exporter looks.
+/// kernel shows it gone in between; on the others it may be there again before the exporter looks.
 #[test]
 fn functions_of_modules_that_come_later_are_followed() {
     const CALLS: u32 = 57;
@@ -41,7 +41,8 @@ fn functions_of_modules_that_come_later_are_followed() {
         exporter.value(&format!("ebpf_exporter_program_places{labels}"))
     };
     let until = |what: &str, is_so: &dyn Fn(&str) -> bool| {
-        let deadline = Instant::now() + Duration::from_secs(60);
+        // A look is followed by a pause of twenty times as long.
+        let deadline = Instant::now() + Duration::from_secs(300);
         for program in BY {
             while !is_so(program) {
                 assert!(Instant::now() < deadline, "{program}, {what}:\n{}", exporter.log());

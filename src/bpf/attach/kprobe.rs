@@ -71,13 +71,44 @@ impl<'a> Functions<'a> {
             None => {
                 let found = self.found.get_or_init(|| self.host.find_functions(&self.names).ok());
                 // Where no symbols are shown, nobody knows.
-                let is_gone = found.as_ref().is_some_and(|found| {
-                    found.iter().find(|found| found.name == function).is_none_or(is_other)
-                });
+                let is_gone = found
+                    .as_ref()
+                    .is_some_and(|found| found.iter().filter(|found| found.name == function).all(is_other));
                 is_gone.then(|| function.to_owned()).into_iter().collect()
             }
         };
         names.into_iter().collect()
+    }
+}
+
+/// Those of some places that are functions of modules.
+pub(in crate::bpf) fn of_modules<'a>(
+    places: impl Iterator<Item = &'a Target>,
+    host: &Host,
+) -> HashSet<Target> {
+    let functions = places.filter_map(|place| Some((function(place)?, place)));
+    let functions: Vec<(&str, &Target)> = functions.collect();
+    let names: HashSet<String> = functions.iter().map(|(name, _)| (*name).to_owned()).collect();
+    let has_modules = || host.modules().is_none_or(|modules| !modules.is_empty());
+    if names.is_empty() || !has_modules() {
+        return HashSet::new();
+    }
+    // Where no symbols are shown, each may be one.
+    let Ok(found) = host.find_functions(&names) else {
+        return functions.into_iter().map(|(_, place)| place.clone()).collect();
+    };
+    let of_modules = found.iter().filter(|found| found.module.is_some()).map(|found| &*found.name);
+    let of_modules: HashSet<&str> = of_modules.collect();
+    let places = functions.into_iter().filter(|(name, _)| of_modules.contains(name));
+    places.map(|(_, place)| place.clone()).collect()
+}
+
+/// The function that a place is.
+fn function(place: &Target) -> Option<&str> {
+    match place {
+        Target::Kprobe(name) => Some(name),
+        Target::Section(section) if is_of_one(section) => by_section(section),
+        _ => None,
     }
 }
 
@@ -150,7 +181,7 @@ mod tests {
         // Another module says nothing of these.
         check_gone("loop 4096 0 - Live 0x1000\n", SYMBOLS, &[], &["hook"]);
         // Loaded anew, be it while this look is taken.
-        let anew = "loop 4096 0 - Live 0x5000\nnf 4096 0 - Live 0x2000\n";
+        let anew = "loop 8192 0 - Live 0x5000\nnf 4096 0 - Live 0x2000\n";
         check_gone(anew, SYMBOLS, &["lo_ioctl", "lo_open"], &["lo_ioctl", "lo_open"]);
         let without = "nf 4096 0 - Live 0x2000\n";
         check_gone(without, SYMBOLS, &["lo_ioctl", "lo_open"], &["lo_ioctl", "lo_open"]);

@@ -37,7 +37,7 @@ use super::log::{self, Log};
 use super::object::LoadedObject;
 use super::raw::{self, LinkFacts};
 
-pub(super) use kprobe::Functions;
+pub(super) use kprobe::{Functions, of_modules};
 pub(super) use tc::Filter;
 pub(super) use tracepoint::tracefs;
 pub(super) use wanted::Wanted;
@@ -222,6 +222,11 @@ impl Target {
     /// Whether it stands for functions of which nobody can tell which ones they are.
     pub(super) fn is_untold(&self) -> bool {
         matches!(self, Self::Missing(Missing::Functions { count, .. }) if *count != Some(0))
+    }
+
+    /// Whether it stands for none.
+    pub(super) fn is_missing(&self) -> bool {
+        matches!(self, Self::Missing(_))
     }
 
     /// The map that it is, of an object.
