@@ -126,9 +126,7 @@ impl Loaded {
         let mut has_changed = self.let_go(&follower.program, &targets);
         has_changed |= self.let_go_of_lost(&follower.program);
         let held: HashSet<&Target> = places(&self.held.links.held, &follower.program).collect();
-        let failed = self.failures.iter().map(|failure| &failure.planned);
-        let failed = failed.filter(|planned| planned.program == follower.program);
-        let failed: HashSet<&Target> = failed.map(|planned| &planned.place).collect();
+        let failed: HashSet<&Target> = refused(&self.failures, &follower.program).collect();
         let is_new = |target: &&Target| !held.contains(target) && (is_retry || !failed.contains(target));
         let mut new: Vec<Target> = targets.iter().filter(is_new).cloned().collect();
         let most = MOST_PLACES.saturating_sub(held.len());
@@ -176,8 +174,7 @@ impl Loaded {
 
     /// Whether a place that is there refused a program.
     fn is_refused_somewhere(&self, program: &str) -> bool {
-        let failed = self.failures.iter().map(|failure| &failure.planned);
-        failed.filter(|failed| failed.program == program).any(|failed| !failed.place.is_missing())
+        refused(&self.failures, program).any(|place| !place.is_missing())
     }
 
     /// Lets go of functions that went with their modules, also of those that are there again: the kernel took the probes off.
@@ -194,9 +191,7 @@ impl Loaded {
         if gone.is_empty() {
             return false;
         }
-        let failed = self.failures.iter().map(|failure| &failure.planned);
-        let failed =
-            failed.filter(|planned| planned.program == follower.program).map(|planned| &planned.place);
+        let failed = refused(&self.failures, &follower.program);
         let stay = held.iter().filter(|place| !gone.contains(place)).chain(failed).cloned();
         let stay: Vec<Target> = stay.collect();
         self.let_go(&follower.program, &stay)
@@ -266,4 +261,10 @@ fn places<'a>(
     program: &'a str,
 ) -> impl Iterator<Item = &'a Target> {
     held.iter().filter(move |held| held.program == program).map(|held| &held.place)
+}
+
+/// Places that refused a program.
+fn refused<'a>(failures: &'a [Failure], program: &'a str) -> impl Iterator<Item = &'a Target> {
+    let planned = failures.iter().map(|failure| &failure.planned);
+    planned.filter(move |planned| planned.program == program).map(|planned| &planned.place)
 }

@@ -236,7 +236,7 @@ impl Host {
         functions::select(&self.roots, pattern)
     }
 
-    /// The functions of the kernel that have these names now, the first one of each.
+    /// All functions of the kernel that have these names now.
     ///
     /// # Errors
     /// When the machine does not show its symbols.

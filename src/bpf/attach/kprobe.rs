@@ -63,7 +63,7 @@ impl<'a> Functions<'a> {
         }
         // Also of one that has come while this look is taken.
         let is_other = |of: &Function| of.module.as_ref().is_some_and(|module| !before.stays(module, now));
-        let names: Vec<String> = match pattern_of_functions(section, function) {
+        match pattern_of_functions(section, function) {
             Some(pattern) => {
                 let found = self.host.select_functions(&pattern).unwrap_or_default();
                 found.into_iter().filter(is_other).map(|function| function.name).collect()
@@ -76,8 +76,7 @@ impl<'a> Functions<'a> {
                     .is_some_and(|found| found.iter().filter(|found| found.name == function).all(is_other));
                 is_gone.then(|| function.to_owned()).into_iter().collect()
             }
-        };
-        names.into_iter().collect()
+        }
     }
 }
 
@@ -104,7 +103,7 @@ pub(in crate::bpf) fn of_modules<'a>(
 }
 
 /// The function that a place is.
-fn function(place: &Target) -> Option<&str> {
+pub(super) fn function(place: &Target) -> Option<&str> {
     match place {
         Target::Kprobe(name) => Some(name),
         Target::Section(section) if is_of_one(section) => by_section(section),

@@ -69,11 +69,7 @@ impl Wanted {
     ) -> Vec<&'a Target> {
         let Some(function) = self.functions().filter(|_| !places.is_empty()) else { return Vec::new() };
         let gone = functions.gone(function, &self.section, before, now);
-        let is_gone = |place: &&Target| match place {
-            Target::Kprobe(name) => gone.contains(name),
-            Target::Section(_) => gone.contains(function),
-            _ => false,
-        };
+        let is_gone = |place: &&Target| kprobe::function(place).is_some_and(|name| gone.contains(name));
         places.iter().filter(is_gone).collect()
     }
 
