@@ -6,4 +6,5 @@ mod libelf;
 fn main() {
     libelf::complete();
     println!("cargo::rustc-link-arg=-Wl,--wrap=bpf_map_update_elem");
+    println!("cargo::rustc-link-arg=-Wl,--wrap=btf__load_vmlinux_btf");
 }

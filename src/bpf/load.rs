@@ -12,7 +12,7 @@ use crate::spec::LoadSpec;
 
 use super::explain::{self, Failure, Machine, OpenProgramFacts};
 use super::select::{Candidate, Selection};
-use super::{Options, attach, globals, kconfig, log, maps, operations, possible, raw};
+use super::{Options, attach, globals, kconfig, kernel_types, log, maps, operations, possible, raw};
 
 /// Opens and loads a config's object; nothing is attached yet. What `selection` says is not decided anew.
 /// `adapt` may change the object before the load.
@@ -33,7 +33,9 @@ pub(super) fn into_kernel(
         log::want_debug();
     }
     loop {
-        let (result, log) = log::capture(|| open_and_load(spec, host, options, &mut selection, adapt));
+        let (result, log) = log::capture(|| {
+            kernel_types::loading(|| open_and_load(spec, host, options, &mut selection, adapt))
+        });
         for reason in log.reasons() {
             tracing::debug!(config = spec.name, "libbpf: {reason}");
         }

@@ -20,6 +20,7 @@ mod globals;
 mod judge;
 mod kconfig;
 mod keep;
+mod kernel_types;
 mod left;
 mod listen;
 mod load;
@@ -56,11 +57,18 @@ pub use loaded::{Loaded, leave_all, retire_all};
 pub use mark::mark_attached;
 pub use opener::{MapOpener, Opening};
 pub use pins::Pins;
-pub use raw::{give_memory_back, let_through, share_memory};
+pub use raw::{let_through, share_memory};
 pub use read::{MapSource, Method};
 pub use shared::SharedMaps;
 pub use statistics::{StatisticsGuard, enable_statistics, statistics_enabled};
 pub use verify::{Verified, verify};
+
+/// Gives back what only loads ask for: libbpf's copy of the kernel's types, and memory that was freed and is kept for
+/// later. A load needs megabytes for a moment, which glibc would keep for good.
+pub fn give_memory_back() {
+    kernel_types::forget();
+    raw::give_memory_back();
+}
 
 /// What the command line says about loading.
 #[derive(Clone, Debug, Default)]

@@ -79,9 +79,8 @@ pub fn share_memory() {
     }
 }
 
-/// Gives memory back to the kernel that was freed and is kept for later. A load needs megabytes for a moment, which
-/// glibc would keep for good.
-pub fn give_memory_back() {
+/// Gives memory back to the kernel that was freed and is kept for later.
+pub(super) fn give_memory_back() {
     // SAFETY: it takes the locks of the allocator, and moves nothing.
     #[cfg(target_env = "gnu")]
     unsafe {
