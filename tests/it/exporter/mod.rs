@@ -109,7 +109,7 @@ SEC("raw_tp/sys_enter") int count_calls(struct bpf_raw_tracepoint_args *ctx)
             ),
             &format!(
                 "u32 key = 7; u64 one = 1; u64 *value = bpf_map_lookup_elem(&{name}, &key);
-                 if (value) __sync_fetch_and_add(value, 1); else bpf_map_update_elem(&{name}, &key, &one, BPF_NOEXIST);"
+                 if (value || (bpf_map_update_elem(&{name}, &key, &one, BPF_NOEXIST) && (value = bpf_map_lookup_elem(&{name}, &key)))) __sync_fetch_and_add(value, 1);"
             ),
         )
     }

@@ -45,7 +45,7 @@ const COUNT_ALL: &str = "
         void *inner = bpf_map_lookup_elem(&OUTER, &place);
         if (!inner) continue;
         u64 one = 1, *value = bpf_map_lookup_elem(inner, &pair);
-        if (value) __sync_fetch_and_add(value, 1); else bpf_map_update_elem(inner, &pair, &one, BPF_NOEXIST);
+        if (value || (bpf_map_update_elem(inner, &pair, &one, BPF_NOEXIST) && (value = bpf_map_lookup_elem(inner, &pair)))) __sync_fetch_and_add(value, 1);
     }";
 
 fn hash_of_maps(name: &str) -> String {
@@ -114,7 +114,7 @@ struct { __uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS); __uint(max_entries, 8); __typ
         void *inner = bpf_map_lookup_elem(&nest_arrays, &index);
         if (!inner) continue;
         u16 key = 300; u64 one = 1, *value = bpf_map_lookup_elem(inner, &key);
-        if (value) *value += 1; else bpf_map_update_elem(inner, &key, &one, BPF_NOEXIST);
+        if (value || (bpf_map_update_elem(inner, &key, &one, BPF_NOEXIST) && (value = bpf_map_lookup_elem(inner, &key)))) *value += 1;
     }";
     let yaml = "metrics:
   counters:
@@ -161,7 +161,7 @@ struct { __uint(type, BPF_MAP_TYPE_HASH_OF_MAPS); __uint(max_entries, 4); __type
     if (inner) {
         struct by_slot key = { 3, 1 };
         u64 one = 1, *value = bpf_map_lookup_elem(inner, &key);
-        if (value) __sync_fetch_and_add(value, 1); else bpf_map_update_elem(inner, &key, &one, BPF_NOEXIST);
+        if (value || (bpf_map_update_elem(inner, &key, &one, BPF_NOEXIST) && (value = bpf_map_lookup_elem(inner, &key)))) __sync_fetch_and_add(value, 1);
     }";
     let yaml = "metrics:
   histograms:

@@ -18,7 +18,7 @@ static __always_inline int count(u32 key)
     if ((u32)bpf_get_current_pid_tgid() != target)
         return 0;
     u64 one = 1, *slot = bpf_map_lookup_elem(&counts, &key);
-    if (slot) __sync_fetch_and_add(slot, 1); else bpf_map_update_elem(&counts, &key, &one, BPF_NOEXIST);
+    if (slot || (bpf_map_update_elem(&counts, &key, &one, BPF_NOEXIST) && (slot = bpf_map_lookup_elem(&counts, &key)))) __sync_fetch_and_add(slot, 1);
     return 0;
 }
 #define GETPPID(NAME, SECTION, KEY) SEC(SECTION) int NAME(struct bpf_raw_tracepoint_args *ctx) \

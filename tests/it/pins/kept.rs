@@ -21,7 +21,7 @@ pub const MAP: &str = "struct { __uint(type, BPF_MAP_TYPE_HASH); __uint(max_entr
 pub fn body(more: &str) -> String {
     format!(
         "__sync_fetch_and_add(&all, 1); {{ u64 one = 1, *value = bpf_map_lookup_elem(&m, &key);
-         if (value) __sync_fetch_and_add(value, 1); else bpf_map_update_elem(&m, &key, &one, BPF_NOEXIST); }} {more}"
+         if (value || (bpf_map_update_elem(&m, &key, &one, BPF_NOEXIST) && (value = bpf_map_lookup_elem(&m, &key)))) __sync_fetch_and_add(value, 1); }} {more}"
     )
 }
 
