@@ -46,6 +46,15 @@ fn become_nobody(kept: &[Capability]) {
     }
 }
 
+/// What most hooks take: those that only look, and those of packets and control groups. Asking these for theirs first
+/// leaves few for all sets.
+const LIKELY: [&[Capability]; 2] =
+    [&[Capability::CAP_BPF, Capability::CAP_PERFMON], &[Capability::CAP_BPF, Capability::CAP_NET_ADMIN]];
+
+fn likely(hook: &Hook) -> &'static [Capability] {
+    LIKELY[usize::from(matches!(hook.object, "hooks-packets" | "hooks-groups" | "sockets"))]
+}
+
 /// Those of the hooks that are attached, and whose counts can be read.
 fn at_work<'a>(hooks: &[&'a Hook], kept: &[Capability]) -> Vec<&'a Hook> {
     let (first, second): (Vec<_>, Vec<_>) = hooks.iter().copied().partition(|hook| !hook.is_second);
@@ -72,28 +81,31 @@ fn at_work<'a>(hooks: &[&'a Hook], kept: &[Capability]) -> Vec<&'a Hook> {
 }
 
 /// Which hooks were not at work with a set.
-type Refused = Vec<(CapsHashSet, Vec<&'static str>)>;
+#[derive(Default)]
+struct Refused(Vec<(CapsHashSet, &'static str)>);
 
-/// Those of the hooks that a set is just enough for: without any one of it, none of them is at work. What was found
-/// of a smaller set is not asked for again.
-fn just_enough<'a>(hooks: &[&'a Hook], set: &[Capability], refused: &mut Refused) -> Vec<&'a Hook> {
-    let enough = at_work(hooks, set);
-    for left_out in set.iter().filter(|_| !enough.is_empty()) {
-        let rest: Vec<Capability> = set.iter().copied().filter(|one| one != left_out).collect();
-        let unknown: Vec<&Hook> =
-            enough.iter().copied().filter(|hook| !is_refused(refused, hook, &rest)).collect();
-        let kinds: Vec<&str> = at_work(&unknown, &rest).iter().map(|hook| hook.kind).collect();
-        assert!(kinds.is_empty(), "of {set:?}, {left_out} is not needed for {kinds:?}");
+impl Refused {
+    /// Those of the hooks that are at work with a set. What was refused before is not asked for again.
+    fn at_work<'a>(&mut self, hooks: &[&'a Hook], set: &[Capability]) -> Vec<&'a Hook> {
+        let key: CapsHashSet = set.iter().copied().collect();
+        let is_known = |hook: &&Hook| self.0.contains(&(key.clone(), hook.kind));
+        let unknown: Vec<&Hook> = hooks.iter().copied().filter(|hook| !is_known(hook)).collect();
+        let found = at_work(&unknown, set);
+        let is_refused = |hook: &&&Hook| !found.iter().any(|other| other.kind == hook.kind);
+        self.0.extend(unknown.iter().filter(is_refused).map(|hook| (key.clone(), hook.kind)));
+        found
     }
-    let is_enough = |hook: &Hook| enough.iter().any(|other| other.kind == hook.kind);
-    let others = hooks.iter().filter(|hook| !is_enough(hook)).map(|hook| hook.kind).collect();
-    refused.push((set.iter().copied().collect(), others));
-    enough
-}
 
-fn is_refused(refused: &Refused, hook: &Hook, set: &[Capability]) -> bool {
-    let set: CapsHashSet = set.iter().copied().collect();
-    refused.iter().any(|(other, kinds)| *other == set && kinds.contains(&hook.kind))
+    /// Those of the hooks that a set is just enough for: they are at work with it, and not without any one of it.
+    fn just_enough<'a>(&mut self, hooks: &[&'a Hook], set: &[Capability]) -> Vec<&'a Hook> {
+        let mut enough = self.at_work(hooks, set);
+        for left_out in set {
+            let rest: Vec<Capability> = set.iter().copied().filter(|one| one != left_out).collect();
+            let take_less = self.at_work(&enough, &rest);
+            enough.retain(|hook| !take_less.iter().any(|other| other.kind == hook.kind));
+        }
+        enough
+    }
 }
 
 /// How much of performance events the kernel keeps to whoever may do everything.
@@ -106,23 +118,26 @@ fn each_hook_takes_these_and_no_others() {
     assert_eq!(std::fs::read_to_string(PARANOID).unwrap().trim(), "3");
     let mut left: Vec<&Hook> = hooks::all().iter().filter(|hook| hooks::expected(hook) == "true").collect();
     let mut cells = BTreeMap::new();
-    let mut refused = Refused::new();
-    for set in SETS {
-        // Before Linux 5.11 maps are locked memory, and these are more than everybody may lock.
-        let memory = (!kernel_since(5, 11)).then_some(Capability::CAP_SYS_RESOURCE);
+    let mut refused = Refused::default();
+    // Before Linux 5.11 maps are locked memory, and these are more than everybody may lock.
+    let memory = (!kernel_since(5, 11)).then_some(Capability::CAP_SYS_RESOURCE);
+    let likely_ones = LIKELY.map(|set| (set, true)).into_iter();
+    for (set, is_likely) in likely_ones.chain(SETS.map(|set| (set, false))) {
+        let asked: Vec<&Hook> =
+            left.iter().copied().filter(|hook| !is_likely || likely(hook) == set).collect();
         let set: Vec<Capability> = set.iter().copied().chain(memory).collect();
         std::fs::write(PARANOID, "2").unwrap();
-        let enough = just_enough(&left, &set, &mut refused);
+        let enough = refused.just_enough(&asked, &set);
         std::fs::write(PARANOID, "3").unwrap();
-        if enough.is_empty() {
-            continue;
-        }
-        let unguarded: Vec<&str> = at_work(&enough, &set).iter().map(|hook| hook.kind).collect();
+        // It is these that performance events ask for.
+        let is_guarded =
+            [Capability::CAP_PERFMON, Capability::CAP_SYS_ADMIN].iter().any(|one| set.contains(one));
+        let unguarded = if is_guarded { at_work(&enough, &set) } else { enough.clone() };
         let names: Vec<String> =
             set.iter().map(|one| one.to_string().trim_start_matches("CAP_").to_owned()).collect();
         for hook in &enough {
-            let mark = if unguarded.contains(&hook.kind) { "" } else { " *" };
-            cells.insert(hook.kind, names.join(", ") + mark);
+            let is_unguarded = unguarded.iter().any(|other| other.kind == hook.kind);
+            cells.insert(hook.kind, names.join(", ") + if is_unguarded { "" } else { " *" });
         }
         left.retain(|hook| !cells.contains_key(hook.kind));
     }

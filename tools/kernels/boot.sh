@@ -21,6 +21,10 @@ variants) processors=8 options='maxcpus=6 ipv6.disable=1' ;;
 *) echo "There are the machines plain and variants, and not $machine." >&2; exit 1 ;;
 esac
 
+case $(tools/kernels/machines.sh "$version") in
+*variants*) options+=' SECOND=yes' ;;
+esac
+
 # The kernel unpacks one archive after another: the common files, then its own modules.
 (cd "$kernel" && find modules | cpio --create --format=newc --owner=0:0 --quiet) >"$work/modules.cpio"
 cat "$archive" "$work/modules.cpio" >"$work/initramfs.cpio"

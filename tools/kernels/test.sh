@@ -72,14 +72,21 @@ llvm-strip -g "$root"/guest/*.bpf.o
 for version in "${versions[@]}"; do
     tools/kernels/fetch.sh "$version"
 done
-# The machine that takes longer comes first.
+# The short ones first, then those with more tests than others, the newest before the older: so all end together.
 boots=()
-for machine in plain variants; do
-    for version in "${versions[@]}"; do
-        case " ${MACHINES:-$(tools/kernels/machines.sh "$version")} " in
+for part in short whole rest; do
+    while read -r version; do
+        machines=" $(tools/kernels/machines.sh "$version") "
+        case $part$machines in
+        short*' variants '*) machine=variants ;;
+        whole*' variants '*) machine=plain ;;
+        short* | whole* | rest*' variants '*) continue ;;
+        rest*) machine=plain ;;
+        esac
+        case " ${MACHINES:-$machine} " in
         *" $machine "*) boots+=("$version" "$machine") ;;
         esac
-    done
+    done < <(printf '%s\n' "${versions[@]}" | tac)
 done
 printf '%s\0' "${boots[@]}" |
     xargs --null --max-args=2 --max-procs="$GUESTS_AT_A_TIME" \
