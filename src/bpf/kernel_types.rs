@@ -7,14 +7,23 @@
 #![expect(unsafe_code, reason = "libbpf calls the function by its unmangled name")]
 
 use std::cell::{Cell, RefCell};
-use std::io;
-use std::ptr::{self, NonNull};
+use std::ptr::NonNull;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use libbpf_sys::btf;
 
+/// Where a kernel has its types. Those that libbpf finds elsewhere are parsed for each object.
+const FILE: &str = "/sys/kernel/btf/vmlinux";
+
+/// What tells one file from another: the device and the inode.
+type Identity = (u64, u64);
+
 /// What libbpf made of the kernel's types; never written to again.
-struct Parsed(NonNull<btf>);
+struct Parsed {
+    types: NonNull<btf>,
+    /// Threads may see other files by the same path.
+    file: Identity,
+}
 
 // SAFETY: it belongs to no thread, and is freed once.
 unsafe impl Send for Parsed {}
@@ -24,7 +33,7 @@ unsafe impl Sync for Parsed {}
 impl Drop for Parsed {
     fn drop(&mut self) {
         // SAFETY: libbpf made it. Whoever lent it is done: those on top of it are freed.
-        unsafe { libbpf_sys::btf__free(self.0.as_ptr()) }
+        unsafe { libbpf_sys::btf__free(self.types.as_ptr()) }
     }
 }
 
@@ -59,49 +68,51 @@ pub(super) fn loading<T>(load: impl FnOnce() -> T) -> T {
     load()
 }
 
-/// What this thread's load is on top of, to the end of the load whatever is forgotten meanwhile.
-fn lent() -> io::Result<NonNull<btf>> {
+/// What this thread's load is on top of, to the end of the load whatever is forgotten meanwhile; none when there is
+/// nothing to share.
+fn lent() -> Option<NonNull<btf>> {
     LENT.with_borrow_mut(|lent| match lent {
-        Some(lent) => Ok(lent.0),
-        None => Ok(lent.insert(parsed()?).0),
+        Some(lent) => Some(lent.types),
+        None => Some(lent.insert(parsed()?).types),
     })
 }
 
 /// The types as they were parsed, by whoever asks first.
-fn parsed() -> io::Result<Arc<Parsed>> {
+fn parsed() -> Option<Arc<Parsed>> {
+    let found = rustix::fs::stat(FILE).ok()?;
+    let file = (found.st_dev, found.st_ino);
     let mut parsed = PARSED.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(parsed) = &*parsed {
-        return Ok(Arc::clone(parsed));
+    if let Some(parsed) = parsed.as_ref().filter(|parsed| parsed.file == file) {
+        return Some(Arc::clone(parsed));
     }
+    let found = Arc::new(Parsed { types: NonNull::new(parse())?, file });
+    *parsed = Some(Arc::clone(&found));
+    Some(found)
+}
+
+/// As libbpf does by itself: null and `errno` when there are none.
+fn parse() -> *mut btf {
     // SAFETY: it takes nothing, and what it returns is the caller's. It is libbpf's own function, which the linker
     // leads nowhere else by this older name.
-    let found = NonNull::new(unsafe { libbpf_sys::libbpf_find_kernel_btf() });
-    let found = Arc::new(Parsed(found.ok_or_else(io::Error::last_os_error)?));
-    *parsed = Some(Arc::clone(&found));
-    Ok(found)
+    unsafe { libbpf_sys::libbpf_find_kernel_btf() }
 }
 
 /// In the place of libbpf's `btf__load_vmlinux_btf`: null and `errno` when there are none.
 // SAFETY: the linker makes this name; no other function has it.
 #[unsafe(no_mangle)]
 extern "C" fn __wrap_btf__load_vmlinux_btf() -> *mut btf {
-    if !LOADING.get() {
-        // SAFETY: as in `parsed`.
-        return unsafe { libbpf_sys::libbpf_find_kernel_btf() };
-    }
-    match lent() {
+    let shared = if LOADING.get() { lent() } else { None };
+    match shared {
         // SAFETY: the base is there until this thread's load has ended.
-        Ok(base) => unsafe { libbpf_sys::btf__new_empty_split(base.as_ptr()) },
-        Err(error) => {
-            // SAFETY: each thread has its own.
-            unsafe { *libc::__errno_location() = error.raw_os_error().unwrap_or(libc::ENOENT) };
-            ptr::null_mut()
-        }
+        Some(base) => unsafe { libbpf_sys::btf__new_empty_split(base.as_ptr()) },
+        None => parse(),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+
     use super::*;
 
     /// What libbpf has in its hands: as it calls for it, and gone as it lets go of it.

@@ -25,6 +25,27 @@ fn functions_of_the_kernel_are_named_by_the_config() {
     assert_eq!(exporter.value(verdict), Some(1.0), "{}", exporter.page());
 }
 
+/// Calls a function of the loop device's module.
+fn call_module(times: u32) {
+    let device = File::open("/dev/loop0").unwrap();
+    for _ in 0..times {
+        // A question for other kinds of files, which the block layer hands on to the module.
+        assert!(rustix::io::ioctl_fionread(&device).is_err());
+    }
+}
+
+/// Modules have types of their own from Linux 5.11 on.
+#[test]
+fn functions_and_types_of_modules_are_found() {
+    let exporter = Exporter::launch(&["--config.dir=/guest", "--config.names=module-types,fentry"]);
+    call_module(57);
+    let calls = |is_right: u32| {
+        exporter.value(&format!("ebpf_exporter_module_typed_calls_total{{is_right=\"{is_right}\"}}"))
+    };
+    let expected = kernel_since(5, 11).then_some(57.0);
+    assert_eq!((calls(1), calls(0)), (expected, None), "{}", exporter.log());
+}
+
 const BY: [&str; 3] = ["by_pattern", "by_name", "by_section"];
 
 /// Functions of a module that is loaded while the exporter runs, and loaded anew, which takes the probes off. The oldest
@@ -55,11 +76,7 @@ fn functions_of_modules_that_come_later_are_followed() {
         exporter.log().matches(&said).count()
     };
     let call_and_check = |times: u32| {
-        let device = File::open("/dev/loop0").unwrap();
-        for _ in 0..CALLS {
-            // A question for other kinds of files, which the block layer hands on to the module.
-            assert!(rustix::io::ioctl_fionread(&device).is_err());
-        }
+        call_module(CALLS);
         for program in 1..=BY.len() {
             let series = format!("ebpf_exporter_module_calls_total{{program=\"{program}\"}}");
             let expected = f64::from(CALLS * times);
