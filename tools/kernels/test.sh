@@ -73,21 +73,18 @@ for version in "${versions[@]}"; do
     tools/kernels/fetch.sh "$version"
 done
 # The short ones first, then those with more tests than others, the newest before the older: so all end together.
-boots=()
-for part in short whole rest; do
-    while read -r version; do
-        machines=" $(tools/kernels/machines.sh "$version") "
-        case $part$machines in
-        short*' variants '*) machine=variants ;;
-        whole*' variants '*) machine=plain ;;
-        short* | whole* | rest*' variants '*) continue ;;
-        rest*) machine=plain ;;
+short=() whole=() rest=()
+while read -r version; do
+    known=" $(tools/kernels/machines.sh "$version") "
+    for machine in ${MACHINES:-$known}; do
+        case $machine$known in
+        plain*' variants '*) whole+=("$version" "$machine") ;;
+        plain*) rest+=("$version" "$machine") ;;
+        *) short+=("$version" "$machine") ;;
         esac
-        case " ${MACHINES:-$machine} " in
-        *" $machine "*) boots+=("$version" "$machine") ;;
-        esac
-    done < <(printf '%s\n' "${versions[@]}" | tac)
-done
+    done
+done < <(printf '%s\n' "${versions[@]}" | tac)
+boots=("${short[@]}" "${whole[@]}" "${rest[@]}")
 printf '%s\0' "${boots[@]}" |
     xargs --null --max-args=2 --max-procs="$GUESTS_AT_A_TIME" \
         sh -c 'tools/kernels/boot.sh "$2" "$3" "$1/root.cpio" || : >"$1/failed-$2-$3"' boot "$work"
