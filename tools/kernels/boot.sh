@@ -21,6 +21,7 @@ variants) processors=8 options='maxcpus=6 ipv6.disable=1' ;;
 *) echo "There are the machines plain and variants, and not $machine." >&2; exit 1 ;;
 esac
 
+# The init of the guests leaves out less on kernels that have both machines.
 case $(tools/kernels/machines.sh "$version") in
 *variants*) options+=' SECOND=yes' ;;
 esac
