@@ -26,7 +26,7 @@ fn functions_of_the_kernel_are_named_by_the_config() {
 }
 
 /// Calls a function of the loop device's module.
-fn call_module(times: u32) {
+pub fn call_module(times: u32) {
     let device = File::open("/dev/loop0").unwrap();
     for _ in 0..times {
         // A question for other kinds of files, which the block layer hands on to the module.
