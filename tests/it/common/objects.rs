@@ -14,6 +14,9 @@ const PRELUDE: &str = include_str!("../corpus/prelude.h");
 /// Where `prelude.h` is.
 const INCLUDES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/corpus");
 
+/// The headers for everybody's objects.
+const SHIPPED_INCLUDES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/bpf-objects/include");
+
 /// How objects are compiled that are not wrong on purpose.
 const FLAGS: &[&str] = &["-target", "bpf", "-g", "-O2", "-mcpu=v3"];
 
@@ -94,7 +97,7 @@ fn compile_by(compiler: &str, text: &str, flags: &[&str]) -> PathBuf {
     let arch = if cfg!(target_arch = "x86_64") { "-D__TARGET_ARCH_x86" } else { "-D__TARGET_ARCH_arm64" };
     let result = Command::new(compiler)
         .args(flags)
-        .args([&include, "-I", INCLUDES, arch, "-c"])
+        .args([&include, "-I", INCLUDES, "-I", SHIPPED_INCLUDES, arch, "-c"])
         .arg(&input)
         .arg("-o")
         .arg(&output)

@@ -74,6 +74,7 @@ impl Workload {
         let offset = if cfg!(target_arch = "x86_64") { 104 } else { 8 };
         compile(&format!(
             r#"
+#include "maps.bpf.h"
 {maps}
 SEC("raw_tp/sys_enter") int count_calls(struct bpf_raw_tracepoint_args *ctx)
 {{
@@ -108,8 +109,7 @@ SEC("raw_tp/sys_enter") int count_calls(struct bpf_raw_tracepoint_args *ctx)
                 "struct {{ __uint(type, BPF_MAP_TYPE_HASH); __uint(max_entries, 64); __type(key, u32); __type(value, u64); }} {name} SEC(\".maps\");"
             ),
             &format!(
-                "u32 key = 7; u64 one = 1; u64 *value = bpf_map_lookup_elem(&{name}, &key);
-                 if (value || (bpf_map_update_elem(&{name}, &key, &one, BPF_NOEXIST) && (value = bpf_map_lookup_elem(&{name}, &key)))) __sync_fetch_and_add(value, 1);"
+                "u32 key = 7; increment_map(&{name}, &key, 1);"
             ),
         )
     }

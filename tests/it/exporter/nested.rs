@@ -44,8 +44,7 @@ const COUNT_ALL: &str = "
         struct pair pair = { 1, 2 };
         void *inner = bpf_map_lookup_elem(&OUTER, &place);
         if (!inner) continue;
-        u64 one = 1, *value = bpf_map_lookup_elem(inner, &pair);
-        if (value || (bpf_map_update_elem(inner, &pair, &one, BPF_NOEXIST) && (value = bpf_map_lookup_elem(inner, &pair)))) __sync_fetch_and_add(value, 1);
+        increment_map(inner, &pair, 1);
     }";
 
 fn hash_of_maps(name: &str) -> String {
@@ -113,8 +112,8 @@ struct { __uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS); __uint(max_entries, 8); __typ
         u32 index = i;
         void *inner = bpf_map_lookup_elem(&nest_arrays, &index);
         if (!inner) continue;
-        u16 key = 300; u64 one = 1, *value = bpf_map_lookup_elem(inner, &key);
-        if (value || (bpf_map_update_elem(inner, &key, &one, BPF_NOEXIST) && (value = bpf_map_lookup_elem(inner, &key)))) *value += 1;
+        u16 key = 300;
+        increment_map_nosync(inner, &key, 1);
     }";
     let yaml = "metrics:
   counters:
@@ -160,8 +159,7 @@ struct { __uint(type, BPF_MAP_TYPE_HASH_OF_MAPS); __uint(max_entries, 4); __type
     inner = bpf_map_lookup_elem(&nest_keyed, &id);
     if (inner) {
         struct by_slot key = { 3, 1 };
-        u64 one = 1, *value = bpf_map_lookup_elem(inner, &key);
-        if (value || (bpf_map_update_elem(inner, &key, &one, BPF_NOEXIST) && (value = bpf_map_lookup_elem(inner, &key)))) __sync_fetch_and_add(value, 1);
+        increment_map(inner, &key, 1);
     }";
     let yaml = "metrics:
   histograms:

@@ -13,8 +13,7 @@ fn folder(calls: Workload) -> Folder {
         SEC("kprobe/no_such_function_here") int probe(void *ctx) { return 0; }
         SEC("?raw_tp/sys_exit") int unused(void *ctx) { return 0; }
     "#;
-    let body = "u32 key = slot; u64 one = 1; u64 *value = bpf_map_lookup_elem(&m, &key);
-        if (value || (bpf_map_update_elem(&m, &key, &one, BPF_NOEXIST) && (value = bpf_map_lookup_elem(&m, &key)))) __sync_fetch_and_add(value, 1);";
+    let body = "u32 key = slot; increment_map(&m, &key, 1);";
     let settings = "globals: {slot: 42}\nmaps: {m: {max_entries: 5}}\nprograms: {probe: {optional: true}}\n\
         choose: [[newest, count_calls]]\n";
     folder.pair("chosen", &(settings.to_owned() + &good_yaml("m")), &calls.object(maps, body));

@@ -38,11 +38,11 @@ mod usdt;
 
 /// Counts under a key what the thread `target` does.
 const COUNTS: &str = r#"
+#include "maps.bpf.h"
 struct { __uint(type, BPF_MAP_TYPE_HASH); __uint(max_entries, 64); __type(key, u32); __type(value, u64); } counts SEC(".maps");
 static __always_inline int add(u32 key)
 {
-    u64 one = 1, *slot = bpf_map_lookup_elem(&counts, &key);
-    if (slot || (bpf_map_update_elem(&counts, &key, &one, BPF_NOEXIST) && (slot = bpf_map_lookup_elem(&counts, &key)))) __sync_fetch_and_add(slot, 1);
+    increment_map(&counts, &key, 1);
     return 0;
 }
 const volatile u32 target = 0;

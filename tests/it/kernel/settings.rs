@@ -11,14 +11,14 @@ use crate::common::objects::Object;
 
 /// Counts calls of getppid() of one thread, which is set by a global: other tests of this process call it too.
 const MAPS: &str = r#"
+#include "maps.bpf.h"
 struct { __uint(type, BPF_MAP_TYPE_HASH); __uint(max_entries, 16); __type(key, u32); __type(value, u64); } counts SEC(".maps");
 const volatile u32 target = 0;
 static __always_inline int count(u32 key)
 {
     if ((u32)bpf_get_current_pid_tgid() != target)
         return 0;
-    u64 one = 1, *slot = bpf_map_lookup_elem(&counts, &key);
-    if (slot || (bpf_map_update_elem(&counts, &key, &one, BPF_NOEXIST) && (slot = bpf_map_lookup_elem(&counts, &key)))) __sync_fetch_and_add(slot, 1);
+    increment_map(&counts, &key, 1);
     return 0;
 }
 #define GETPPID(NAME, SECTION, KEY) SEC(SECTION) int NAME(struct bpf_raw_tracepoint_args *ctx) \

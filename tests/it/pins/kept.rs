@@ -15,14 +15,11 @@ use crate::reload::fire::{Calls, Hook};
 pub const SERIES: &str = "ebpf_exporter_m{k=\"7\"}";
 pub const YAML: &str =
     "metrics: {counters: [{name: m, help: h, labels: [{name: k, size: 4, decoders: [{name: uint}]}]}]}\n";
-pub const MAP: &str = "struct { __uint(type, BPF_MAP_TYPE_HASH); __uint(max_entries, 64); __type(key, u32); __type(value, u64); } m SEC(\".maps\");";
+pub const MAP: &str = "\n#include \"maps.bpf.h\"\nstruct { __uint(type, BPF_MAP_TYPE_HASH); __uint(max_entries, 64); __type(key, u32); __type(value, u64); } m SEC(\".maps\");";
 
 /// Counts in a map and in a variable.
 pub fn body(more: &str) -> String {
-    format!(
-        "__sync_fetch_and_add(&all, 1); {{ u64 one = 1, *value = bpf_map_lookup_elem(&m, &key);
-         if (value || (bpf_map_update_elem(&m, &key, &one, BPF_NOEXIST) && (value = bpf_map_lookup_elem(&m, &key)))) __sync_fetch_and_add(value, 1); }} {more}"
-    )
+    format!("__sync_fetch_and_add(&all, 1); increment_map(&m, &key, 1); {more}")
 }
 
 fn object(calls: Calls, hook: Hook, more: &str) -> PathBuf {

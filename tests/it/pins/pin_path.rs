@@ -32,7 +32,7 @@ fn counts_go_on_over_restarts_and_reloads() {
             // Another object with the same map: the pin goes on, and counts are neither lost nor doubled.
             let other = calls.object(
                 "struct { __uint(type, BPF_MAP_TYPE_HASH); __uint(max_entries, 64); __type(key, u32); __type(value, u64); } own SEC(\".maps\");\nint unused;",
-                &format!("u32 key = 7; u64 one = 1, *value = bpf_map_lookup_elem(&own, &key); if (value || (bpf_map_update_elem(&own, &key, &one, BPF_NOEXIST) && (value = bpf_map_lookup_elem(&own, &key)))) __sync_fetch_and_add(value, 1); unused = {turn};"),
+                &format!("u32 key = 7; increment_map(&own, &key, 1); unused = {turn};"),
             );
             folder.pair("own", &pinned(&pin), &other);
             let answer =
@@ -83,7 +83,7 @@ fn maps_are_pinned_by_their_names() {
     with_bpffs(|bpffs| {
         let calls = Workload::new();
         let map = "struct { __uint(type, BPF_MAP_TYPE_HASH); __uint(max_entries, 64); __type(key, u32); __type(value, u64); __uint(pinning, LIBBPF_PIN_BY_NAME); } own SEC(\".maps\");";
-        let body = "u32 key = 7; u64 one = 1, *value = bpf_map_lookup_elem(&own, &key); if (value || (bpf_map_update_elem(&own, &key, &one, BPF_NOEXIST) && (value = bpf_map_lookup_elem(&own, &key)))) __sync_fetch_and_add(value, 1);";
+        let body = "u32 key = 7; increment_map(&own, &key, 1);";
         let folder = Folder::new();
         folder.pair("own", &good_yaml("own"), &calls.object(map, body));
         let root = format!("--bpf.pin-root={}", bpffs.join("named").display());

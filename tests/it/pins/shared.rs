@@ -8,7 +8,7 @@ use crate::common::kernel::{host, total};
 use crate::exporter::Workload;
 
 const MAP: &str = "struct { __uint(type, BPF_MAP_TYPE_HASH); __uint(max_entries, 64); __type(key, u32); __type(value, u64); } NAME SEC(\".maps\");";
-const BODY: &str = "u32 key = KEY; u64 one = 1, *value = bpf_map_lookup_elem(&NAME, &key); if (value || (bpf_map_update_elem(&NAME, &key, &one, BPF_NOEXIST) && (value = bpf_map_lookup_elem(&NAME, &key)))) __sync_fetch_and_add(value, 1);";
+const BODY: &str = "u32 key = KEY; increment_map(&NAME, &key, 1);";
 
 fn yaml(map: &str, metric: &str) -> String {
     format!(

@@ -258,6 +258,7 @@ fn a_map_that_is_full_is_said_and_takes_others_when_it_can() {
     let following = Following::start(folder, &["--config.watch=off"]);
     tree.create("yes-2");
     tree.create("yes-3");
+    // A page tells of the map what there was before, if the cgroups come while it is made.
     following.until("one is refused", |page| full(page) == Some(1.0) && held(page) == ["yes-1", "yes-2"]);
     following.until_logged(&["level=warn", "the map is full", "yes-3", "max_entries"]);
     tree.remove("yes-1");
