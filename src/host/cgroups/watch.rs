@@ -187,6 +187,10 @@ impl Watch {
             // The id first: a cgroup that is gone a moment later should still have a name.
             let full = self.full(&path);
             let Ok(id) = std::fs::metadata(&full).map(|found| found.ino()) else { continue };
+            // Who had the path before is gone: it will look as if its own event was meant for this one.
+            if self.id_of(&path).is_some_and(|before| before != id) {
+                self.forget_with_all_below(&path, table);
+            }
             let flags = WatchFlags::CREATE | WatchFlags::DELETE | WatchFlags::ONLYDIR;
             let number = inotify::add_watch(&self.inotify, &full, flags);
             table.learn(id, &self.hierarchy, &path);
@@ -208,19 +212,35 @@ impl Watch {
 
     fn leave(&mut self, path: &str, table: &mut dyn Table) {
         // By now another cgroup can have the path; its own event is still to come, or was handled before.
-        let Some(number) = self.numbers.get(path).copied() else { return };
-        let id = self.folders.get(&number).map(|&(_, id)| id);
         let still_there = std::fs::metadata(self.full(path)).ok().map(|found| found.ino());
-        if id.is_some() && still_there == id {
-            return;
+        if still_there.is_none() || still_there != self.id_of(path) {
+            self.forget(path, table);
         }
-        self.numbers.remove(path);
-        self.folders.remove(&number);
+    }
+
+    /// The id that a path is known by.
+    fn id_of(&self, path: &str) -> Option<u64> {
+        self.folders.get(self.numbers.get(path)?).map(|&(_, id)| id)
+    }
+
+    /// Lets go of a cgroup that is gone.
+    fn forget(&mut self, path: &str, table: &mut dyn Table) {
+        let Some(number) = self.numbers.remove(path) else { return };
         // The kernel removes the watch of what is gone by itself; both orders are fine.
         let _ = inotify::remove_watch(&self.inotify, number);
-        if let Some(id) = id {
+        if let Some((_, id)) = self.folders.remove(&number) {
             table.lose(id);
         }
+    }
+
+    /// Lets go of a cgroup whose path another one has, and of all that were below it: what was said of them is not
+    /// known as theirs any more.
+    fn forget_with_all_below(&mut self, path: &str, table: &mut dyn Table) {
+        let below = format!("{path}/");
+        let gone: Vec<String> =
+            self.numbers.keys().filter(|known| known.starts_with(&below)).cloned().collect();
+        gone.iter().for_each(|known| self.forget(known, table));
+        self.forget(path, table);
     }
 
     /// What is still there is never lost meanwhile.
@@ -255,5 +275,62 @@ impl Cgroups {
         if let Some(path) = self.live.remove(&id).and_then(|live| live.place.printed()) {
             self.gone.insert(id, path, std::time::Duration::MAX);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::fs::{File, create_dir, create_dir_all, remove_dir};
+    use std::path::Path;
+
+    use super::*;
+    use crate::host::cgroups::hierarchy::Kind;
+
+    /// The ids that there are.
+    #[derive(Default)]
+    struct Ids(BTreeSet<u64>);
+
+    impl Table for Ids {
+        fn learn(&mut self, id: u64, _: &Hierarchy, _: &str) {
+            self.0.insert(id);
+        }
+
+        fn lose(&mut self, id: u64) {
+            self.0.remove(&id);
+        }
+
+        fn is_wanted(&self) -> bool {
+            true
+        }
+    }
+
+    fn id(path: &Path) -> u64 {
+        std::fs::metadata(path).unwrap().ino()
+    }
+
+    /// Events say what was: the path may have been given to a third one by the time the second one's is handled.
+    #[test]
+    fn one_that_has_the_path_of_another_takes_its_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let (root, path) = (folder.path(), folder.path().join("again"));
+        let hierarchy = Hierarchy { root: root.into(), printed: String::new(), kind: Kind::Plain };
+        let (mut watch, mut ids) = (Watch::new(hierarchy).unwrap(), Ids::default());
+        watch.enter_all(&mut ids);
+        create_dir_all(path.join("below")).unwrap();
+        watch.enter("/again".to_owned(), &mut ids);
+        assert_eq!(ids.0, BTreeSet::from([id(root), id(&path), id(&path.join("below"))]));
+        // Held open, so that its number is given to no other.
+        let _held = (File::open(&path).unwrap(), File::open(path.join("below")).unwrap());
+        remove_dir(path.join("below")).unwrap();
+        remove_dir(&path).unwrap();
+        create_dir(&path).unwrap();
+        watch.enter("/again".to_owned(), &mut ids);
+        assert_eq!(ids.0, BTreeSet::from([id(root), id(&path)]));
+        watch.take_in(&mut ids).unwrap();
+        assert_eq!(ids.0, BTreeSet::from([id(root), id(&path)]));
+        remove_dir(&path).unwrap();
+        watch.take_in(&mut ids).unwrap();
+        assert_eq!(ids.0, BTreeSet::from([id(root)]));
     }
 }
